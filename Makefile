@@ -1,0 +1,50 @@
+# The targets that matter: make run, make test, make build.
+
+GO      ?= go
+SAMPLES := chaincode/samples/bundle/data/samples
+SOURCES := $(shell find . -name '*.go' -not -path './.git/*') go.mod go.sum
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.0
+
+.PHONY: help run test build check race bench clean setup
+
+help: ## show the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: build ## build, run a network with a first transaction, and explain it
+	./fabriscope run first-transaction --record demo.fscope
+	@echo
+	@echo "Every message of that run: ./fabriscope events demo.fscope"
+
+build: setup fabriscope ## write the program to ./fabriscope
+
+fabriscope: $(SAMPLES) $(SOURCES)
+	$(GO) build -tags grpcnotrace -trimpath -o $@ .
+
+# The sample chaincodes as one static program that fabriscope embeds, so that
+# starting one needs no compiler.
+$(SAMPLES): $(shell find chaincode/samples -name '*.go' -not -path '*/bundle/*') go.mod
+	@mkdir -p $(dir $@)
+	CGO_ENABLED=0 GOOS=linux $(GO) build -tags grpcnotrace,netgo,osusergo -trimpath -buildvcs=false -ldflags='-s -w' -o $@ ./chaincode/samples/cmd/samples
+
+# SQLite is C code, so a C compiler is needed; nothing else.
+setup:
+	@command -v $(GO) >/dev/null || { echo "Go is missing: install Go 1.26 or newer from https://go.dev/dl/" >&2; exit 2; }
+	@command -v cc >/dev/null || command -v gcc >/dev/null || sh scripts/install-compiler
+
+test: build check ## everything that must hold before a change is taken
+	$(GO) test -timeout 20m ./...
+
+check: setup ## formatting, vet and static analysis
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not formatted:" >&2; gofmt -l $$(git ls-files '*.go') >&2; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+race: $(SAMPLES) ## the tests of the parts with the most goroutines, under the race detector
+	$(GO) test -race -short -timeout 20m ./internal/trace/... ./internal/link/... ./chaincode/ ./orderer/... ./peer/...
+
+bench: build ## benchmarks beside the code, then the whole network
+	$(GO) test -run '^$$' -bench . -benchtime 200ms ./internal/... ./peer/... ./orderer/... ./chaincode/
+	./fabriscope bench --topology bench --duration 10s --clients 128
+
+clean: ## remove what was built
+	rm -rf fabriscope dist $(SAMPLES)

@@ -1,0 +1,302 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fabriscope/fabriscope/internal/sqlite"
+	"github.com/fabriscope/fabriscope/internal/trace"
+	"github.com/fabriscope/fabriscope/network"
+	"github.com/fabriscope/fabriscope/network/report"
+)
+
+// filterFlags choose events.
+type filterFlags struct{ network.EventFilter }
+
+func (f *filterFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.Kind, "kind", "", "only this kind of event, like verdict, or a group like chaincode.*")
+	cmd.Flags().StringVar(&f.Node, "node", "", "only events of this node, at either end")
+	cmd.Flags().StringVar(&f.TxID, "tx", "", "only this transaction; the first letters of its id are enough")
+	cmd.Flags().StringVar(&f.Key, "key", "", "only this state key, chaincode or code")
+}
+
+// check refuses kinds that no event has: a typing error would find nothing.
+func (f *filterFlags) check() error {
+	if f.Kind == "" {
+		return nil
+	}
+	known := trace.Kinds()
+	prefix, group := strings.CutSuffix(f.Kind, "*")
+	for _, k := range known {
+		if string(k) == f.Kind || group && strings.HasPrefix(string(k), prefix) {
+			return nil
+		}
+	}
+	if strings.HasPrefix(f.Kind, string(trace.ChaincodePrefix)) {
+		return nil // the protocol's own message names
+	}
+	return fmt.Errorf("there is no kind %q; docs/EVENTS.md lists them: verdict, proposal, block.cut, raft.*, chaincode.* and more", f.Kind)
+}
+
+func (f *filterFlags) values() url.Values {
+	v := url.Values{}
+	for name, value := range map[string]string{"kind": f.Kind, "node": f.Node, "tx": f.TxID, "key": f.Key} {
+		if value != "" {
+			v.Set(name, value)
+		}
+	}
+	return v
+}
+
+// isRunFile tells whether an argument names a run file rather than a transaction.
+func isRunFile(arg string) bool {
+	if strings.HasSuffix(arg, ".fscope") {
+		return true
+	}
+	info, err := os.Stat(arg)
+	return err == nil && info.Mode().IsRegular()
+}
+
+func (p *program) events() *cobra.Command {
+	var filter filterFlags
+	var asJSON, payloads bool
+	var dir string
+	cmd := &cobra.Command{
+		Use:     "events [RUN.fscope]",
+		GroupID: "look",
+		Short:   "List what happened: every message and every change of state",
+		Long: `Lists the events of a recorded run, or of the network that runs in another
+terminal if no file is named (the last 65,536 events). Messages are listed at both
+ends: sent and received. docs/EVENTS.md describes every kind.`,
+		Example: `  fabriscope events demo.fscope
+  fabriscope events demo.fscope --kind verdict
+  fabriscope events demo.fscope --tx 51c0 --node peer0.org1
+  fabriscope events --kind 'raft.*' --json | head`,
+		Args: atMost(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := filter.check(); err != nil {
+				return err
+			}
+			if len(args) == 0 {
+				v := filter.values()
+				if asJSON || payloads {
+					v.Set("json", "1")
+				}
+				if payloads {
+					v.Set("payloads", "1")
+				}
+				return p.askRunning(cmd.Context(), dir, "/events", v, func(body io.Reader) error { _, err := io.Copy(p.out, body); return err })
+			}
+			run, err := openRun(args[0])
+			if err != nil {
+				return err
+			}
+			defer run.Close()
+			if asJSON || payloads {
+				return report.WriteJSONL(p.out, run, filter.Fits, payloads)
+			}
+			return report.WriteList(p.out, run, filter.Fits)
+		},
+	}
+	filter.add(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	cmd.Flags().BoolVar(&payloads, "payloads", false, "with every message decoded to the last field (implies --json)")
+	cmd.Flags().StringVar(&dir, "dir", "", "folder of the running network, if several run")
+	return cmd
+}
+
+func openRun(path string) (runSource, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return runSource{}, fmt.Errorf("%w; name a run file made with --record", err)
+	}
+	if !info.Mode().IsRegular() || info.Size() == 0 {
+		return runSource{}, fmt.Errorf("%s holds no run; name a run file made with --record", path)
+	}
+	run, err := trace.OpenRun(path)
+	if errors.Is(err, sqlite.ErrCorrupt) || errors.Is(err, sqlite.ErrForeign) {
+		return runSource{}, fmt.Errorf("%s is damaged or no run file; name one made with --record, or record the run again", path)
+	}
+	return runSource{run}, err
+}
+
+// askRunning gets an answer from the network that runs in another terminal.
+func (p *program) askRunning(ctx context.Context, dir, path string, query url.Values, read func(io.Reader) error) error {
+	r, err := theRunning(dir)
+	if err != nil {
+		return err
+	}
+	answer, err := r.ask(ctx, path, query)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		text, err := io.ReadAll(io.LimitReader(answer.Body, 4096))
+		if err != nil {
+			return err
+		}
+		return errors.New(strings.TrimSpace(string(text)))
+	}
+	return read(answer.Body)
+}
+
+func (p *program) tx() *cobra.Command {
+	var asJSON bool
+	var file, dir string
+	cmd := &cobra.Command{
+		Use:     "tx [RUN.fscope] ID",
+		GroupID: "look",
+		Short:   "Explain one transaction: its journey, read-write sets, verdict and the reason",
+		Long: `Explains one transaction of a recorded run, or of the network that runs in another
+terminal if no file is named. The first letters of the id are enough.`,
+		Example: `  fabriscope tx demo.fscope 51c0
+  fabriscope tx 51c0 --json`,
+		Args: atLeast("ID"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 2 {
+				return fmt.Errorf("%q is one argument too many; use: %s", args[2], cmd.UseLine())
+			}
+			if len(args) == 2 {
+				file, args = args[0], args[1:]
+				if !isRunFile(file) && isRunFile(args[0]) {
+					file, args[0] = args[0], file
+				}
+			}
+			x, err := p.explain(cmd.Context(), file, dir, args[0])
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				b, err := x.JSON()
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(p.out, "%s\n", b)
+				return err
+			}
+			_, err = io.WriteString(p.out, x.Text())
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	cmd.Flags().StringVar(&file, "run", "", "run file to read")
+	cmd.Flags().StringVar(&dir, "dir", "", "folder of the running network, if several run")
+	return cmd
+}
+
+// explain finds and explains a transaction in a run file or a running network.
+func (p *program) explain(ctx context.Context, file, dir, id string) (*report.Explanation, error) {
+	if file == "" {
+		x := &report.Explanation{}
+		err := p.askRunning(ctx, dir, "/tx", url.Values{"id": {id}}, func(body io.Reader) error { return json.NewDecoder(body).Decode(x) })
+		return x, err
+	}
+	run, err := openRun(file)
+	if err != nil {
+		return nil, err
+	}
+	defer run.Close()
+	full, err := report.FindTx(run, id)
+	if err != nil {
+		return nil, err
+	}
+	return report.Explain(run, full)
+}
+
+func (p *program) export() *cobra.Command {
+	var filter filterFlags
+	var format, output, tx string
+	var payloads bool
+	cmd := &cobra.Command{
+		Use:     "export RUN.fscope",
+		GroupID: "look",
+		Short:   "Write a recorded run for other tools",
+		Long: `Writes a recorded run as
+  jsonl     one JSON object an event
+  csv       one line an event
+  chrome    JSON for chrome://tracing and ui.perfetto.dev
+  mermaid   a sequence diagram of one transaction (needs --tx)`,
+		Example: `  fabriscope export demo.fscope --format chrome --output demo.json
+  fabriscope export demo.fscope --format mermaid --tx 51c0
+  fabriscope export demo.fscope --format csv --kind 'raft.*'`,
+		Args: exactly("RUN.fscope"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := filter.check(); err != nil {
+				return err
+			}
+			run, err := openRun(args[0])
+			if err != nil {
+				return err
+			}
+			defer run.Close()
+			tx = filter.TxID
+			return p.toFile(output, func(w io.Writer) error {
+				switch format {
+				case "jsonl":
+					return report.WriteJSONL(w, run, filter.Fits, payloads)
+				case "csv":
+					return report.WriteCSV(w, run, filter.Fits)
+				case "chrome":
+					return report.WriteChrome(w, run, filter.Fits)
+				case "mermaid":
+					return mermaid(w, run, tx)
+				}
+				return fmt.Errorf("format %q is not known: write jsonl, csv, chrome or mermaid", format)
+			})
+		},
+	}
+	filter.add(cmd)
+	cmd.Flags().StringVar(&format, "format", "jsonl", "jsonl, csv, chrome or mermaid")
+	cmd.Flags().StringVarP(&output, "output", "o", "", "file to write instead of standard output")
+	cmd.Flags().BoolVar(&payloads, "payloads", false, "jsonl: with every message decoded to the last field")
+	return cmd
+}
+
+func mermaid(w io.Writer, run runSource, tx string) error {
+	if tx == "" {
+		return errors.New("a sequence diagram shows one transaction: name it with --tx")
+	}
+	id, err := report.FindTx(run, tx)
+	if err != nil {
+		return err
+	}
+	x, err := report.Explain(run, id)
+	if err != nil {
+		return err
+	}
+	return report.WriteMermaid(w, x)
+}
+
+// toFile calls write with a file that appears whole or not at all, or with standard
+// output if no name is given.
+func (p *program) toFile(name string, write func(io.Writer) error) error {
+	if name == "" {
+		return write(p.out)
+	}
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		return fmt.Errorf("%s is a folder; name a file with --output", name)
+	}
+	f, err := os.Create(name + ".part")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	if err := errors.Join(write(f), f.Close()); err != nil {
+		os.Remove(name + ".part")
+		return err
+	}
+	if err := os.Rename(name+".part", name); err != nil {
+		os.Remove(name + ".part")
+		return fmt.Errorf("write %s: %w; name another file with --output", name, err)
+	}
+	return nil
+}

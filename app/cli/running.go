@@ -1,0 +1,244 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fabriscope/fabriscope/internal/trace"
+	"github.com/fabriscope/fabriscope/network"
+	"github.com/fabriscope/fabriscope/network/report"
+)
+
+// A network that "up" runs is registered in a folder of the user, so that commands
+// in another terminal find it: NAME.json says where its folder is and on which
+// socket its trace can be asked.
+
+// registration is one entry.
+type registration struct {
+	PID    int    `json:"pid"`
+	Dir    string `json:"dir"`
+	Name   string `json:"name"`
+	Socket string `json:"socket"`
+}
+
+func registryDir() string {
+	base := os.Getenv("XDG_RUNTIME_DIR")
+	if base == "" {
+		base = filepath.Join(os.TempDir(), "fabriscope-"+strconv.Itoa(os.Getuid()))
+	} else {
+		base = filepath.Join(base, "fabriscope")
+	}
+	return base
+}
+
+// register lists a network and serves its trace until unregister is called.
+func register(n *network.Network) (unregister func(), err error) {
+	if _, err := runningNetworks(); err != nil { // tidies away those that were killed
+		return nil, err
+	}
+	base := registryDir()
+	sockDir, err := network.SocketDir()
+	if err != nil {
+		return nil, fmt.Errorf("make a folder for the trace's socket: %w", err)
+	}
+	r := registration{PID: os.Getpid(), Dir: n.Dir(), Name: n.Topology().Name, Socket: filepath.Join(sockDir, "trace")}
+	listener, err := net.Listen("unix", r.Socket)
+	if err != nil {
+		os.RemoveAll(sockDir)
+		return nil, fmt.Errorf("listen for other terminals: %w", err)
+	}
+	server := &http.Server{Handler: traceHandler(n), ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = server.Serve(listener) }()
+	path := filepath.Join(base, strconv.Itoa(r.PID)+".json")
+	b, err := json.Marshal(r)
+	if err == nil {
+		err = os.MkdirAll(base, 0o700)
+	}
+	if err == nil {
+		err = os.WriteFile(path, b, 0o600)
+	}
+	unregister = func() {
+		os.Remove(path)
+		os.Remove(base) // unless another network is listed there
+		server.Close()
+		os.RemoveAll(sockDir)
+	}
+	if err != nil {
+		unregister()
+		return nil, fmt.Errorf("list the running network: %w; set XDG_RUNTIME_DIR to a folder that can be written", err)
+	}
+	return unregister, nil
+}
+
+// traceHandler answers other terminals: /tx explains a transaction, /events lists.
+func traceHandler(n *network.Network) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /tx", func(w http.ResponseWriter, r *http.Request) {
+		id, err := report.FindTx(n.Trace(), r.URL.Query().Get("id"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusNotFound)
+			return
+		}
+		x, err := report.Explain(n.Trace(), id)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusNotFound)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(x)
+	})
+	mux.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) {
+		f := filterOf(r.URL.Query())
+		if r.URL.Query().Get("json") != "" {
+			_ = report.WriteJSONL(w, n.Trace(), f.Fits, r.URL.Query().Get("payloads") != "")
+			return
+		}
+		_ = report.WriteList(w, n.Trace(), f.Fits)
+	})
+	return mux
+}
+
+func filterOf(v url.Values) network.EventFilter {
+	return network.EventFilter{Kind: v.Get("kind"), Node: v.Get("node"), TxID: v.Get("tx"), Key: v.Get("key"), Channel: v.Get("channel")}
+}
+
+// runningNetworks lists the registered networks whose process is alive, and tidies
+// away the others.
+func runningNetworks() ([]registration, error) {
+	base := registryDir()
+	files, err := filepath.Glob(filepath.Join(base, "*.json"))
+	if err != nil {
+		return nil, err
+	}
+	var out []registration
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			continue
+		}
+		var r registration
+		if json.Unmarshal(b, &r) != nil || !processExists(r.PID) {
+			os.Remove(f)
+			if dir := filepath.Dir(r.Socket); strings.HasPrefix(filepath.Base(dir), "fs-") {
+				os.RemoveAll(dir)
+			}
+			continue
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+func processExists(pid int) bool {
+	err := syscall.Kill(pid, 0)
+	return pid > 0 && (err == nil || errors.Is(err, syscall.EPERM))
+}
+
+// theRunning gives the network that a command means: the one in dir, or the only
+// one that runs.
+func theRunning(dir string) (registration, error) {
+	all, err := runningNetworks()
+	if err != nil {
+		return registration{}, err
+	}
+	if dir != "" {
+		abs, err := filepath.Abs(dir)
+		if err != nil {
+			return registration{}, err
+		}
+		for _, r := range all {
+			if r.Dir == abs {
+				return r, nil
+			}
+		}
+		return registration{Dir: abs}, nil
+	}
+	switch len(all) {
+	case 0:
+		return registration{}, errors.New("no network is running; start one in another terminal with: fabriscope up")
+	case 1:
+		return all[0], nil
+	}
+	var dirs []string
+	for _, r := range all {
+		dirs = append(dirs, fmt.Sprintf("%s (%s)", r.Dir, r.Name))
+	}
+	return registration{}, fmt.Errorf("%d networks are running; choose one with --dir: %s", len(all), strings.Join(dirs, ", "))
+}
+
+// ask gets an answer of a running network's trace.
+func (r registration) ask(ctx context.Context, path string, query url.Values) (*http.Response, error) {
+	if r.Socket == "" {
+		return nil, fmt.Errorf("the network in %s does not offer its trace", r.Dir)
+	}
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", r.Socket)
+	}}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://trace"+path+"?"+query.Encode(), nil)
+	if err != nil {
+		return nil, err
+	}
+	return client.Do(req)
+}
+
+// attached runs a command with the network that it means.
+func (p *program) attached(dir *string, do func(ctx context.Context, n *network.Network, cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		r, err := theRunning(*dir)
+		if err != nil {
+			return err
+		}
+		n, err := network.Attach(r.Dir, trace.NewRecorder(trace.Options{MaxEvents: 4096}), p.log())
+		if err != nil {
+			return err
+		}
+		if isTerminal(p.err) {
+			n.OnProgress(func(s network.Step) { fmt.Fprintf(p.err, "%9.1f ms  %s\n", milliseconds(s.Took), s.Name) })
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), 10*time.Minute)
+		defer cancel()
+		return errors.Join(do(ctx, n, cmd, args), n.Stop(context.WithoutCancel(ctx)))
+	}
+}
+
+// launchWait bounds the wait for a chaincode's launch: a first build in a container
+// takes a minute or two.
+const launchWait = 5 * time.Minute
+
+// waitLaunched asks the running network's trace until a first peer has launched a
+// package, and gives the cause if it could not.
+func (p *program) waitLaunched(ctx context.Context, dir, packageID string) error {
+	ctx, cancel := context.WithTimeout(ctx, launchWait)
+	defer cancel()
+	query := url.Values{"kind": {string(trace.LaunchEnd)}, "key": {packageID}, "json": {"1"}}
+	return network.Poll(ctx, func() (launched bool, err error) {
+		err = p.askRunning(ctx, dir, "/events", query, func(body io.Reader) error {
+			var e struct{ Node, Note string }
+			if err := json.NewDecoder(body).Decode(&e); err != nil {
+				if errors.Is(err, io.EOF) {
+					return nil // nothing yet
+				}
+				return err
+			}
+			if cause, bad := strings.CutPrefix(e.Note, "failed: "); bad {
+				return fmt.Errorf("at %s: %s", e.Node, cause)
+			}
+			launched = true
+			return nil
+		})
+		return launched, err
+	})
+}

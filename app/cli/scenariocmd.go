@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fabriscope/fabriscope/assets"
+	"github.com/fabriscope/fabriscope/network"
+	"github.com/fabriscope/fabriscope/network/scenario"
+)
+
+func (p *program) run() *cobra.Command {
+	var record, topology, runtime, placement string
+	var asJSON, list bool
+	cmd := &cobra.Command{
+		Use:     "run SCENARIO",
+		GroupID: "run",
+		Short:   "Run a scenario: a script that starts a network, uses and breaks it, and says what must hold",
+		Long: `Runs a scenario (a .star file or the name of one that comes with the program) on a
+real network, prints one line a step, and stops the network again. Exit code 0: all
+expectations hold; 1: one does not; 2: the scenario could not run.
+docs/SCENARIOS.md describes the functions that a scenario can call.`,
+		Example: `  fabriscope run first-transaction
+  fabriscope run two-clients-one-key --record race.fscope
+  fabriscope run my-scenario.star --runtime process --json
+  fabriscope run --list`,
+		Args: atMost(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if list {
+				_, err := fmt.Fprintln(p.out, strings.Join(assets.ScenarioNames(), "\n"))
+				return err
+			}
+			if len(args) == 0 {
+				return fmt.Errorf("SCENARIO is missing: name a .star file or one of %s", strings.Join(assets.ScenarioNames(), ", "))
+			}
+			name, src, err := loadScenario(args[0])
+			if err != nil {
+				return err
+			}
+			o := scenario.Options{Runtime: runtime, Placement: placement, Log: p.log(), OnStep: p.stepPrinter(asJSON)}
+			if topology != "" {
+				if o.Topology, err = loadTopology(topology); err != nil {
+					return err
+				}
+			}
+			return p.runScenario(cmd, name, src, record, o)
+		},
+	}
+	cmd.Flags().StringVar(&record, "record", "", "record everything to this run file (.fscope)")
+	cmd.Flags().StringVar(&topology, "topology", "", "use this topology instead of the scenario's")
+	cmd.Flags().StringVar(&runtime, "runtime", "", "where chaincode runs: auto, docker or process")
+	cmd.Flags().StringVar(&placement, "placement", "", "inproc or process")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a step")
+	cmd.Flags().BoolVar(&list, "list", false, "list the scenarios that come with the program")
+	return cmd
+}
+
+func loadScenario(name string) (path string, src []byte, err error) {
+	if _, err := os.Stat(name); err == nil {
+		src, err := scenario.ReadFile(name)
+		return name, src, err
+	}
+	src, err = assets.Scenario(name)
+	if err != nil {
+		return "", nil, fmt.Errorf("%q is neither a file nor a scenario of the program; these are %s", name, strings.Join(assets.ScenarioNames(), ", "))
+	}
+	return name + ".star", src, nil
+}
+
+func (p *program) runScenario(cmd *cobra.Command, name string, src []byte, record string, o scenario.Options) error {
+	if err := scenario.Check(name, src); err != nil {
+		return err
+	}
+	rec, stopRecording, err := p.record(record, &network.Topology{Name: name})
+	if err != nil {
+		return err
+	}
+	o.Trace = rec
+	err = errors.Join(scenario.Run(cmd.Context(), name, src, o), stopRecording())
+	if errors.Is(err, scenario.ErrFailed) {
+		return failed(err)
+	}
+	return err
+}
+
+// stepPrinter prints steps for people or machines.
+func (p *program) stepPrinter(asJSON bool) func(scenario.Step) {
+	if asJSON {
+		enc := json.NewEncoder(p.out)
+		return func(s scenario.Step) { _ = enc.Encode(s) }
+	}
+	return func(s scenario.Step) {
+		switch {
+		case s.Name == "say":
+			fmt.Fprintf(p.out, "\n      %s\n", s.What)
+		case s.Name == "progress":
+			fmt.Fprintf(p.out, "      %s\n", s.What)
+		case s.Failed:
+			fmt.Fprintf(p.out, "%4d  FAILED  %s %s: %s\n", s.N, s.Name, s.What, s.Result)
+		default:
+			text := strings.TrimSpace(s.Name + " " + s.What)
+			if s.Result != "" {
+				text += ": " + s.Result
+			}
+			fmt.Fprintf(p.out, "%4d  %-7s %s\n", s.N, fmt.Sprintf("%.0f ms", s.TookMS), text)
+		}
+	}
+}

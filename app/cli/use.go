@@ -1,0 +1,410 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fabriscope/fabriscope/network"
+)
+
+// codeFlags say where a chaincode comes from and how it is defined.
+type codeFlags struct {
+	network.Chaincode
+	dir string
+}
+
+func (f *codeFlags) addSource(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.Sample, "sample", "", "a chaincode that comes with the program; see: fabriscope samples")
+	cmd.Flags().StringVar(&f.Path, "path", "", "a folder with Go source")
+	cmd.Flags().StringVar(&f.Package, "package", "", "a package file (.tar.gz)")
+	cmd.Flags().StringVar(&f.Address, "address", "", "host:port of a chaincode that runs as a service")
+	cmd.Flags().StringVar(&f.Version, "version", "1.0", "label for people; also part of the package's label")
+}
+
+func (f *codeFlags) addDefinition(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.Policy, "policy", "", "endorsement policy, like \"OR('Org1MSP.peer','Org2MSP.peer')\"")
+	cmd.Flags().BoolVar(&f.InitRequired, "init-required", false, "the first call must be Init")
+}
+
+func addDir(cmd *cobra.Command, dir *string) {
+	cmd.Flags().StringVar(dir, "dir", "", "folder of the running network, if several run")
+}
+
+func (p *program) deploy() *cobra.Command {
+	var f codeFlags
+	cmd := &cobra.Command{
+		Use: "deploy NAME", GroupID: "use",
+		Short: "Install, approve and commit a chaincode, or upgrade it",
+		Example: `  fabriscope deploy basic --sample asset --version 2.0
+  fabriscope deploy mycc --path ./mycc --policy "AND('Org1MSP.peer','Org2MSP.peer')"`,
+		Args: exactly("NAME"),
+		RunE: p.attached(&f.dir, func(ctx context.Context, n *network.Network, _ *cobra.Command, args []string) error {
+			f.Name = args[0]
+			f.absolute()
+			d, err := n.Deploy(ctx, f.Chaincode)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(p.out, "%s %s is committed with sequence %d, package %s\n", d.Name, d.Version, d.Sequence, d.PackageID)
+			if err := p.waitLaunched(ctx, f.dir, d.PackageID); err != nil {
+				return failed(fmt.Errorf("%s is committed, but does not run: %w", d.Name, err))
+			}
+			return nil
+		}),
+	}
+	f.addSource(cmd)
+	f.addDefinition(cmd)
+	addDir(cmd, &f.dir)
+	return cmd
+}
+
+// absolute makes paths independent of the topology's folder.
+func (f *codeFlags) absolute() {
+	wd, err := os.Getwd()
+	if err != nil {
+		return
+	}
+	for _, path := range []*string{&f.Path, &f.Package} {
+		if *path != "" && (*path)[0] != '/' {
+			*path = wd + "/" + *path
+		}
+	}
+}
+
+func (p *program) install() *cobra.Command {
+	var f codeFlags
+	var peers []string
+	cmd := &cobra.Command{
+		Use: "install NAME", GroupID: "use",
+		Short: "Install a chaincode's package on peers and print its package id",
+		Example: `  fabriscope install basic --sample asset --version 2.0
+  fabriscope install mycc --package mycc.tar.gz --peer peer0.org1`,
+		Args: exactly("NAME"),
+		RunE: p.attached(&f.dir, func(ctx context.Context, n *network.Network, _ *cobra.Command, args []string) error {
+			f.Name = args[0]
+			f.absolute()
+			raw, err := n.Pack(ctx, f.Chaincode)
+			if err != nil {
+				return err
+			}
+			id, err := n.Install(ctx, raw, peers)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(p.out, id)
+			return err
+		}),
+	}
+	f.addSource(cmd)
+	cmd.Flags().StringSliceVar(&peers, "peer", nil, "install on this peer only; may be given several times")
+	addDir(cmd, &f.dir)
+	return cmd
+}
+
+func (p *program) approve() *cobra.Command {
+	var f codeFlags
+	var sequence int64
+	var packageID, org string
+	cmd := &cobra.Command{
+		Use: "approve NAME", GroupID: "use",
+		Short:   "Approve a chaincode's definition for one organisation",
+		Example: `  fabriscope approve basic --org Org1 --sequence 2 --version 2.0 --package-id basic_2.0:4f1d...`,
+		Args:    exactly("NAME"),
+		RunE: p.attached(&f.dir, func(ctx context.Context, n *network.Network, _ *cobra.Command, args []string) error {
+			f.Name = args[0]
+			if org == "" {
+				return errors.New("--org is missing: name the organisation that approves")
+			}
+			if err := n.Approve(ctx, f.Chaincode, sequence, packageID, org); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(p.out, "%s approved %s with sequence %d\n", org, f.Name, sequence)
+			return err
+		}),
+	}
+	cmd.Flags().StringVar(&f.Version, "version", "1.0", "version of the definition")
+	cmd.Flags().Int64Var(&sequence, "sequence", 1, "sequence of the definition: 1, and one more at each upgrade")
+	cmd.Flags().StringVar(&packageID, "package-id", "", "the package that this organisation's peers run; empty: it does not endorse")
+	cmd.Flags().StringVar(&org, "org", "", "the organisation that approves")
+	f.addDefinition(cmd)
+	addDir(cmd, &f.dir)
+	return cmd
+}
+
+func (p *program) commit() *cobra.Command {
+	var f codeFlags
+	var sequence int64
+	cmd := &cobra.Command{
+		Use: "commit NAME", GroupID: "use",
+		Short:   "Commit a chaincode's definition that enough organisations approved",
+		Example: `  fabriscope commit basic --sequence 2 --version 2.0`,
+		Args:    exactly("NAME"),
+		RunE: p.attached(&f.dir, func(ctx context.Context, n *network.Network, _ *cobra.Command, args []string) error {
+			f.Name = args[0]
+			if err := n.CommitDefinition(ctx, f.Chaincode, sequence); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(p.out, "%s is committed with sequence %d\n", f.Name, sequence)
+			return err
+		}),
+	}
+	cmd.Flags().StringVar(&f.Version, "version", "1.0", "version of the definition")
+	cmd.Flags().Int64Var(&sequence, "sequence", 1, "sequence of the definition")
+	f.addDefinition(cmd)
+	addDir(cmd, &f.dir)
+	return cmd
+}
+
+// callFlags are what invoke and query share.
+type callFlags struct {
+	dir, client, flow string
+	endorsers         []string
+	transient         map[string]string
+	init, asJSON      bool
+	timeout           time.Duration
+}
+
+func (f *callFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.client, "as", "", "who asks: a client of the topology or user@organisation (default User1 of the first organisation)")
+	cmd.Flags().StringVar(&f.flow, "flow", "fan-out", "fan-out (ask all endorsers at once) or gateway")
+	cmd.Flags().StringSliceVar(&f.endorsers, "endorser", nil, "ask this peer or organisation; may be given several times")
+	cmd.Flags().StringToStringVar(&f.transient, "transient", nil, "transient data, name=value")
+	cmd.Flags().BoolVar(&f.init, "init", false, "this is the chaincode's Init")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object")
+	cmd.Flags().DurationVar(&f.timeout, "timeout", time.Minute, "give up after this time")
+	addDir(cmd, &f.dir)
+}
+
+func (f *callFlags) call(n *network.Network, args []string) (*network.Client, network.Call, error) {
+	call := network.Call{Chaincode: args[0], Function: args[1], Args: args[2:], Endorsers: f.endorsers, Flow: network.Flow(f.flow), Init: f.init}
+	if f.timeout <= 0 {
+		return nil, call, fmt.Errorf("--timeout %s: write how long to wait, like 30s", f.timeout)
+	}
+	if call.Flow != network.FanOut && call.Flow != network.Gateway {
+		return nil, call, fmt.Errorf("flow %q is not known: write fan-out or gateway", f.flow)
+	}
+	if len(f.transient) > 0 {
+		call.Transient = map[string][]byte{}
+		for k, v := range f.transient {
+			call.Transient[k] = []byte(v)
+		}
+	}
+	name := f.client
+	if name == "" {
+		name = "User1@" + n.Topology().Organizations[0].Name
+	}
+	c, err := n.Client(name)
+	return c, call, err
+}
+
+func (p *program) invoke() *cobra.Command {
+	var f callFlags
+	cmd := &cobra.Command{
+		Use: "invoke CHAINCODE FUNCTION [ARG...]", GroupID: "use",
+		Short: "Submit a transaction and wait for its verdict",
+		Long:  "Submits a transaction and waits for its verdict. Exit code 1 if it is not valid or not endorsed.",
+		Example: `  fabriscope invoke basic CreateAsset asset9 blue 5 alice 300
+  fabriscope invoke basic TransferAsset asset9 bob --as bob --flow gateway`,
+		Args: atLeast("CHAINCODE", "FUNCTION"),
+		RunE: p.attached(&f.dir, func(ctx context.Context, n *network.Network, _ *cobra.Command, args []string) error {
+			c, call, err := f.call(n, args)
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(ctx, f.timeout)
+			defer cancel()
+			r, err := c.Submit(ctx, call)
+			if err = f.tooLate(ctx, err); r != nil && r.Reason == "" {
+				r.Reason = p.reason(ctx, n.Dir(), r.TxID, err)
+			}
+			return p.printResult(r, err, f.asJSON, "transaction")
+		}),
+	}
+	f.add(cmd)
+	return cmd
+}
+
+func (p *program) query() *cobra.Command {
+	var f callFlags
+	cmd := &cobra.Command{
+		Use: "query CHAINCODE FUNCTION [ARG...]", GroupID: "use",
+		Short:   "Ask one peer; nothing is ordered",
+		Example: `  fabriscope query basic ReadAsset asset9 --endorser peer0.org2`,
+		Args:    atLeast("CHAINCODE", "FUNCTION"),
+		RunE: p.attached(&f.dir, func(ctx context.Context, n *network.Network, _ *cobra.Command, args []string) error {
+			c, call, err := f.call(n, args)
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(ctx, f.timeout)
+			defer cancel()
+			r, err := c.Evaluate(ctx, call)
+			return p.printResult(r, f.tooLate(ctx, err), f.asJSON, "query")
+		}),
+	}
+	f.add(cmd)
+	return cmd
+}
+
+// tooLate adds the remedy to what went wrong because the time was up.
+func (f *callFlags) tooLate(ctx context.Context, err error) error {
+	if err == nil || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return err
+	}
+	return fmt.Errorf("%w; it had %s, more with --timeout", err, f.timeout)
+}
+
+// reason asks the network's own trace, which knows more than this program, why a
+// transaction is not valid. "" if it cannot say.
+func (p *program) reason(ctx context.Context, dir, txID string, err error) string {
+	if invalid := (*network.CommitError)(nil); !errors.As(err, &invalid) {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for {
+		if x, err := p.explain(ctx, "", dir, txID); err == nil && x.Reason != "" {
+			return x.Reason
+		}
+		select { // nodes that are processes of their own tell a moment later
+		case <-ctx.Done():
+			return ""
+		case <-again.C:
+		}
+	}
+}
+
+// printResult prints what came of a call.
+func (p *program) printResult(r *network.Result, err error, asJSON bool, what string) error {
+	var invalid *network.CommitError
+	var refused *network.EndorseError
+	var rejected *network.SubmitError
+	if errors.As(err, &invalid) || errors.As(err, &refused) || errors.As(err, &rejected) {
+		err = failed(err)
+	}
+	if r == nil {
+		return err
+	}
+	if asJSON {
+		line := map[string]any{"txid": r.TxID, "status": r.Status, "payload": string(r.Payload), "endorsers": r.Endorsers, "took_ms": milliseconds(r.Took)}
+		if what == "transaction" && (err == nil || invalid != nil) {
+			line["code"], line["block"], line["reason"] = r.Code.String(), r.Block, r.Reason
+		}
+		if err != nil {
+			line["error"] = err.Error()
+		}
+		return errors.Join(json.NewEncoder(p.out).Encode(line), err)
+	}
+	if err != nil {
+		return err
+	}
+	if what == "transaction" {
+		fmt.Fprintf(p.out, "%s in block %d, transaction %s, %.1f ms\n", r.Code, r.Block, r.TxID, milliseconds(r.Took))
+	}
+	if len(r.Payload) > 0 {
+		fmt.Fprintf(p.out, "%s\n", r.Payload)
+	}
+	return nil
+}
+
+func (p *program) peers() *cobra.Command {
+	var dir string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "peers", GroupID: "use",
+		Short:   "List the nodes of the running network with their heights",
+		Example: `  fabriscope peers --json`,
+		Args:    atMost(0),
+		RunE: p.attached(&dir, func(ctx context.Context, n *network.Network, _ *cobra.Command, _ []string) error {
+			all := n.Status(ctx)
+			if asJSON {
+				return json.NewEncoder(p.out).Encode(all)
+			}
+			w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
+			fmt.Fprintln(w, "NAME\tROLE\tADDRESS\tRUNNING\tHEIGHT\tLAST BLOCK")
+			for _, s := range all {
+				height, hash := "-", "-"
+				if s.Height > 0 {
+					height, hash = fmt.Sprint(s.Height), s.Hash[:min(12, len(s.Hash))]
+				}
+				fmt.Fprintf(w, "%s\t%s\t%s\t%v\t%s\t%s\n", s.Name, s.Role, s.Addr, s.Running, height, hash)
+			}
+			return w.Flush()
+		}),
+	}
+	addDir(cmd, &dir)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array")
+	return cmd
+}
+
+func (p *program) chaincodes() *cobra.Command {
+	var dir string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "chaincodes", GroupID: "use",
+		Short:   "List the committed chaincode definitions and the packages that each peer has",
+		Example: `  fabriscope chaincodes`,
+		Args:    atMost(0),
+		RunE: p.attached(&dir, func(ctx context.Context, n *network.Network, _ *cobra.Command, _ []string) error {
+			return p.listChaincodes(ctx, n, asJSON)
+		}),
+	}
+	addDir(cmd, &dir)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
+	return cmd
+}
+
+func (p *program) listChaincodes(ctx context.Context, n *network.Network, asJSON bool) error {
+	definitions, err := n.Definitions(ctx)
+	if err != nil {
+		return err
+	}
+	type definition struct {
+		Name     string `json:"name"`
+		Version  string `json:"version"`
+		Sequence int64  `json:"sequence"`
+	}
+	out := struct {
+		Definitions []definition        `json:"definitions"`
+		Installed   map[string][]string `json:"installed"`
+	}{Installed: map[string][]string{}}
+	for _, d := range definitions {
+		out.Definitions = append(out.Definitions, definition{d.GetName(), d.GetVersion(), d.GetSequence()})
+	}
+	for _, s := range n.Status(ctx) {
+		if s.Role != "peer" || !s.Running {
+			continue
+		}
+		installed, err := n.Installed(ctx, s.Name)
+		if err != nil {
+			return err
+		}
+		for _, i := range installed {
+			out.Installed[s.Name] = append(out.Installed[s.Name], i.GetPackageId())
+		}
+	}
+	if asJSON {
+		return json.NewEncoder(p.out).Encode(out)
+	}
+	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "CHAINCODE\tVERSION\tSEQUENCE")
+	for _, d := range out.Definitions {
+		fmt.Fprintf(w, "%s\t%s\t%d\n", d.Name, d.Version, d.Sequence)
+	}
+	fmt.Fprintln(w, "\nPEER\tPACKAGE\t")
+	for _, s := range n.Topology().NodeNames() {
+		for _, id := range out.Installed[s] {
+			fmt.Fprintf(w, "%s\t%s\t\n", s, id)
+		}
+	}
+	return w.Flush()
+}

@@ -1,0 +1,36 @@
+package counter_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/fabriscope/fabriscope/chaincode/internal/cctest"
+	"github.com/fabriscope/fabriscope/chaincode/samples/counter"
+)
+
+func TestCounting(t *testing.T) {
+	b := cctest.MustRun(t, counter.New())
+	for _, step := range []struct {
+		want, function string
+		args           []string
+	}{
+		{"0", "Get", []string{"hits"}},
+		{"1", "Increment", []string{"hits"}},
+		{"2", "Increment", []string{"hits"}},
+		{"12", "Add", []string{"hits", "10"}},
+		{"-8", "Add", []string{"hits", "-20"}},
+		{"-8", "Add", []string{"hits", "0"}},
+		{"-8", "Get", []string{"hits"}},
+		{"9223372036854775807", "Add", []string{"big", "9223372036854775807"}},
+	} {
+		if got := b.MustCall(step.function, step.args...); got != step.want {
+			t.Errorf("%s%q: got %s, want %s", step.function, step.args, got, step.want)
+		}
+	}
+	if got := b.MustFail("Increment", "big"); !strings.Contains(got, "no room") {
+		t.Errorf("a counter ran over: %q", got)
+	}
+	if got := b.MustFail("Add", "hits", "x"); !strings.Contains(got, "not a whole number") {
+		t.Errorf("got %q", got)
+	}
+}

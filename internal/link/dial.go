@@ -1,0 +1,124 @@
+package link
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+)
+
+// Reconnecting is quick, because links are cut and healed on purpose and
+// everything is near.
+const (
+	firstRetry  = 50 * time.Millisecond
+	lastRetry   = time.Second
+	dialTimeout = 30 * time.Second // for one attempt; a handshake over the slowest link takes 20 s
+)
+
+// Target is where to connect to.
+type Target struct {
+	Name       string // the node's name in events and link rules
+	Addr       string // "host:port" or "unix:/path"
+	ServerName string // name that the certificate must carry; empty means Name
+
+	// Outside says that the other end is not of this network (a chaincode that
+	// somebody else runs): what it answers is then recorded with its payload here.
+	Outside bool
+
+	// TLS replaces the endpoint's own settings, for a chaincode with
+	// certificates of its own.
+	TLS *tls.Config
+}
+
+// Dial makes a connection over TLS with the endpoint's certificate. Like
+// grpc.NewClient it does not wait: the first call connects. The connection
+// comes back by itself after a failure.
+func (e *Endpoint) Dial(to Target, options ...grpc.DialOption) (*grpc.ClientConn, error) {
+	config := to.TLS
+	if config == nil {
+		config = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: e.roots.Load(), ServerName: to.ServerName, CurvePreferences: curves()}
+		if config.ServerName == "" {
+			config.ServerName = to.Name
+		}
+		if len(e.cert.Certificate) > 0 {
+			config.Certificates = []tls.Certificate{e.cert}
+		}
+	}
+	return e.dial(to, credentials.NewTLS(config), options)
+}
+
+// DialPlain makes a connection without TLS, to a chaincode's own server.
+func (e *Endpoint) DialPlain(to Target, options ...grpc.DialOption) (*grpc.ClientConn, error) {
+	return e.dial(to, insecure.NewCredentials(), options)
+}
+
+func (e *Endpoint) dial(to Target, creds credentials.TransportCredentials, options []grpc.DialOption) (*grpc.ClientConn, error) {
+	if to.Addr == "" {
+		return nil, fmt.Errorf("connect %s to %s: %w", e.name, to.Name, errors.New("no address is known"))
+	}
+	dialer := func(ctx context.Context, _ string) (net.Conn, error) {
+		return e.net.connect(ctx, e.name, to)
+	}
+	all := []grpc.DialOption{
+		grpc.WithTransportCredentials(creds),
+		grpc.WithContextDialer(dialer),
+		grpc.WithNoProxy(),
+		grpc.WithDisableServiceConfig(),
+		grpc.WithReadBufferSize(readBuffer),
+		grpc.WithWriteBufferSize(writeBuffer),
+		grpc.WithSharedWriteBuffer(true),
+		grpc.WithStaticStreamWindowSize(streamWindow),
+		grpc.WithStaticConnWindowSize(connWindow),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingInterval, Timeout: pingTimeout, PermitWithoutStream: true}),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: firstRetry, Multiplier: 1.6, Jitter: 0.2, MaxDelay: lastRetry},
+			MinConnectTimeout: dialTimeout,
+		}),
+		grpc.WithChainUnaryInterceptor(e.dialUnary(to)),
+		grpc.WithChainStreamInterceptor(e.dialStream(to)),
+	}
+	if creds.Info().SecurityProtocol == "insecure" {
+		all = append(all, grpc.WithAuthority("localhost")) // with TLS it is the server's name
+	}
+	// The dialer above knows the address; there is nothing to resolve.
+	client, err := grpc.NewClient("passthrough:///link", append(all, options...)...)
+	if err != nil {
+		return nil, fmt.Errorf("connect %s to %s: %w", e.name, to.Name, err)
+	}
+	e.net.links.remember(e.name, to.Name, client)
+	return client, nil
+}
+
+// connect opens the connection that gRPC asks for, unless a rule cuts the link.
+func (n *Net) connect(ctx context.Context, from string, to Target) (net.Conn, error) {
+	if n.links.isCut(from, to.Name) {
+		return nil, cutError(from, to.Name)
+	}
+	raw, err := n.near.connect(ctx, to.Addr)
+	if raw == nil && err == nil {
+		raw, err = dialSocket(ctx, to.Addr)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("connect %s to %s: %w", from, to.Name, err)
+	}
+	return n.links.open(from, to.Name, n.seed, raw)
+}
+
+// dialSocket opens a connection through the kernel.
+func dialSocket(ctx context.Context, addr string) (net.Conn, error) {
+	var dialer net.Dialer
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+		return dialer.DialContext(ctx, "unix", path)
+	}
+	return dialer.DialContext(ctx, "tcp", addr)
+}

@@ -1,0 +1,271 @@
+// Package sqlite opens the files that Fabriscope keeps: one per peer and channel
+// (blocks, state, history), one per ordering node (blocks, Raft log) and the run
+// file of a recorded trace. It is the only importer of go-sqlite3.
+//
+// Every file is opened the same way: one connection that writes, a few that
+// read, write-ahead logging, and numbered migrations that the owner embeds.
+// Readers see the last committed state and never wait for the writer; a reader's
+// transaction keeps seeing the one state it began with, which is what gives a
+// simulation its committed height.
+//
+// In the life of a transaction this package serves the steps that must survive
+// a crash: the ordering node's write of a block and the peer's commit of it.
+//
+// Read next: update.go (transactions), errors.go (what can go wrong and what to
+// do then), migrate.go.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Defaults and bounds. They are small because fifty peers live in one process.
+const (
+	defaultCacheKiB   = 256              // page cache of one connection
+	defaultReaders    = 4                // read-only connections at most
+	statementCache    = 48               // prepared statements kept by one connection
+	busyTimeout       = 10 * time.Second // wait for a lock held by another process
+	readerIdle        = time.Minute      // an unused reader is closed after this
+	checkpointPages   = 1000             // SQLite's own threshold: 4 MiB of log
+	walKept           = 4 << 20          // the log file is cut to this when it is reused
+	walLimit          = 32 << 20         // above this a commit waits for a checkpoint
+	checkUpTo         = 64 << 20         // larger files are not read whole at each start
+	checkpointPatient = 250 * time.Millisecond
+)
+
+// Options say how a file is opened. The zero value opens an existing or new
+// file for writing, with NORMAL synchronisation and no tables.
+type Options struct {
+	// Migrations bring the file to the newest layout; the first one makes
+	// version 1. Each runs in a transaction of its own. See FromFS.
+	Migrations []string
+
+	// ReadOnly opens an existing file without a writer.
+	ReadOnly bool
+
+	// Readers is the most read-only connections, opened when needed; 0 means 4.
+	Readers int
+
+	// Synchronous is "NORMAL" (default: survives kill -9; a power cut may lose
+	// the last commits but never corrupts), "FULL" (each commit is on the disk)
+	// or "OFF" (for files that are thrown away).
+	Synchronous string
+
+	// CacheKiB is the page cache of each connection; 0 means 256.
+	CacheKiB int
+
+	// MmapBytes lets SQLite map that much of the file instead of reading it; 0 is off.
+	MmapBytes int64
+
+	// ApplicationID marks the file as one of a certain sort (PRAGMA
+	// application_id). A file that carries another mark is refused. 0 = no mark.
+	ApplicationID int32
+
+	// FullCheck reads the whole file at opening whatever its size. Without it,
+	// files above 64 MiB get a check of the header and the schema only.
+	FullCheck bool
+
+	// SkipCheck opens a file that may be damaged, to save what can be read.
+	SkipCheck bool
+}
+
+// DB is an open file. All methods may be called from many goroutines.
+type DB struct {
+	path    string
+	options Options
+	writer  *sql.DB // nil when read-only
+	reader  *sql.DB
+	remove  string // directory to delete at Close, for OpenTemp
+
+	writing sync.Mutex   // held by Update: one transaction at a time, in order of arrival
+	tended  atomic.Int64 // size of the log file at which tend looks again
+	closing sync.Once
+	closed  error
+}
+
+// Open opens the file at path, creates it if it may, checks it and brings it to
+// the newest layout. Errors: ErrCorrupt, ErrForeign, ErrNewer, ErrDiskFull,
+// fs.ErrNotExist when a read-only file is missing.
+func Open(path string, options Options) (*DB, error) {
+	if path == "" {
+		return nil, errors.New("open database: the path is empty")
+	}
+	if err := options.complete(); err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	db := &DB{path: path, options: options}
+	if err := db.open(); err != nil {
+		_ = db.Close() // the first error is the one that matters
+		return nil, err
+	}
+	return db, nil
+}
+
+// OpenTemp opens a file that is deleted at Close: the same code as for a kept
+// file, without its safety against power cuts. For inspections and tests.
+func OpenTemp(options Options) (*DB, error) {
+	directory, err := os.MkdirTemp("", "fabriscope-")
+	if err != nil {
+		return nil, fmt.Errorf("open temporary database: %w", err)
+	}
+	options.Synchronous = "OFF"
+	options.ReadOnly = false
+	db, err := Open(filepath.Join(directory, "temporary.db"), options)
+	if err != nil {
+		_ = os.RemoveAll(directory)
+		return nil, err
+	}
+	db.remove = directory
+	return db, nil
+}
+
+// complete fills the defaults and refuses what cannot work.
+func (o *Options) complete() error {
+	if o.Readers <= 0 {
+		o.Readers = defaultReaders
+	}
+	if o.CacheKiB <= 0 {
+		o.CacheKiB = defaultCacheKiB
+	}
+	switch o.Synchronous {
+	case "":
+		o.Synchronous = "NORMAL"
+	case "NORMAL", "FULL", "OFF":
+	default:
+		return fmt.Errorf("Synchronous is %q, must be NORMAL, FULL or OFF", o.Synchronous)
+	}
+	return nil
+}
+
+// open connects, checks and migrates.
+func (db *DB) open() error {
+	info, err := os.Stat(db.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && db.options.ReadOnly:
+		return fmt.Errorf("open %s: %w", db.path, fs.ErrNotExist)
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return fmt.Errorf("open database: %w", err)
+	case info.IsDir():
+		return fmt.Errorf("open %s: it is a directory, a file is needed", db.path)
+	}
+	if err := checkHeader(db.path); err != nil {
+		return err
+	}
+	if !db.options.ReadOnly {
+		db.writer = sql.OpenDB(connector{db.path, readWrite, db.options})
+		db.writer.SetMaxOpenConns(1)
+		db.writer.SetMaxIdleConns(1)
+	}
+	db.reader = sql.OpenDB(connector{db.path, readOnly, db.options})
+	db.reader.SetMaxOpenConns(db.options.Readers)
+	db.reader.SetMaxIdleConns(db.options.Readers)
+	db.reader.SetConnMaxIdleTime(readerIdle)
+	db.tended.Store(walLimit)
+
+	if err := db.check(info); err != nil {
+		return err
+	}
+	if db.options.ReadOnly {
+		return db.checkVersion()
+	}
+	return db.migrate()
+}
+
+// Path is the file's name as it was given to Open.
+func (db *DB) Path() string { return db.path }
+
+// Writer is the one connection that writes; nil for a read-only file. Use
+// Update unless a transaction must outlive one function; never mix both from
+// one goroutine, because there is a single connection. Pass
+// context.Background() in hot code: a context that can be cancelled costs
+// go-sqlite3 a goroutine for each statement.
+func (db *DB) Writer() *sql.DB { return db.writer }
+
+// Reader is the pool of read-only connections. A transaction begun on it sees,
+// from its first read on, one committed state until it is rolled back.
+func (db *DB) Reader() *sql.DB { return db.reader }
+
+// Close ends all connections; the last one folds the log into the file. It
+// waits for a running Update. Later calls return the first one's result.
+func (db *DB) Close() error {
+	db.closing.Do(func() {
+		db.writing.Lock()
+		defer db.writing.Unlock()
+		var errs []error
+		// Readers first: the connection that closes last checkpoints the log,
+		// and only one that may write can do that.
+		if db.reader != nil {
+			errs = append(errs, db.reader.Close())
+		}
+		if db.writer != nil {
+			errs = append(errs, db.writer.Close())
+		}
+		if db.remove != "" {
+			errs = append(errs, os.RemoveAll(db.remove))
+		}
+		db.closed = db.Explain("close", errors.Join(errs...))
+	})
+	return db.closed
+}
+
+// CloseWhole closes the file for good: one file is left, without a log beside
+// it, that can be read from a medium that cannot be written. While somebody
+// else has the file open this is not possible, and it is Close.
+func (db *DB) CloseWhole() error {
+	if db.writer == nil {
+		return db.Close()
+	}
+	db.writing.Lock()
+	if err := db.reader.Close(); err == nil {
+		ctx := context.Background()
+		// What fails here leaves the log in use, which is no harm.
+		if _, err := db.writer.ExecContext(ctx, pragmaBusy(checkpointPatient)); err == nil {
+			_, _ = db.writer.ExecContext(ctx, "PRAGMA journal_mode=DELETE")
+		}
+	}
+	db.writing.Unlock()
+	return db.Close()
+}
+
+// check reads the header's marks and, for small files, every page.
+func (db *DB) check(info fs.FileInfo) error {
+	if db.options.SkipCheck {
+		return nil
+	}
+	connection := db.writer
+	if connection == nil {
+		connection = db.reader
+	}
+	ctx := context.Background()
+	var id int32
+	var tables int
+	err := connection.QueryRowContext(ctx, "SELECT (SELECT count(*) FROM sqlite_schema), application_id FROM pragma_application_id").Scan(&tables, &id)
+	if err != nil {
+		return db.Explain("check", err)
+	}
+	if want := db.options.ApplicationID; want != 0 && id != want && (id != 0 || tables > 0) {
+		return fmt.Errorf("open %s: %w", db.path, ErrForeign)
+	}
+	if info == nil || tables == 0 || (info.Size() > checkUpTo && !db.options.FullCheck) {
+		return nil
+	}
+	var verdict string
+	if err := connection.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
+		return db.Explain("check", err)
+	}
+	if verdict != "ok" {
+		return fmt.Errorf("check %s: %w: %s", db.path, ErrCorrupt, strings.Join(strings.Fields(verdict), " "))
+	}
+	return nil
+}

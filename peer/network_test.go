@@ -643,10 +643,29 @@ func (p inProcess) Start(_ context.Context, spec launch.Spec) (launch.Instance, 
 	in := &running{conn: conn, done: make(chan struct{})}
 	go func() {
 		defer close(in.done)
-		in.err = shim.StartInProc(spec.PackageID, stream, cc)
+		in.err = shim.StartInProc(spec.PackageID, &serial{ClientStream: stream}, cc)
 		_ = conn.Close() // the end is all that matters
 	}()
 	return in, nil
+}
+
+// serial is a stream on which the shim may close its sending side while an answer of its
+// own is still being sent, as it does at the end: gRPC does not allow both at once.
+type serial struct {
+	shim.ClientStream
+	mu sync.Mutex
+}
+
+func (s *serial) Send(m *peerpb.ChaincodeMessage) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ClientStream.Send(m)
+}
+
+func (s *serial) CloseSend() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ClientStream.CloseSend()
 }
 
 type running struct {

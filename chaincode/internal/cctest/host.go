@@ -47,7 +47,7 @@ func (p InProcess) Start(_ context.Context, spec launch.Spec) (launch.Instance, 
 	}
 	in := &inProcess{conn: conn, done: make(chan struct{})}
 	go func() {
-		err := run(stream, spec)
+		err := run(Serial(stream), spec)
 		in.mu.Lock()
 		in.err = err
 		in.mu.Unlock()
@@ -55,6 +55,27 @@ func (p InProcess) Start(_ context.Context, spec launch.Spec) (launch.Instance, 
 		close(in.done)
 	}()
 	return in, nil
+}
+
+// Serial makes a stream on which the shim may close its sending side while an answer of
+// its own is still being sent, as it does at the end: gRPC does not allow both at once.
+func Serial(stream shim.ClientStream) shim.ClientStream { return &serial{ClientStream: stream} }
+
+type serial struct {
+	shim.ClientStream
+	mu sync.Mutex
+}
+
+func (s *serial) Send(m *peerpb.ChaincodeMessage) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ClientStream.Send(m)
+}
+
+func (s *serial) CloseSend() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ClientStream.CloseSend()
 }
 
 type inProcess struct {

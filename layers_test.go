@@ -17,8 +17,17 @@ const module = "github.com/fabriscope/fabriscope/"
 // listed is taken by its longest listed prefix.
 var floors = map[string]string{
 	"main":    "app/...",
-	"app/cli": "network/... peer/... orderer chaincode/... internal/... assets app/view app/paint app/window",
-	"app/":    "network/... peer/... orderer chaincode/... internal/... assets app/...",
+	"app/cli": "network/... peer/... orderer chaincode/... internal/... assets app/view/... app/paint app/session app/window/...",
+	// The window's floors: what it shows, how that is drawn, what it does, and Fyne on top.
+	"app/window":        "app/window/... app/session app/paint app/view/... network/... chaincode/... internal/... assets",
+	"app/session":       "app/view/... network/... chaincode/... internal/... peer/validate assets",
+	"app/paint":         "app/view/... assets",
+	"app/view":          "internal/...",
+	"app/view/stage":    "app/view internal/...",
+	"app/view/timeline": "app/view internal/...",
+	"app/view/chain":    "app/view internal/...",
+	"app/view/inspect":  "app/view network/report peer/validate internal/...",
+	"app/":              "network/... peer/... orderer chaincode/... internal/... assets app/...",
 
 	"network":          "peer orderer chaincode chaincode/external chaincode/launch internal/... assets",
 	"network/scenario": "network network/load internal/... chaincode assets",

@@ -1,6 +1,11 @@
 # The targets that matter: make run, make test, make build.
 
 GO      ?= go
+comma   := ,
+# The window needs X11's and OpenGL's headers to build and their libraries to run; where
+# it is not wanted (servers), "make build WINDOW=no" leaves it out.
+WINDOW  ?= yes
+TAGS    := $(if $(filter no,$(WINDOW)),headless,$(if $(filter Linux,$(shell uname -s)),x11$(comma))migrated_fynedo),grpcnotrace
 SAMPLES := chaincode/samples/bundle/data/samples
 SOURCES := $(shell find . -name '*.go' -not -path './.git/*') go.mod go.sum
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.0
@@ -18,7 +23,7 @@ run: build ## build, run a network with a first transaction, and explain it
 build: setup fabriscope ## write the program to ./fabriscope
 
 fabriscope: $(SAMPLES) $(SOURCES)
-	$(GO) build -tags grpcnotrace -trimpath -o $@ .
+	$(GO) build -tags $(TAGS) -trimpath -o $@ .
 
 # The sample chaincodes as one static program that fabriscope embeds, so that
 # starting one needs no compiler.
@@ -26,18 +31,19 @@ $(SAMPLES): $(shell find chaincode/samples -name '*.go' -not -path '*/bundle/*')
 	@mkdir -p $(dir $@)
 	CGO_ENABLED=0 GOOS=linux $(GO) build -tags grpcnotrace,netgo,osusergo -trimpath -buildvcs=false -ldflags='-s -w' -o $@ ./chaincode/samples/cmd/samples
 
-# SQLite is C code, so a C compiler is needed; nothing else.
+# SQLite is C code and the window is drawn by OpenGL, so a C compiler and some headers
+# are needed.
 setup:
 	@command -v $(GO) >/dev/null || { echo "Go is missing: install Go 1.26 or newer from https://go.dev/dl/" >&2; exit 2; }
-	@command -v cc >/dev/null || command -v gcc >/dev/null || sh scripts/install-compiler
+	@sh scripts/install-packages $(WINDOW)
 
 test: build check ## everything that must hold before a change is taken
-	$(GO) test -timeout 20m ./...
+	$(GO) test -tags $(TAGS) -timeout 25m ./...
 
 check: setup ## formatting, vet and static analysis
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not formatted:" >&2; gofmt -l $$(git ls-files '*.go') >&2; exit 1; }
-	$(GO) vet ./...
-	$(GO) run $(STATICCHECK) ./...
+	$(GO) vet -tags $(TAGS) ./...
+	$(GO) run $(STATICCHECK) -tags $(TAGS) ./...
 
 race: $(SAMPLES) ## the tests of the parts with the most goroutines, under the race detector
 	$(GO) test -race -short -timeout 20m ./internal/trace/... ./internal/link/... ./chaincode/ ./orderer/... ./peer/...

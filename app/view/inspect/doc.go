@@ -1,0 +1,14 @@
+// Package inspect says everything that the trace knows about one selected thing: a
+// transaction, block, peer, container, ordering node, client, message, key or ledger.
+//
+// Of takes what is selected and the moment that is shown, and gives a Document: a
+// title and blocks (a journey, cards, tables, trees) that a window lays out and a text
+// or JSON holds just as well. It reads events and the messages kept with them, so it
+// says the same about a live network and about a recorded run. What had not happened
+// at the moment is not in the document, or is marked as still to come.
+//
+// An Index makes that quick: it takes the events as they come and keeps, within
+// bounds, where in the trace each transaction, block and node occurs.
+//
+// Read next: document.go (what a document consists of), of.go (what is told of what).
+package inspect

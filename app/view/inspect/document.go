@@ -1,0 +1,167 @@
+package inspect
+
+import "github.com/fabriscope/fabriscope/app/view"
+
+// Document is what there is to say about a selection.
+type Document struct {
+	Selection view.Selection
+	Title     string // "Transaction 51c0"
+	Subtitle  string // `TransferAsset("asset1", "carol") by bob @ Org2`
+	Live      bool   // it can still change when the trace goes on
+	Blocks    []Block
+}
+
+// Tone says how something is meant; it is never the only sign of it.
+type Tone uint8
+
+// The tones.
+const (
+	Neutral Tone = iota
+	Good         // valid, equal, satisfied
+	Bad          // invalid, differs, failed
+	Warn         // worth a look
+	Weak         // less important than the rest
+)
+
+// Cell is a piece of text with its look. With a Link it can be followed.
+type Cell struct {
+	Text string
+	Mono bool // an id, version, key or value
+	Tone Tone
+	Link view.Selection // Nothing: no link
+}
+
+// Form is the kind of a Block; it says which of its fields are used.
+type Form uint8
+
+// The forms. All may have a Title, with Aside at the right end of its line.
+const (
+	Heading  Form = iota // Title alone, of a part of the document
+	Text                 // Text in Tone
+	Card                 // a framed box: Title, Text, Links below
+	Journey              // Stations, from first to last, joined by a line
+	Table                // Header and Rows; Search tells that Input.Search filters it
+	Fields               // Rows of two cells: name and value
+	Pair                 // Sides next to each other, line by line
+	Diff                 // Lines
+	Tree                 // Nodes
+	Messages             // List
+)
+
+var formNames = [...]string{"heading", "text", "card", "journey", "table", "fields", "pair", "diff", "tree", "messages"}
+
+// String is the form's name in JSON.
+func (f Form) String() string {
+	if int(f) < len(formNames) {
+		return formNames[f]
+	}
+	return ""
+}
+
+// Block is one part of a document. Form tells which fields count.
+type Block struct {
+	Form     Form
+	Title    string
+	Aside    Cell
+	Text     string
+	Tone     Tone
+	Links    []Cell // Card and Text: what the text speaks of
+	Stations []Station
+	Header   []string
+	Rows     [][]Cell // each as long as Header; in Fields of two cells
+	Sides    []Side
+	Lines    []Line
+	Nodes    []*Node
+	List     []Message
+	Search   bool // Table: a search field belongs above it, for Input.Search
+	More     int  // how many further rows, lines or messages there are
+}
+
+// Mark is how far a station or a part of a policy is.
+type Mark uint8
+
+// The marks.
+const (
+	NoMark  Mark = iota
+	Done         // a tick
+	Failed       // a cross
+	Waiting      // not yet: an empty circle
+)
+
+// Station is one stop of a transaction's journey.
+type Station struct {
+	Name   string // "Simulated"
+	Detail string // "2 endorsers, in parallel, 3.1 ms"
+	At     string // "+0.41 ms" since the first message, "" while it is to come
+	Mark   Mark
+	Link   view.Selection
+}
+
+// Side is one endorser's read-write set in a Pair. Line i of all sides is about the
+// same entry, so they can be set side by side.
+type Side struct {
+	Name  string // the endorser
+	Link  view.Selection
+	Lines []Line
+}
+
+// Change marks a line of a Diff or of a Side.
+type Change uint8
+
+// The changes.
+const (
+	Same    Change = iota
+	Added          // written with + in a Diff
+	Removed        // written with - in a Diff
+	Differs        // in a Pair: not what the other side has
+	Missing        // in a Pair: the other side has it, this one has not
+	Label          // the name of what follows, such as a key
+)
+
+// Line is one line of a Diff or of a Side, in the fixed-width face.
+type Line struct {
+	Text   string
+	Change Change
+	Link   view.Selection
+}
+
+// Node is one line of a tree with those below it: a part of a policy, or a field of a
+// decoded message.
+type Node struct {
+	Name     string // "AND", "creator"
+	Value    string // "asset1"; "" for a node that only groups others
+	Note     string // "signature holds", "(1234 bytes)"
+	Mark     Mark
+	Mono     bool // Value is an id, version, key or bytes
+	Open     bool // to be shown unfolded at first
+	Link     view.Selection
+	Children []*Node
+	More     int // children that were left out
+}
+
+// Message is one line of a list of messages.
+type Message struct {
+	At    string // "+0.41 ms" since the first one
+	From  string // short name
+	To    string // short name, "" for an event that is no message
+	What  string // "TRANSACTION", "GET_STATE asset1"
+	Class view.Class
+	Tone  Tone           // Bad for one that was lost
+	Link  view.Selection // the message itself
+}
+
+// Block makers keep the documents' code short.
+
+func heading(title string) Block { return Block{Form: Heading, Title: title} }
+
+func text(tone Tone, s string) Block { return Block{Form: Text, Tone: tone, Text: s} }
+
+func plain(s string) Cell { return Cell{Text: s} }
+
+func mono(s string) Cell { return Cell{Text: s, Mono: true} }
+
+func (c Cell) tone(t Tone) Cell { c.Tone = t; return c }
+
+func (c Cell) to(s view.Selection) Cell { c.Link = s; return c }
+
+func field(name string, value Cell) []Cell { return []Cell{{Text: name, Tone: Weak}, value} }

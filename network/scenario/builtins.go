@@ -26,6 +26,8 @@ func (r *run) builtins() starlark.StringDict {
 		"stop": r.stop, "kill": r.kill, "restart": r.restart, "add_peer": r.addPeer, "add_orderer": r.addOrderer,
 		"link": r.link, "partition": r.partition, "heal": r.heal, "lie": r.lie, "pause": r.pause,
 		"hold": r.hold, "unhold": r.unhold, "release": r.release, "wait_held": r.waitHeld,
+		"chapter": r.chapter, "ask": r.ask, "reveal": r.reveal, "go_on": r.goOn, "task": r.task,
+		"highlight": r.highlight, "close_up": r.closeUp, "pace": r.pace, "look": r.look,
 		"nodes": r.nodes, "leader": r.leader, "settle": r.settle, "events": r.events,
 	} {
 		d[name] = r.builtin(name, do)
@@ -223,6 +225,9 @@ func (r *run) say(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tup
 	var text string
 	if err := starlark.UnpackArgs("say", args, kwargs, "text", &text); err != nil {
 		return nil, line{}, err
+	}
+	if r.teacher.Say != nil {
+		r.teacher.Say(text)
 	}
 	return starlark.None, line{what: text}, nil
 }

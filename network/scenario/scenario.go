@@ -37,7 +37,7 @@ const (
 
 // Step is one call of a scenario, as it is printed.
 type Step struct {
-	N      int            `json:"n"`
+	N      int            `json:"n"` // from 1; 0 while it begins
 	Line   int            `json:"line"`
 	Name   string         `json:"step"`             // the function called
 	What   string         `json:"what"`             // its arguments in words
@@ -55,8 +55,12 @@ type Options struct {
 	Runtime, Placement string
 	Trace              *trace.Recorder
 	Log                *slog.Logger
+	// OnBegin hears of every step before it runs: its Line and Name, nothing else.
+	OnBegin func(Step)
 	// OnStep hears of every step when it is done.
 	OnStep func(Step)
+	// Teacher shows a lesson to a person; nil runs it headless.
+	Teacher *Teacher
 	// OnStart hears of a network when it runs.
 	OnStart func(*network.Network)
 	// Keep leaves the network running at the end: OnStart's receiver stops it.
@@ -105,6 +109,9 @@ func Run(ctx context.Context, name string, src []byte, o Options) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r := &run{ctx: ctx, name: name, dir: filepath.Dir(name), options: o, random: rand.New(rand.NewPCG(1, 1))}
+	if o.Teacher != nil {
+		r.teacher = *o.Teacher
+	}
 	defer func() {
 		if r.net != nil && (!o.Keep || err != nil) {
 			stopCtx, stop := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
@@ -116,7 +123,12 @@ func Run(ctx context.Context, name string, src []byte, o Options) (err error) {
 	thread.SetMaxExecutionSteps(maxSteps)
 	stopWatching := context.AfterFunc(ctx, func() { thread.Cancel("stopped") })
 	defer stopWatching()
-	_, err = starlark.ExecFileOptions(fileOptions(), thread, name, src, r.builtins())
+	names := r.builtins()
+	file, program, err := starlark.SourceProgramOptions(fileOptions(), name, src, names.Has)
+	if err == nil {
+		r.outline = outlineOf(file)
+		_, err = program.Init(thread, names)
+	}
 	return r.explain(ctx, err)
 }
 
@@ -198,11 +210,17 @@ type run struct {
 	name    string
 	dir     string
 	options Options
+	teacher Teacher
+	outline outline
 	net     *network.Network
 	random  *rand.Rand
 	steps   int
 	pending int
 	failed  bool
+	// Of a lesson: how far it is, and the last prediction.
+	chapters, asked int
+	question        *Question
+	choice          int
 }
 
 // step is a builtin's work: it gives the value for the script, a sentence for the
@@ -221,6 +239,9 @@ func (r *run) builtin(name string, do step) *starlark.Builtin {
 	return starlark.NewBuiltin(name, func(thread *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 		if err := r.ctx.Err(); err != nil {
 			return nil, &callError{err}
+		}
+		if r.options.OnBegin != nil {
+			r.options.OnBegin(Step{Line: callerLine(thread), Name: name})
 		}
 		begin := time.Now()
 		value, l, err := do(thread, args, kwargs)
@@ -253,10 +274,13 @@ func (r *run) report(s Step) {
 			note = s.What
 		}
 		kind := trace.Step
-		if s.Name == "say" {
-			kind, note = trace.Say, s.What
+		switch s.Name {
+		case "say", "reveal", "go_on", "ask", "task":
+			if s.What != "" {
+				kind, note = trace.Say, s.What
+			}
 		}
-		r.options.Trace.Record(trace.Event{Kind: kind, Node: "script", Key: s.Name, Note: note})
+		r.options.Trace.Record(trace.Event{Kind: kind, Node: scriptNode, Key: s.Name, Note: note})
 	}
 	if r.options.OnStep != nil {
 		r.options.OnStep(s)

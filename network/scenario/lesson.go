@@ -1,0 +1,475 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
+
+	"github.com/fabriscope/fabriscope/internal/trace"
+	"github.com/fabriscope/fabriscope/network"
+)
+
+// Bounds of a lesson's words.
+const (
+	maxOptions  = 6
+	taskTimeout = 30 * time.Second // for a task that the lesson does itself
+)
+
+// scriptNode is where the trace says that a scenario's steps happen.
+const scriptNode = "script"
+
+// outline is what a source says about itself before it runs.
+type outline struct {
+	chapters  []string
+	questions int
+}
+
+// outlineOf counts the chapter() and ask() calls of a source. One in a loop counts once.
+func outlineOf(f *syntax.File) outline {
+	var o outline
+	syntax.Walk(f, func(n syntax.Node) bool {
+		call, ok := n.(*syntax.CallExpr)
+		if !ok {
+			return true
+		}
+		name, ok := call.Fn.(*syntax.Ident)
+		if !ok {
+			return true
+		}
+		switch name.Name {
+		case "chapter":
+			title := ""
+			if len(call.Args) > 0 {
+				if l, ok := call.Args[0].(*syntax.Literal); ok {
+					title, _ = l.Value.(string)
+				}
+			}
+			o.chapters = append(o.chapters, title)
+		case "ask":
+			o.questions++
+		}
+		return true
+	})
+	return o
+}
+
+// chapter is chapter(title): a new part begins.
+func (r *run) chapter(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, line, error) {
+	var title string
+	if err := starlark.UnpackArgs("chapter", args, kwargs, "title", &title); err != nil {
+		return nil, line{}, err
+	}
+	r.chapters++
+	c := Chapter{N: r.chapters, Of: max(r.chapters, len(r.outline.chapters)), Title: title}
+	if r.teacher.Chapter != nil {
+		r.teacher.Chapter(c)
+	}
+	return starlark.None, line{what: fmt.Sprintf("%d of %d: %s", c.N, c.Of, title)}, nil
+}
+
+// ask is ask(question, options=, answer=, why=, later=False): a prediction. It gives
+// the index that was chosen; headless, the right one.
+func (r *run) ask(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, line, error) {
+	var q Question
+	var options starlark.Value
+	if err := starlark.UnpackArgs("ask", args, kwargs, "question", &q.Text, "options", &options, "answer", &q.Answer, "why", &q.Why, "later?", &q.Later); err != nil {
+		return nil, line{}, err
+	}
+	var err error
+	if q.Options, err = stringList(options, "options"); err != nil {
+		return nil, line{}, err
+	}
+	switch {
+	case len(q.Options) < 2 || len(q.Options) > maxOptions:
+		return nil, line{}, fmt.Errorf("ask has %d options; it needs 2 to %d", len(q.Options), maxOptions)
+	case q.Answer < 0 || q.Answer >= len(q.Options):
+		return nil, line{}, fmt.Errorf("answer = %d is not the index of one of %d options; the first is 0", q.Answer, len(q.Options))
+	case q.Why == "":
+		return nil, line{}, errors.New("ask needs why = ...: one or two sentences")
+	}
+	r.asked++
+	q.N, q.Of = r.asked, max(r.asked, r.outline.questions)
+	choice := q.Answer
+	l := line{what: q.Text}
+	if r.teacher.Ask != nil {
+		if choice, err = r.teacher.Ask(r.ctx, q); err != nil {
+			return nil, l, &callError{err}
+		}
+		if choice < 0 || choice >= len(q.Options) {
+			return nil, l, &callError{fmt.Errorf("the answer %d is not the index of an option", choice)}
+		}
+	}
+	r.question, r.choice = &q, choice
+	l.result = fmt.Sprintf("%s: %s", letter(choice), q.Options[choice])
+	l.data = map[string]any{"choice": choice, "answer": q.Answer, "right": choice == q.Answer, "options": q.Options, "why": q.Why}
+	return starlark.MakeInt(choice), l, nil
+}
+
+// letter names an option: A, B, C ...
+func letter(i int) string { return string(rune('A' + i)) }
+
+// reveal is reveal(): it compares the last prediction with what happened.
+func (r *run) reveal(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, line, error) {
+	if err := starlark.UnpackArgs("reveal", args, kwargs); err != nil {
+		return nil, line{}, err
+	}
+	if r.question == nil {
+		return nil, line{}, errors.New("reveal has nothing to compare: call ask before")
+	}
+	q := r.question
+	var text string
+	switch {
+	case r.teacher.Ask == nil:
+		text = fmt.Sprintf("%s: %s. %s", letter(q.Answer), strings.TrimSuffix(q.Options[q.Answer], "."), q.Why)
+	case r.choice == q.Answer:
+		text = fmt.Sprintf("You said %s, and so it is. %s", letter(r.choice), q.Why)
+	default:
+		text = fmt.Sprintf("You said %s; many do. It is %s: %s. %s", letter(r.choice), letter(q.Answer), strings.TrimSuffix(q.Options[q.Answer], "."), q.Why)
+	}
+	if r.teacher.Say != nil {
+		r.teacher.Say(text)
+	}
+	right := r.choice == q.Answer
+	r.question = nil
+	return starlark.Bool(right), line{what: text}, nil
+}
+
+// goOn is go_on(text=""): the lesson goes on when the person says so.
+func (r *run) goOn(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, line, error) {
+	var text string
+	if err := starlark.UnpackArgs("go_on", args, kwargs, "text?", &text); err != nil {
+		return nil, line{}, err
+	}
+	l := line{what: text}
+	if r.teacher.Pause != nil {
+		if err := r.teacher.Pause(r.ctx, text); err != nil {
+			return nil, l, &callError{err}
+		}
+	}
+	return starlark.None, l, nil
+}
+
+// highlight is highlight(*things): names, transactions, keys, "block 7".
+func (r *run) highlight(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, line, error) {
+	if len(kwargs) > 0 {
+		return nil, line{}, errors.New("highlight takes names, transactions and texts like \"block 7\", without keywords")
+	}
+	n, err := r.network()
+	if err != nil {
+		return nil, line{}, err
+	}
+	marks := make([]Mark, 0, len(args))
+	words := make([]string, 0, len(args))
+	for _, a := range args {
+		m, err := r.mark(n, a)
+		if err != nil {
+			return nil, line{}, err
+		}
+		marks = append(marks, m)
+		words = append(words, strings.TrimSpace(string(m.Kind)+" "+strings.TrimPrefix(m.Name, "block ")))
+	}
+	if r.teacher.Highlight != nil {
+		r.teacher.Highlight(marks)
+	}
+	return starlark.None, line{what: strings.Join(words, ", ")}, nil
+}
+
+// mark finds what a word or value of the script means in this network.
+func (r *run) mark(n *network.Network, v starlark.Value) (Mark, error) {
+	if id := txidOf(v); id != "" {
+		return Mark{Kind: MarkTx, Name: id}, nil
+	}
+	name, ok := starlark.AsString(v)
+	if !ok || name == "" {
+		return Mark{}, fmt.Errorf("highlight cannot show a %s; give a name, a transaction or \"block 7\"", v.Type())
+	}
+	if number, ok := strings.CutPrefix(name, "block "); ok {
+		b, err := strconv.ParseUint(number, 10, 64)
+		if err != nil {
+			return Mark{}, fmt.Errorf("%q is not a block: write \"block 7\"", name)
+		}
+		return Mark{Kind: MarkBlock, Name: name, Block: b}, nil
+	}
+	if full, err := n.NodeName(name); err == nil {
+		return Mark{Kind: MarkNode, Name: full}, nil
+	}
+	t := n.Topology()
+	for _, o := range t.Organizations {
+		if o.Name == name {
+			return Mark{Kind: MarkOrg, Name: name}, nil
+		}
+	}
+	for _, c := range t.Clients {
+		if c.Name == name {
+			return Mark{Kind: MarkClient, Name: name}, nil
+		}
+	}
+	if label, peer, ok := strings.Cut(name, "@"); ok && strings.Contains(label, "_") {
+		full, err := n.NodeName(peer)
+		if err != nil {
+			return Mark{}, err
+		}
+		name = label + "@" + full
+		if len(n.Events(network.EventFilter{Node: name})) == 0 {
+			return Mark{}, fmt.Errorf("no chaincode %s has run at %s", label, full)
+		}
+		return Mark{Kind: MarkContainer, Name: name}, nil
+	}
+	if events := n.Events(network.EventFilter{Key: name}); len(events) > 0 {
+		return Mark{Kind: MarkKey, Name: name}, nil
+	}
+	return Mark{}, fmt.Errorf("nothing in this network is called %q: no node, client, organisation, chaincode or key", name)
+}
+
+// txidOf is the transaction of what begin or submit gave, "" of anything else.
+func txidOf(v starlark.Value) string {
+	with, ok := v.(starlark.HasAttrs)
+	if !ok {
+		return ""
+	}
+	field, err := with.Attr("txid")
+	if err != nil || field == nil {
+		return ""
+	}
+	id, _ := starlark.AsString(field)
+	return id
+}
+
+// closeUp is close_up(block=, peer=): a block's validation enlarged. block is a number
+// or a transaction's result; nothing: close it.
+func (r *run) closeUp(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, line, error) {
+	var block starlark.Value
+	var peer string
+	if err := starlark.UnpackArgs("close_up", args, kwargs, "block?", &block, "peer?", &peer); err != nil {
+		return nil, line{}, err
+	}
+	n, err := r.network()
+	if err != nil {
+		return nil, line{}, err
+	}
+	var c CloseUp
+	l := line{what: "closed"}
+	if block != nil && block != starlark.None {
+		if c, err = r.closeUpOf(n, block, peer); err != nil {
+			return nil, line{}, err
+		}
+		l.what = fmt.Sprintf("block %d at %s", c.Block, c.Peer)
+	}
+	if r.teacher.CloseUp != nil {
+		r.teacher.CloseUp(c)
+	}
+	return starlark.None, l, nil
+}
+
+func (r *run) closeUpOf(n *network.Network, block starlark.Value, peer string) (CloseUp, error) {
+	var c CloseUp
+	if with, ok := block.(starlark.HasAttrs); ok {
+		if field, err := with.Attr("block"); err == nil && field != nil {
+			block = field
+		}
+	}
+	number, ok := block.(starlark.Int)
+	if c.Block, _ = number.Uint64(); !ok || c.Block == 0 {
+		return c, fmt.Errorf("close_up needs a block above 0 or the result of a transaction that is in one, not %s", block)
+	}
+	if peer == "" {
+		for _, name := range n.Topology().NodeNames() {
+			if strings.HasPrefix(name, "peer") {
+				peer = name
+				break
+			}
+		}
+	}
+	full, err := n.NodeName(peer)
+	if err != nil {
+		return c, err
+	}
+	c.Peer = full
+	for _, e := range n.Events(network.EventFilter{Kind: string(trace.ValidateFrom), Node: full}) {
+		if e.Block == c.Block {
+			return c, nil
+		}
+	}
+	return c, fmt.Errorf("%s has not validated a block %d", full, c.Block)
+}
+
+// pace is pace("live"), pace("event") or pace("4ms"): how the playhead moves.
+func (r *run) pace(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, line, error) {
+	var how starlark.Value
+	if err := starlark.UnpackArgs("pace", args, kwargs, "how", &how); err != nil {
+		return nil, line{}, err
+	}
+	var p Pace
+	l := line{}
+	switch word, _ := starlark.AsString(how); word {
+	case "live":
+		p.Live, l.what = true, "live"
+	case "event":
+		p.Events, l.what = true, "event by event"
+	default:
+		d, err := durationOf(how, "pace", 0)
+		if err != nil {
+			return nil, l, fmt.Errorf("%w, or \"live\" or \"event\"", err)
+		}
+		if d < time.Microsecond {
+			return nil, l, errors.New("pace: one second must show at least \"1us\"")
+		}
+		p.Scale, l.what = d, "one second shows "+d.String()
+	}
+	if r.teacher.Pace != nil {
+		r.teacher.Pace(p)
+	}
+	return starlark.None, l, nil
+}
+
+// look is look(seq= or txid=, kind=, node=, key=, last=False, paused=False): the
+// playhead goes to the first (or last) event that fits.
+func (r *run) look(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, line, error) {
+	var at starlark.Value
+	var seq uint64
+	var f network.EventFilter
+	var last, paused bool
+	if err := starlark.UnpackArgs("look", args, kwargs, "at?", &at, "seq?", &seq, "txid?", &f.TxID, "kind?", &f.Kind, "node?", &f.Node,
+		"key?", &f.Key, "last?", &last, "paused?", &paused); err != nil {
+		return nil, line{}, err
+	}
+	n, err := r.network()
+	if err != nil {
+		return nil, line{}, err
+	}
+	if at != nil && at != starlark.None {
+		if seq == 0 {
+			seq = seqOf(at)
+		}
+		if id := txidOf(at); id != "" && f.TxID == "" {
+			f.TxID = id
+		}
+		if seq == 0 && f.TxID == "" {
+			return nil, line{}, fmt.Errorf("look cannot go to a %s; give a transaction or an event", at.Type())
+		}
+	}
+	if f.Node != "" {
+		if full, err := n.NodeName(f.Node); err == nil {
+			f.Node = full
+		}
+	}
+	e, err := lookFor(n, seq, f, last)
+	if err != nil {
+		return nil, line{}, err
+	}
+	if r.teacher.Look != nil {
+		r.teacher.Look(Look{Seq: e.Seq, TxID: e.TxID, Paused: paused})
+	}
+	l := line{what: strings.TrimSpace(fmt.Sprintf("event %d, %s at %s %.8s", e.Seq, e.Kind, e.Node, e.TxID))}
+	return eventValue(e), l, nil
+}
+
+// seqOf is the position of an event that events() or task() gave, 0 of anything else.
+func seqOf(v starlark.Value) uint64 {
+	with, ok := v.(starlark.HasAttrs)
+	if !ok {
+		return 0
+	}
+	field, err := with.Attr("seq")
+	if err != nil || field == nil {
+		return 0
+	}
+	number, _ := field.(starlark.Int)
+	seq, _ := number.Uint64()
+	return seq
+}
+
+func lookFor(n *network.Network, seq uint64, f network.EventFilter, last bool) (trace.Event, error) {
+	if seq > 0 {
+		events, _, _ := n.Trace().Since(seq-1, 1)
+		if len(events) == 0 || events[0].Seq != seq {
+			return trace.Event{}, fmt.Errorf("the trace has no event %d", seq)
+		}
+		return events[0], nil
+	}
+	if f == (network.EventFilter{}) {
+		return trace.Event{}, errors.New("look needs to know where to: a transaction, seq=, txid=, kind=, node= or key=")
+	}
+	events := n.Events(f)
+	if len(events) == 0 {
+		return trace.Event{}, errors.New("look finds no such event; events() lists what there is")
+	}
+	if last {
+		return events[len(events)-1], nil
+	}
+	return events[0], nil
+}
+
+// task is task(text, until=, hint=, otherwise=): the person does something. until is
+// called with each new event; the first for which it is true ends the task and is
+// given back. otherwise does the task where there is nobody to do it.
+func (r *run) task(thread *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, line, error) {
+	var text, hint string
+	var until, otherwise starlark.Callable
+	if err := starlark.UnpackArgs("task", args, kwargs, "text", &text, "until", &until, "otherwise", &otherwise, "hint?", &hint); err != nil {
+		return nil, line{}, err
+	}
+	n, err := r.network()
+	if err != nil {
+		return nil, line{}, err
+	}
+	l := line{what: text}
+	cursor := n.Trace().Last()
+	wish := make(chan struct{})
+	by := "done"
+	if r.teacher.Task == nil {
+		close(wish)
+	} else {
+		done := make(chan struct{})
+		defer close(done)
+		r.teacher.Task(Task{Text: text, Hint: hint, Do: sync.OnceFunc(func() { close(wish) }), Done: done})
+	}
+	ctx, cancel := context.WithCancel(r.ctx)
+	defer cancel()
+	for {
+		changed := n.Trace().Changed()
+		events, next, _ := n.Trace().Since(cursor, 1000)
+		cursor = next
+		for i := range events {
+			if k := events[i].Kind; events[i].Node == scriptNode || k == trace.RaftHeartbeat || k == trace.RaftHeartbeatAck {
+				continue // what until itself calls is no news
+			}
+			v := eventValue(events[i])
+			fits, err := starlark.Call(thread, until, starlark.Tuple{v}, nil)
+			if err != nil {
+				return nil, l, err
+			}
+			if fits.Truth() {
+				l.result = by
+				l.data = map[string]any{"seq": events[i].Seq, "txid": events[i].TxID}
+				return v, l, nil
+			}
+		}
+		if len(events) > 0 {
+			continue
+		}
+		select {
+		case <-wish:
+			wish, by = nil, "done by the lesson"
+			if _, err := starlark.Call(thread, otherwise, nil, nil); err != nil {
+				return nil, l, err
+			}
+			var stop context.CancelFunc
+			ctx, stop = context.WithTimeout(ctx, taskTimeout)
+			defer stop()
+		case <-changed:
+		case <-ctx.Done():
+			if err := r.ctx.Err(); err != nil {
+				return nil, l, &callError{err}
+			}
+			return nil, l, fmt.Errorf("what otherwise does brings no event for which until is true (waited %s)", taskTimeout)
+		}
+	}
+}

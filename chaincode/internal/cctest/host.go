@@ -59,23 +59,25 @@ func (p InProcess) Start(_ context.Context, spec launch.Spec) (launch.Instance, 
 
 // Serial makes a stream on which the shim may close its sending side while an answer of
 // its own is still being sent, as it does at the end: gRPC does not allow both at once.
-func Serial(stream shim.ClientStream) shim.ClientStream { return &serial{ClientStream: stream} }
+func Serial(stream peerpb.ChaincodeSupport_RegisterClient) shim.ClientStream {
+	return &serial{ChaincodeSupport_RegisterClient: stream}
+}
 
 type serial struct {
-	shim.ClientStream
+	peerpb.ChaincodeSupport_RegisterClient
 	mu sync.Mutex
 }
 
 func (s *serial) Send(m *peerpb.ChaincodeMessage) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.ClientStream.Send(m)
+	return s.ChaincodeSupport_RegisterClient.Send(m)
 }
 
 func (s *serial) CloseSend() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.ClientStream.CloseSend()
+	return s.ChaincodeSupport_RegisterClient.CloseSend()
 }
 
 type inProcess struct {

@@ -1,0 +1,333 @@
+package sheet
+
+import (
+	"image/color"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/fabriscope/fabriscope/app/paint"
+	"github.com/fabriscope/fabriscope/app/view"
+)
+
+// Tone is what a colour means on a page. A word, a sign or a shape says the same.
+type Tone uint8
+
+// The tones.
+const (
+	Plain Tone = iota
+	Quiet
+	Faint
+	Accent
+	Good
+	Bad
+	Warn
+	Proposal
+	Read
+	Written
+	Endorsement
+	Raft
+	Block
+)
+
+// Of is the tone of a class of messages.
+func Of(c view.Class) Tone {
+	switch c {
+	case view.Proposal:
+		return Proposal
+	case view.Read:
+		return Read
+	case view.Write:
+		return Written
+	case view.Endorsement:
+		return Endorsement
+	case view.Raft:
+		return Raft
+	case view.Block:
+		return Block
+	}
+	return Plain
+}
+
+// Color is the tone's colour in a palette.
+func (t Tone) Color(th *paint.Theme) color.NRGBA {
+	switch t {
+	case Quiet:
+		return th.Muted
+	case Faint:
+		return th.Faint
+	case Accent:
+		return th.Accent
+	case Good:
+		return th.Valid
+	case Bad:
+		return th.Invalid
+	case Warn:
+		return th.Warn
+	case Proposal:
+		return th.Proposal
+	case Read:
+		return th.Read
+	case Written:
+		return th.Write
+	case Endorsement:
+		return th.Endorsement
+	case Raft:
+		return th.Raft
+	case Block:
+		return th.Block
+	}
+	return th.Text
+}
+
+// Style says how words are written. The zero value is plain text of 11.
+type Style struct {
+	Size float64 // 16, 13, 11 (the zero value) or 10
+	Bold bool
+	Mono bool
+	Tone Tone
+}
+
+// Bounds of a page; what is beyond is left out, and the page says so.
+const (
+	maxOps       = 40000
+	maxWrapLines = 200
+)
+
+// Builder lays a page out from top to bottom. All methods write below what is there.
+type Builder struct {
+	th    *paint.Theme
+	page  page
+	left  float64 // of the column that is written
+	right float64
+	y     float64
+	full  bool
+}
+
+func newBuilder(th *paint.Theme, width float64) *Builder {
+	return &Builder{th: th, right: width}
+}
+
+func (b *Builder) finish() *page {
+	b.page.height = b.y
+	return &b.page
+}
+
+// Theme is the palette that is written with.
+func (b *Builder) Theme() *paint.Theme { return b.th }
+
+// Width is the width of the column that is written.
+func (b *Builder) Width() float64 { return b.right - b.left }
+
+// Y is how far down the page is written.
+func (b *Builder) Y() float64 { return b.y }
+
+// Px is v in the palette's scale.
+func (b *Builder) Px(v float64) float64 { return v * b.th.Scale }
+
+// Gap leaves v units free.
+func (b *Builder) Gap(v float64) { b.y += b.Px(v) }
+
+// Indent writes what f writes v units further to the right.
+func (b *Builder) Indent(v float64, f func()) {
+	b.left += b.Px(v)
+	f()
+	b.left -= b.Px(v)
+}
+
+// Margins writes what f writes with v units free on both sides.
+func (b *Builder) Margins(v float64, f func()) {
+	b.left, b.right = b.left+b.Px(v), b.right-b.Px(v)
+	f()
+	b.left, b.right = b.left-b.Px(v), b.right+b.Px(v)
+}
+
+func (b *Builder) font(s Style) paint.Font {
+	if s.Size == 0 {
+		s.Size = 11
+	}
+	return paint.Font{Mono: s.Mono, Bold: s.Bold, Size: s.Size * b.th.Scale}
+}
+
+func (b *Builder) lineHeight(s Style) float64 {
+	return b.font(s).Size * 1.5
+}
+
+// Measure is the width of a text.
+func (b *Builder) Measure(text string, s Style) float64 { return paint.TextWidth(text, b.font(s)) }
+
+func (b *Builder) add(o op) {
+	if len(b.page.ops) >= maxOps {
+		b.full = true
+		return
+	}
+	b.page.ops = append(b.page.ops, o)
+}
+
+// put writes one line with its top at y, without moving on, and gives its width.
+func (b *Builder) put(x, y float64, text string, s Style) float64 {
+	if text == "" {
+		return 0
+	}
+	f := b.font(s)
+	w := paint.TextWidth(text, f)
+	h := b.lineHeight(s)
+	b.add(op{shape: shapeText, r: view.Rect{X: x, Y: y, W: w, H: h}, base: y + h/2 + f.Size*0.36, text: text, font: f,
+		color: s.Tone.Color(b.th)})
+	return w
+}
+
+// fit cuts a text to a width.
+func (b *Builder) fit(text string, s Style, width float64) string {
+	return paint.Fit(text, b.font(s), width)
+}
+
+// link makes a place of the page a link.
+func (b *Builder) link(r view.Rect, name string, do func()) {
+	if do != nil {
+		b.page.links = append(b.page.links, Link{Rect: r, Name: name, Do: do})
+	}
+}
+
+// Line writes one line, cut where there is no room.
+func (b *Builder) Line(text string, s Style) {
+	b.put(b.left, b.y, b.fit(text, s, b.Width()), s)
+	b.y += b.lineHeight(s)
+}
+
+// Text writes a text over as many lines as it takes.
+func (b *Builder) Text(text string, s Style) {
+	for _, line := range b.wrap(text, s, b.Width()) {
+		b.put(b.left, b.y, line, s)
+		b.y += b.lineHeight(s)
+	}
+}
+
+// LinkText writes a text that leads somewhere.
+func (b *Builder) LinkText(text string, s Style, do func()) {
+	top, wide := b.y, 0.0
+	for _, line := range b.wrap(text, s, b.Width()) {
+		wide = max(wide, b.put(b.left, b.y, line, s))
+		b.y += b.lineHeight(s)
+	}
+	b.link(view.Rect{X: b.left, Y: top, W: wide, H: b.y - top}, text, do)
+}
+
+// wrap breaks a text at its spaces, and words that are longer than a line anywhere.
+func (b *Builder) wrap(text string, s Style, width float64) []string {
+	f := b.font(s)
+	space := paint.TextWidth(" ", f)
+	var out []string
+	for _, paragraph := range strings.Split(text, "\n") {
+		line, used := "", 0.0
+		for _, word := range strings.Split(paragraph, " ") {
+			w := paint.TextWidth(word, f)
+			if line != "" && used+space+w > width {
+				out = append(out, line)
+				line, used = "", 0
+			}
+			for w > width && len(word) > 1 {
+				n := fitting(word, f, width)
+				if n >= len(word) {
+					break
+				}
+				if line != "" {
+					out, line, used = append(out, line), "", 0
+				}
+				out, word = append(out, word[:n]), word[n:]
+				w = paint.TextWidth(word, f)
+			}
+			if line == "" {
+				line, used = word, w
+			} else {
+				line, used = line+" "+word, used+space+w
+			}
+		}
+		out = append(out, line)
+		if len(out) > maxWrapLines {
+			return append(out[:maxWrapLines], "…")
+		}
+	}
+	return out
+}
+
+// fitting is how many bytes of a word fit into a width, at least one rune.
+func fitting(word string, f paint.Font, width float64) int {
+	low, high := 1, utf8.RuneCountInString(word)
+	runes := []rune(word)
+	for low < high {
+		mid := (low + high + 1) / 2
+		if paint.TextWidth(string(runes[:mid]), f) <= width {
+			low = mid
+		} else {
+			high = mid - 1
+		}
+	}
+	return len(string(runes[:low]))
+}
+
+// Title writes the page's title, 16, and below it a line that explains it.
+func (b *Builder) Title(text, sub string) {
+	b.Text(text, Style{Size: 16, Bold: true})
+	if sub != "" {
+		b.Text(sub, Style{Tone: Quiet})
+	}
+	b.Gap(8)
+}
+
+// Section writes a section's title, 13, with a note at the right end.
+func (b *Builder) Section(title, note string, tone Tone, do func()) {
+	b.Gap(14)
+	s := Style{Size: 13, Bold: true}
+	n := Style{Tone: tone, Bold: tone == Good || tone == Bad}
+	h := b.lineHeight(s)
+	room := b.Width() - b.Measure(title, s) - b.Px(12)
+	if note != "" {
+		note = b.fit(note, n, max(room, b.Px(60)))
+		w := b.Measure(note, n)
+		b.put(b.right-w, b.y+(h-b.lineHeight(n))/2, note, n)
+		b.link(view.Rect{X: b.right - w, Y: b.y, W: w, H: h}, note, do)
+	}
+	b.put(b.left, b.y, b.fit(title, s, b.Width()), s)
+	b.y += h + b.Px(4)
+}
+
+// Rule draws a thin line across.
+func (b *Builder) Rule() {
+	b.Gap(6)
+	b.add(op{shape: shapeRect, r: view.Rect{X: b.left, Y: b.y, W: b.Width(), H: 1}, style: paint.Style{Fill: b.th.Line}})
+	b.Gap(7)
+}
+
+// Box draws a rounded box around what f writes.
+func (b *Builder) Box(tone Tone, f func()) {
+	at := len(b.page.ops)
+	b.add(op{})
+	top := b.y
+	b.Gap(8)
+	b.Margins(11, f)
+	b.Gap(8)
+	if at < len(b.page.ops) {
+		b.page.ops[at] = b.boxOp(tone, view.Rect{X: b.left + 0.5, Y: top + 0.5, W: b.Width() - 1, H: b.y - top - 1})
+	}
+}
+
+func (b *Builder) boxOp(tone Tone, r view.Rect) op {
+	st := paint.Style{Fill: b.cardFill(), Stroke: b.th.Line, Width: 1}
+	switch tone {
+	case Bad:
+		st.Fill, st.Stroke = b.th.InvalidGround, b.th.Invalid
+	case Plain:
+	default:
+		c := tone.Color(b.th)
+		st.Fill, st.Stroke = paint.Alpha(c, 0.10), c
+	}
+	return op{shape: shapeRect, r: r, radius: b.Px(8), style: st}
+}
+
+// cardFill is the ground of boxes: it must differ from the panel's.
+func (b *Builder) cardFill() color.NRGBA {
+	if b.th.Raised == b.th.Panel {
+		return b.th.Sunken
+	}
+	return b.th.Raised
+}

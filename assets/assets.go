@@ -1,5 +1,5 @@
 // Package assets holds the files that come inside the program: sample topologies,
-// scenarios and the topology's JSON Schema. Nothing here runs; package network
+// scenarios, the topology's JSON Schema, fonts and the icon. Nothing here runs; package network
 // reads topologies and network/scenario runs scenarios.
 package assets
 

@@ -67,3 +67,19 @@ func Alpha(c color.NRGBA, a float64) color.NRGBA {
 func hex(rgb uint32) color.NRGBA {
 	return color.NRGBA{R: uint8(rgb >> 16), G: uint8(rgb >> 8), B: uint8(rgb), A: 255}
 }
+
+// The fonts at the theme's scale; size is 16, 13, 11 or 10.
+
+// Sans is Inter Regular.
+func (t *Theme) Sans(size float64) Font { return Font{Size: size * t.Scale} }
+
+// SansBold is Inter SemiBold.
+func (t *Theme) SansBold(size float64) Font { return Font{Size: size * t.Scale, Bold: true} }
+
+// Mono is JetBrains Mono Regular.
+func (t *Theme) Mono(size float64) Font { return Font{Size: size * t.Scale, Mono: true} }
+
+// MonoBold is JetBrains Mono Bold.
+func (t *Theme) MonoBold(size float64) Font {
+	return Font{Size: size * t.Scale, Mono: true, Bold: true}
+}

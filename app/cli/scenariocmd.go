@@ -16,27 +16,32 @@ import (
 
 func (p *program) run() *cobra.Command {
 	var record, topology, runtime, placement string
-	var asJSON, list bool
+	var asJSON, list, ask bool
 	cmd := &cobra.Command{
 		Use:     "run SCENARIO",
 		GroupID: "run",
-		Short:   "Run a scenario: a script that starts a network, uses and breaks it, and says what must hold",
+		Short:   "Run a scenario or a lesson: a script that starts a network, uses and breaks it, and says what must hold",
 		Long: `Runs a scenario (a .star file or the name of one that comes with the program) on a
 real network, prints one line a step, and stops the network again. Exit code 0: all
 expectations hold; 1: one does not; 2: the scenario could not run.
-docs/SCENARIOS.md describes the functions that a scenario can call.`,
+docs/SCENARIOS.md describes the functions that a scenario can call.
+
+The eight lessons are scenarios too, lesson-1 to lesson-8. They are made for the window;
+here they run through, and --ask lets you answer their questions in the terminal.`,
 		Example: `  fabriscope run first-transaction
   fabriscope run two-clients-one-key --record race.fscope
   fabriscope run my-scenario.star --runtime process --json
+  fabriscope run lesson-6
+  fabriscope run lesson-6 --ask
   fabriscope run --list`,
 		Args: atMost(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if list {
-				_, err := fmt.Fprintln(p.out, strings.Join(assets.ScenarioNames(), "\n"))
-				return err
+				return p.listScenarios()
 			}
 			if len(args) == 0 {
-				return fmt.Errorf("SCENARIO is missing: name a .star file or one of %s", strings.Join(assets.ScenarioNames(), ", "))
+				return fmt.Errorf("SCENARIO is missing: name a .star file, a lesson (lesson-1 to lesson-%d) or one of %s",
+					len(assets.Lessons()), strings.Join(assets.ScenarioNames(), ", "))
 			}
 			name, src, err := loadScenario(args[0])
 			if err != nil {
@@ -48,6 +53,12 @@ docs/SCENARIOS.md describes the functions that a scenario can call.`,
 					return err
 				}
 			}
+			if ask {
+				if asJSON {
+					return errors.New("--ask and --json exclude each other: a machine answers no questions")
+				}
+				o.Teacher = newTerminal(p.in, p.out).teacher()
+			}
 			return p.runScenario(cmd, name, src, record, o)
 		},
 	}
@@ -56,7 +67,8 @@ docs/SCENARIOS.md describes the functions that a scenario can call.`,
 	cmd.Flags().StringVar(&runtime, "runtime", "", "where chaincode runs: auto, docker or process")
 	cmd.Flags().StringVar(&placement, "placement", "", "inproc or process")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a step")
-	cmd.Flags().BoolVar(&list, "list", false, "list the scenarios that come with the program")
+	cmd.Flags().BoolVar(&list, "list", false, "list the scenarios and lessons that come with the program")
+	cmd.Flags().BoolVar(&ask, "ask", false, "ask a lesson's questions here and wait for Enter")
 	return cmd
 }
 
@@ -65,11 +77,28 @@ func loadScenario(name string) (path string, src []byte, err error) {
 		src, err := scenario.ReadFile(name)
 		return name, src, err
 	}
-	src, err = assets.Scenario(name)
-	if err != nil {
-		return "", nil, fmt.Errorf("%q is neither a file nor a scenario of the program; these are %s", name, strings.Join(assets.ScenarioNames(), ", "))
+	if src, err = assets.Scenario(name); err == nil {
+		return name + ".star", src, nil
 	}
-	return name + ".star", src, nil
+	if l, err := assets.FindLesson(name); err == nil {
+		return l.Name + ".star", l.Source, nil
+	}
+	return "", nil, fmt.Errorf("%q is neither a file nor a scenario of the program; these are %s, lesson-1 to lesson-%d",
+		name, strings.Join(assets.ScenarioNames(), ", "), len(assets.Lessons()))
+}
+
+func (p *program) listScenarios() error {
+	for _, name := range assets.ScenarioNames() {
+		if _, err := fmt.Fprintln(p.out, name); err != nil {
+			return err
+		}
+	}
+	for _, l := range assets.Lessons() {
+		if _, err := fmt.Fprintf(p.out, "lesson-%d  %s: %s\n", l.Number, l.Title, l.Question); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *program) runScenario(cmd *cobra.Command, name string, src []byte, record string, o scenario.Options) error {
@@ -88,6 +117,15 @@ func (p *program) runScenario(cmd *cobra.Command, name string, src []byte, recor
 	return err
 }
 
+// narrates tells whether a step speaks to the reader.
+func narrates(step string) bool {
+	switch step {
+	case "say", "reveal", "go_on", "ask", "task":
+		return true
+	}
+	return false
+}
+
 // stepPrinter prints steps for people or machines.
 func (p *program) stepPrinter(asJSON bool) func(scenario.Step) {
 	if asJSON {
@@ -96,8 +134,13 @@ func (p *program) stepPrinter(asJSON bool) func(scenario.Step) {
 	}
 	return func(s scenario.Step) {
 		switch {
-		case s.Name == "say":
-			fmt.Fprintf(p.out, "\n      %s\n", s.What)
+		case narrates(s.Name):
+			if s.What != "" {
+				fmt.Fprintf(p.out, "\n      %s\n", s.What)
+			}
+			if s.Name == "ask" {
+				fmt.Fprintf(p.out, "      %s\n", s.Result)
+			}
 		case s.Name == "progress":
 			fmt.Fprintf(p.out, "      %s\n", s.What)
 		case s.Failed:

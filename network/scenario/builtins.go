@@ -28,6 +28,7 @@ func (r *run) builtins() starlark.StringDict {
 		"hold": r.hold, "unhold": r.unhold, "release": r.release, "wait_held": r.waitHeld,
 		"chapter": r.chapter, "ask": r.ask, "reveal": r.reveal, "go_on": r.goOn, "task": r.task,
 		"highlight": r.highlight, "close_up": r.closeUp, "pace": r.pace, "look": r.look,
+		"wait_event": r.waitEvent, "content": r.content,
 		"nodes": r.nodes, "leader": r.leader, "settle": r.settle, "events": r.events,
 	} {
 		d[name] = r.builtin(name, do)

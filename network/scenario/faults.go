@@ -365,12 +365,7 @@ func (r *run) events(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.
 	if err := starlark.UnpackArgs("events", args, kwargs, "kind?", &kind, "node?", &f.Node, "txid?", &f.TxID, "key?", &f.Key); err != nil {
 		return nil, line{}, err
 	}
-	f.Kind = kind
-	if f.Node != "" {
-		if full, err := n.NodeName(f.Node); err == nil {
-			f.Node = full
-		}
-	}
+	f.Kind, f.Node = kind, fullName(n, f.Node)
 	var values []starlark.Value
 	for _, e := range n.Events(f) {
 		values = append(values, eventValue(e))

@@ -355,11 +355,7 @@ func (r *run) look(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tu
 			return nil, line{}, fmt.Errorf("look cannot go to a %s; give a transaction or an event", at.Type())
 		}
 	}
-	if f.Node != "" {
-		if full, err := n.NodeName(f.Node); err == nil {
-			f.Node = full
-		}
-	}
+	f.Node = fullName(n, f.Node)
 	e, err := lookFor(n, seq, f, last)
 	if err != nil {
 		return nil, line{}, err

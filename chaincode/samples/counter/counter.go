@@ -22,6 +22,7 @@ func Functions() []sample.Function {
 	return []sample.Function{
 		{Name: "Increment", Args: []string{"name"}, Doc: "Adds one and answers with the new number.", Call: increment},
 		{Name: "Add", Args: []string{"name", "n"}, Doc: "Adds n, which may be negative, and answers with the new number.", Call: add},
+		{Name: "IncrementTwice", Args: []string{"name"}, Doc: "Adds one twice, reading the number again in between, and answers with what it read: the second read sees the old number too.", Call: twice},
 		{Name: "Get", Args: []string{"name"}, Doc: "Gives the number; a counter that nobody touched stands at 0.", ReadOnly: true, Call: get},
 	}
 }
@@ -36,6 +37,23 @@ func add(stub shim.ChaincodeStubInterface, args []string) (any, error) {
 		return nil, fmt.Errorf("n %q is not a whole number", args[1])
 	}
 	return change(stub, args[0], n)
+}
+
+// twice shows what a chaincode author may not expect: GetState gives the committed
+// value, not what this call has written with PutState. So the counter goes up by one.
+func twice(stub shim.ChaincodeStubInterface, args []string) (any, error) {
+	var seen [2]int64
+	for i := range seen {
+		old, err := value(stub, args[0])
+		if err != nil {
+			return nil, err
+		}
+		seen[i] = old
+		if err := stub.PutState(args[0], []byte(strconv.FormatInt(old+1, 10))); err != nil {
+			return nil, fmt.Errorf("write counter %s: %w", args[0], err)
+		}
+	}
+	return seen, nil
 }
 
 func get(stub shim.ChaincodeStubInterface, args []string) (any, error) {

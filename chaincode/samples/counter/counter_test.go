@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	peerpb "github.com/hyperledger/fabric-protos-go-apiv2/peer"
+
 	"github.com/fabriscope/fabriscope/chaincode/internal/cctest"
 	"github.com/fabriscope/fabriscope/chaincode/samples/counter"
 )
@@ -32,5 +34,18 @@ func TestCounting(t *testing.T) {
 	}
 	if got := b.MustFail("Add", "hits", "x"); !strings.Contains(got, "not a whole number") {
 		t.Errorf("got %q", got)
+	}
+}
+
+// What the second read gives is the peer's affair (network/scenario tests it): here it
+// counts that there is one.
+func TestIncrementTwiceReadsTwice(t *testing.T) {
+	b := cctest.MustRun(t, counter.New())
+	b.MustCall("Add", "hits", "7")
+	gets, puts := b.Ledger.Requests[peerpb.ChaincodeMessage_GET_STATE], b.Ledger.Requests[peerpb.ChaincodeMessage_PUT_STATE]
+	b.MustCall("IncrementTwice", "hits")
+	gets, puts = b.Ledger.Requests[peerpb.ChaincodeMessage_GET_STATE]-gets, b.Ledger.Requests[peerpb.ChaincodeMessage_PUT_STATE]-puts
+	if gets != 2 || puts != 2 {
+		t.Errorf("it read %d times and wrote %d times, want 2 and 2", gets, puts)
 	}
 }

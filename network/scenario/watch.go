@@ -1,0 +1,96 @@
+package scenario
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"github.com/fabriscope/fabriscope/internal/wire"
+	"github.com/fabriscope/fabriscope/network"
+)
+
+// waitEvent is wait_event(kind=, node=, txid=, key=, count=1, timeout="30s"): it waits
+// until the trace holds so many events that fit, and gives them.
+func (r *run) waitEvent(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, line, error) {
+	n, err := r.network()
+	if err != nil {
+		return nil, line{}, err
+	}
+	var f network.EventFilter
+	count := 1
+	var timeout starlark.Value
+	if err := starlark.UnpackArgs("wait_event", args, kwargs, "kind", &f.Kind, "node?", &f.Node, "txid?", &f.TxID, "key?", &f.Key,
+		"count?", &count, "timeout?", &timeout); err != nil {
+		return nil, line{}, err
+	}
+	d, err := durationOf(timeout, "timeout", 30*time.Second)
+	if err != nil {
+		return nil, line{}, err
+	}
+	f.Node = fullName(n, f.Node)
+	ctx, cancel := context.WithTimeout(r.ctx, d)
+	defer cancel()
+	for {
+		changed := n.Trace().Changed()
+		events := n.Events(f)
+		if len(events) >= count {
+			values := make([]starlark.Value, len(events))
+			for i, e := range events {
+				values[i] = eventValue(e)
+			}
+			return starlark.NewList(values), line{what: strings.TrimSpace(f.Kind + " " + f.Node), result: fmt.Sprintf("%d events", len(events))}, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, line{}, &callError{fmt.Errorf("only %d of %d events %s after %s: %w", len(events), count, f.Kind, d, ctx.Err())}
+		}
+	}
+}
+
+// fullName is a node's full name if there is such a node, else the name itself.
+func fullName(n *network.Network, name string) string {
+	if name == "" {
+		return ""
+	}
+	if full, err := n.NodeName(name); err == nil {
+		return full
+	}
+	return name
+}
+
+// content is content(event): the message that an event is about, decoded to the last
+// field, as JSON text; "" if it has none.
+func (r *run) content(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, line, error) {
+	n, err := r.network()
+	if err != nil {
+		return nil, line{}, err
+	}
+	var event starlark.Value
+	if err := starlark.UnpackArgs("content", args, kwargs, "event", &event); err != nil {
+		return nil, line{}, err
+	}
+	seq := seqOf(event)
+	if seq == 0 {
+		return nil, line{}, fmt.Errorf("content needs an event, not a %s", event.Type())
+	}
+	l := line{what: fmt.Sprintf("event %d", seq), result: "no message"}
+	name, raw, ok := n.Trace().Payload(seq)
+	if !ok {
+		return starlark.String(""), l, nil
+	}
+	o, err := wire.Decode(name, raw)
+	if err != nil {
+		return nil, l, &callError{fmt.Errorf("event %d: %w", seq, err)}
+	}
+	text, err := json.Marshal(o)
+	if err != nil {
+		return nil, l, &callError{fmt.Errorf("event %d: %w", seq, err)}
+	}
+	l.result = fmt.Sprintf("%s, %d bytes", name, len(raw))
+	return starlark.String(text), l, nil
+}

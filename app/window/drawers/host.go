@@ -44,10 +44,8 @@ type Host struct {
 	// RunScript ends the session, after asking, and runs a scenario; the new session
 	// shows it. File is where it is kept, "" if nowhere.
 	RunScript func(name string, src []byte, file string)
-	// Run is the scenario or lesson that the session runs, nil if none does.
-	Run func() *session.ScriptRun
-	// StopRun ends it.
-	StopRun func()
+	// Settings hold the progress of lessons where there is no session.
+	Settings *session.Settings
 	// OnKey hears keys that a focused drawer has no use for.
 	OnKey func(*fyne.KeyEvent)
 }

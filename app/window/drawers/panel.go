@@ -2,7 +2,13 @@ package drawers
 
 import (
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/lang"
 	"fyne.io/fyne/v2/widget"
+
+	"github.com/fabriscope/fabriscope/app/session"
+	"github.com/fabriscope/fabriscope/app/window/inspector/sheet"
+	"github.com/fabriscope/fabriscope/app/window/look"
 )
 
 // Panel is a drawer as the shell shows it.
@@ -13,10 +19,12 @@ type Panel struct {
 	update func()
 	shut   func()
 	first  fyne.Focusable
+	pages  []*container.Scroll
+	last   fyne.Focusable // that had the focus at the last Refresh
 }
 
-func newPanel(title string, body fyne.CanvasObject) *Panel {
-	p := &Panel{title: title, body: body}
+func newPanel(title string, body fyne.CanvasObject, pages ...*container.Scroll) *Panel {
+	p := &Panel{title: title, body: body, pages: pages}
 	p.ExtendBaseWidget(p)
 	return p
 }
@@ -30,6 +38,7 @@ func (p *Panel) Refresh() {
 	if p.update != nil {
 		p.update()
 	}
+	p.reveal()
 }
 
 // Close ends what the drawer does by itself.
@@ -44,3 +53,164 @@ func (p *Panel) First() fyne.Focusable { return p.first }
 
 // CreateRenderer shows the body.
 func (p *Panel) CreateRenderer() fyne.WidgetRenderer { return widget.NewSimpleRenderer(p.body) }
+
+// reveal scrolls to the widget that the keyboard has come to.
+func (p *Panel) reveal() {
+	driver := fyne.CurrentApp().Driver()
+	c := driver.CanvasForObject(p)
+	if c == nil || c.Focused() == p.last {
+		return
+	}
+	p.last = c.Focused()
+	o, ok := p.last.(fyne.CanvasObject)
+	if !ok {
+		return
+	}
+	for _, s := range p.pages {
+		if !s.Visible() || !contains(s.Content, o) {
+			continue
+		}
+		y := driver.AbsolutePositionForObject(o).Y - driver.AbsolutePositionForObject(s).Y
+		h := o.Size().Height
+		switch margin := look.Px(24); {
+		case y < 0:
+			s.ScrollToOffset(s.Offset.SubtractXY(0, margin-y))
+		case y+h > s.Size().Height && h < s.Size().Height:
+			s.ScrollToOffset(s.Offset.AddXY(0, y+h-s.Size().Height+margin))
+		}
+	}
+}
+
+// contains tells whether an object stands somewhere below another.
+func contains(in, o fyne.CanvasObject) bool {
+	if in == o {
+		return true
+	}
+	switch x := in.(type) {
+	case *fyne.Container:
+		for _, c := range x.Objects {
+			if contains(c, o) {
+				return true
+			}
+		}
+	case *section:
+		return contains(x.body, o)
+	}
+	return false
+}
+
+// scroll puts a drawer's parts below each other on a page that scrolls.
+func scroll(parts ...fyne.CanvasObject) *container.Scroll {
+	return container.NewVScroll(look.Inset(16, 12, look.Column(10, parts...)))
+}
+
+// why says in words why nothing can be changed, "" if something can.
+func why(s *session.Session) string {
+	if s == nil {
+		return lang.L("No network is running. Start one to use this.")
+	}
+	if text := s.Why(); text != "" {
+		return lang.L(text)
+	}
+	return ""
+}
+
+// gate disables actions while there is no network to act on, and says why.
+type gate struct {
+	s       *session.Session
+	note    *look.Text
+	box     *fyne.Container
+	actions []fyne.Disableable
+	told    string
+	asked   bool
+}
+
+func newGate(s *session.Session, actions ...fyne.Disableable) *gate {
+	g := &gate{s: s, note: look.Small("").Wrapped().Toned(look.Warning), actions: actions}
+	g.box = container.NewStack(g.note)
+	g.update()
+	return g
+}
+
+// add puts more actions behind the gate.
+func (g *gate) add(actions ...fyne.Disableable) {
+	g.actions = append(g.actions, actions...)
+	g.asked = false
+	g.update()
+}
+
+// update follows the session.
+func (g *gate) update() {
+	text := why(g.s)
+	if g.asked && text == g.told {
+		return
+	}
+	g.told, g.asked = text, true
+	g.note.SetText(text)
+	for _, a := range g.actions {
+		if text == "" {
+			a.Enable()
+		} else {
+			a.Disable()
+		}
+	}
+	if text == "" {
+		g.box.Hide()
+	} else {
+		g.box.Show()
+	}
+}
+
+func (g *gate) open() bool { return g.told == "" }
+
+// list is a page within a drawer that is written anew when what it shows has changed.
+type list struct {
+	*sheet.Sheet
+	key string
+}
+
+func newList(h Host) *list {
+	l := &list{Sheet: sheet.New(nil)}
+	l.OnKey = h.OnKey
+	return l
+}
+
+// show writes the list if its key, everything that it depends on, is another one.
+func (l *list) show(key string, write sheet.Write) {
+	if key != l.key {
+		l.key = key
+		l.Set(write)
+	}
+}
+
+// section is a part of a drawer that can be folded up.
+type section struct {
+	widget.BaseWidget
+	head *look.Button
+	body fyne.CanvasObject
+	box  *fyne.Container
+}
+
+func newSection(title string, open bool, body fyne.CanvasObject) *section {
+	s := &section{body: body}
+	s.head = look.Link(title, func() { s.fold(s.body.Visible()) }).WithIcon("down")
+	s.box = look.Column(6, container.NewHBox(s.head), body)
+	s.fold(!open)
+	s.ExtendBaseWidget(s)
+	return s
+}
+
+func (s *section) fold(shut bool) {
+	icon, hint := "down", lang.L("Fold up")
+	if shut {
+		icon, hint = "chevron", lang.L("Unfold")
+		s.body.Hide()
+	} else {
+		s.body.Show()
+	}
+	s.head.SetIcon(icon, hint)
+	s.Refresh()
+}
+
+// CreateRenderer shows title and body.
+func (s *section) CreateRenderer() fyne.WidgetRenderer { return widget.NewSimpleRenderer(s.box) }

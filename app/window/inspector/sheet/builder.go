@@ -2,8 +2,6 @@ package sheet
 
 import (
 	"image/color"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/fabriscope/fabriscope/app/paint"
 	"github.com/fabriscope/fabriscope/app/view"
@@ -134,6 +132,13 @@ func (b *Builder) Indent(v float64, f func()) {
 	b.left -= b.Px(v)
 }
 
+// Short writes what f writes with v units free at the right.
+func (b *Builder) Short(v float64, f func()) {
+	b.right -= v
+	f()
+	b.right += v
+}
+
 // Margins writes what f writes with v units free on both sides.
 func (b *Builder) Margins(v float64, f func()) {
 	b.left, b.right = b.left+b.Px(v), b.right-b.Px(v)
@@ -171,7 +176,7 @@ func (b *Builder) put(x, y float64, text string, s Style) float64 {
 	f := b.font(s)
 	w := paint.TextWidth(text, f)
 	h := b.lineHeight(s)
-	b.add(op{shape: shapeText, r: view.Rect{X: x, Y: y, W: w, H: h}, base: y + h/2 + f.Size*0.36, text: text, font: f,
+	b.add(op{shape: shapeText, r: view.Rect{X: x, Y: y, W: w, H: h}, base: paint.Baseline(y+h/2, f), text: text, font: f,
 		color: s.Tone.Color(b.th)})
 	return w
 }
@@ -214,64 +219,7 @@ func (b *Builder) LinkText(text string, s Style, do func()) {
 
 // wrap breaks a text at its spaces, and words that are longer than a line anywhere.
 func (b *Builder) wrap(text string, s Style, width float64) []string {
-	f := b.font(s)
-	space := paint.TextWidth(" ", f)
-	var out []string
-	for _, paragraph := range strings.Split(text, "\n") {
-		line, used := "", 0.0
-		for _, word := range strings.Split(paragraph, " ") {
-			w := paint.TextWidth(word, f)
-			if line != "" && used+space+w > width {
-				out = append(out, line)
-				line, used = "", 0
-			}
-			for w > width && len(word) > 1 {
-				n := fitting(word, f, width)
-				if n >= len(word) {
-					break
-				}
-				if line != "" {
-					out, line, used = append(out, line), "", 0
-				}
-				out, word = append(out, word[:n]), word[n:]
-				w = paint.TextWidth(word, f)
-			}
-			if line == "" {
-				line, used = word, w
-			} else {
-				line, used = line+" "+word, used+space+w
-			}
-		}
-		out = append(out, line)
-		if len(out) > maxWrapLines {
-			return append(out[:maxWrapLines], "…")
-		}
-	}
-	return out
-}
-
-// fitting is how many bytes of a word fit into a width, at least one rune.
-func fitting(word string, f paint.Font, width float64) int {
-	low, high := 1, utf8.RuneCountInString(word)
-	runes := []rune(word)
-	for low < high {
-		mid := (low + high + 1) / 2
-		if paint.TextWidth(string(runes[:mid]), f) <= width {
-			low = mid
-		} else {
-			high = mid - 1
-		}
-	}
-	return len(string(runes[:low]))
-}
-
-// Title writes the page's title, 16, and below it a line that explains it.
-func (b *Builder) Title(text, sub string) {
-	b.Text(text, Style{Size: 16, Bold: true})
-	if sub != "" {
-		b.Text(sub, Style{Tone: Quiet})
-	}
-	b.Gap(8)
+	return paint.Wrap(text, b.font(s), max(width, b.Px(20)), maxWrapLines)
 }
 
 // Section writes a section's title, 13, with a note at the right end.

@@ -1,0 +1,288 @@
+package drawers
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/lang"
+	"fyne.io/fyne/v2/widget"
+
+	"github.com/fabriscope/fabriscope/app/session"
+	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/window/inspector/sheet"
+	"github.com/fabriscope/fabriscope/app/window/look"
+	"github.com/fabriscope/fabriscope/network"
+)
+
+// maxOutcomes bounds the list of what came of a person's calls.
+const maxOutcomes = 30
+
+// client is the panel that calls chaincode: one call, two at the same time, or a query.
+type client struct {
+	s *session.Session
+	h Host
+
+	chaincode, function    *widget.Select
+	other                  *look.Entry // the function's name, of chaincodes whose functions are not known
+	doc                    *look.Text
+	first, second          *arguments
+	endorsers              *fyne.Container
+	checks                 []*widget.Check
+	peers                  []string
+	flow                   *look.Segmented
+	submit, both, evaluate *look.Button
+	gate                   *gate
+	outcomes               *list
+	told                   []told
+	number                 int
+	page                   *container.Scroll
+}
+
+// told is one call in the list, under way while its outcome is nil.
+type told struct {
+	number  int
+	call    session.Call
+	query   bool
+	outcome *session.Outcome
+}
+
+func newClient(s *session.Session, h Host) *client {
+	c := &client{s: s, h: h, outcomes: newList(h)}
+	c.chaincode = widget.NewSelect(nil, func(string) { c.chosenChaincode() })
+	c.function = widget.NewSelect(nil, func(string) { c.chosenFunction() })
+	c.other = look.NewEntry()
+	c.other.PlaceHolder = lang.L("name of the function")
+	c.doc = look.Muted("").Wrapped()
+	c.first, c.second = newArguments(), newArguments()
+	c.endorsers = container.NewVBox()
+	c.flow = look.NewSegmented([]string{lang.L("client asks all"), lang.L("through a gateway")}, nil)
+	c.submit = look.Primary(lang.L("Submit"), c.submitOne)
+	c.both = look.Secondary(lang.L("Submit two at once"), c.submitTwo)
+	c.evaluate = look.Secondary(lang.L("Evaluate"), c.ask)
+	c.gate = newGate(s, c.submit, c.both, c.evaluate)
+	c.page = scroll(c.parts()...)
+	c.update()
+	return c
+}
+
+func (c *client) parts() []fyne.CanvasObject {
+	who := newSection(lang.L("Endorsers and flow"), false, look.Column(8,
+		look.FormRow(lang.L("Endorsers to ask; none chosen: one peer of every organisation"), c.endorsers),
+		look.FormRow(lang.L("Flow"), container.NewHBox(c.flow))))
+	second := look.Column(6, look.Muted(lang.L("Both are proposed before either of them is ordered. What if they read the same key?")).Wrapped(),
+		c.second.box, container.NewHBox(c.both))
+	return []fyne.CanvasObject{c.gate.box,
+		look.FormRow(lang.L("Chaincode"), c.chaincode), look.FormRow(lang.L("Function"), container.NewStack(c.function, c.other)),
+		c.doc, c.first.box, who, look.Row(8, c.submit, c.evaluate),
+		newSection(lang.L("A second one at the same time"), true, second), c.outcomes}
+}
+
+// update takes in new chaincodes, peers and identities.
+func (c *client) update() {
+	c.gate.update()
+	c.writeOutcomes()
+	if c.s == nil {
+		return
+	}
+	identities := c.s.Identities()
+	c.first.who(identities, 0)
+	c.second.who(identities, 1)
+	var names []string
+	for _, cc := range c.s.Chaincodes() {
+		names = append(names, cc.Name)
+	}
+	if !slices.Equal(names, c.chaincode.Options) {
+		c.chaincode.SetOptions(names)
+	}
+	if c.chaincode.Selected == "" && len(names) > 0 {
+		c.chaincode.SetSelected(names[0])
+	}
+	c.updateFunctions()
+	if peers := c.s.Peers(); !slices.Equal(peers, c.peers) {
+		c.listPeers(peers)
+	}
+}
+
+func (c *client) listPeers(peers []string) {
+	c.peers, c.checks = peers, nil
+	c.endorsers.RemoveAll()
+	for _, p := range peers {
+		check := widget.NewCheck(view.Short(p), nil)
+		c.checks = append(c.checks, check)
+		c.endorsers.Add(check)
+	}
+	if len(peers) > 4 {
+		c.endorsers.Layout = twoColumns{}
+	}
+	c.endorsers.Refresh()
+}
+
+func (c *client) chosenChaincode() {
+	c.function.ClearSelected()
+	c.updateFunctions()
+}
+
+// updateFunctions offers the functions of the chosen chaincode. Of a chaincode that is no
+// sample only those that were called are known, so any name can be written.
+func (c *client) updateFunctions() {
+	var names []string
+	known := true
+	for _, f := range c.s.Functions(c.chaincode.Selected) {
+		names = append(names, f.Name)
+		known = known && !f.Seen
+	}
+	if len(names) == 0 {
+		known = false
+	}
+	if !slices.Equal(names, c.function.Options) || known != c.function.Visible() {
+		c.function.SetOptions(names)
+		show(c.function, known)
+		show(c.other, !known)
+		if known && c.function.Selected == "" {
+			c.function.SetSelected(preferred(names))
+		}
+		if !known {
+			c.first.set(nil)
+			c.second.set(nil)
+			c.doc.SetText(lang.L("The functions of this chaincode are not known. Write the name, and one argument a line."))
+		}
+	}
+}
+
+func show(o fyne.CanvasObject, on bool) {
+	if on {
+		o.Show()
+	} else {
+		o.Hide()
+	}
+}
+
+// preferred is the function to begin with: one that changes something that exists.
+func preferred(names []string) string {
+	for _, want := range []string{"TransferAsset", "Increment", "Add", "Bid"} {
+		if slices.Contains(names, want) {
+			return want
+		}
+	}
+	return names[0]
+}
+
+func (c *client) chosenFunction() {
+	for _, f := range c.s.Functions(c.chaincode.Selected) {
+		if f.Name != c.function.Selected {
+			continue
+		}
+		doc := f.Doc
+		if f.ReadOnly {
+			doc += " " + lang.L("It writes nothing: evaluate it.")
+		}
+		c.doc.SetText(doc)
+		c.first.set(f.Args)
+		c.second.set(f.Args)
+	}
+}
+
+// call puts together what is asked for.
+func (c *client) call(a *arguments) session.Call {
+	call := session.Call{Identity: a.identity.Selected, Call: network.Call{Chaincode: c.chaincode.Selected, Function: c.function.Selected, Args: a.values()}}
+	if c.other.Visible() {
+		call.Function = strings.TrimSpace(c.other.Text)
+	}
+	for i, check := range c.checks {
+		if check.Checked {
+			call.Endorsers = append(call.Endorsers, c.peers[i])
+		}
+	}
+	call.Flow = network.FanOut
+	if c.flow.Chosen() == 1 {
+		call.Flow = network.Gateway
+	}
+	return call
+}
+
+func (c *client) submitOne() {
+	call := c.call(c.first)
+	n := c.begin(call, false)
+	c.s.Submit(call, func(o session.Outcome) { c.end(n, o) })
+}
+
+func (c *client) ask() {
+	call := c.call(c.first)
+	n := c.begin(call, true)
+	c.s.Evaluate(call, func(o session.Outcome) { c.end(n, o) })
+}
+
+// submitTwo submits both calls at the same time. Where nothing is written for the second
+// one it has the arguments of the first.
+func (c *client) submitTwo() {
+	one, two := c.call(c.first), c.call(c.second)
+	for i, v := range two.Args {
+		if v == "" && i < len(one.Args) {
+			two.Args[i] = one.Args[i]
+		}
+	}
+	if len(two.Args) < len(one.Args) {
+		two.Args = append(two.Args, one.Args[len(two.Args):]...)
+	}
+	a, b := c.begin(one, false), c.begin(two, false)
+	c.s.SubmitTogether([]session.Call{one, two}, func(all []session.Outcome) {
+		c.end(b, all[1])
+		c.end(a, all[0])
+	})
+}
+
+func (c *client) begin(call session.Call, query bool) int {
+	c.number++
+	c.told = append([]told{{number: c.number, call: call, query: query}}, c.told...)
+	c.told = c.told[:min(len(c.told), maxOutcomes)]
+	c.writeOutcomes()
+	return c.number
+}
+
+func (c *client) end(number int, o session.Outcome) {
+	for i := range c.told {
+		if c.told[i].number == number {
+			c.told[i].outcome = &o
+		}
+	}
+	if !o.Valid && o.TxID != "" {
+		c.h.choose(view.Selection{What: view.SelectTx, TxID: o.TxID})
+	}
+	c.writeOutcomes()
+}
+
+func (c *client) writeOutcomes() {
+	key := "outcomes"
+	for _, t := range c.told {
+		key += fmt.Sprintf(" %d%t", t.number, t.outcome != nil)
+	}
+	c.outcomes.show(key, func(b *sheet.Builder) {
+		b.Section(lang.L("What came of it"), "", sheet.Quiet, nil)
+		if len(c.told) == 0 {
+			b.Text(lang.L("Nothing yet. Choose a function and submit it; the verdict stands here."), sheet.Style{Tone: sheet.Quiet})
+		}
+		for _, t := range c.told {
+			c.outcome(b, t)
+		}
+	})
+}
+
+func (c *client) outcome(b *sheet.Builder, t told) {
+	name := fmt.Sprintf("%s(%s)", t.call.Function, strings.Join(t.call.Args, ", "))
+	it := sheet.Item{Name: name, Mono: true, Sign: sheet.Disc, Tone: sheet.Proposal, Detail: t.call.Identity + ": " + lang.L("under way")}
+	if o := t.outcome; o != nil {
+		it.Detail = t.call.Identity + ": " + o.Text
+		it.Sign, it.Tone = sheet.Tick, sheet.Good
+		if !o.Valid {
+			it.Sign, it.Tone = sheet.Cross, sheet.Bad
+		}
+		if o.TxID != "" && !t.query {
+			tx := view.Selection{What: view.SelectTx, TxID: o.TxID}
+			it.Actions = []sheet.Action{{Label: lang.L("Show transaction {{.ID}}", map[string]any{"ID": view.ShortID(o.TxID)}), Tone: sheet.Accent, Do: func() { c.h.choose(tx) }}}
+		}
+	}
+	b.Item(it)
+}

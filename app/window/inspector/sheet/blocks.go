@@ -1,0 +1,324 @@
+package sheet
+
+import (
+	"github.com/fabriscope/fabriscope/app/paint"
+	"github.com/fabriscope/fabriscope/app/view"
+)
+
+// Cell is a piece of text in a table. With a Do it is a link.
+type Cell struct {
+	Text string
+	Style
+	Do func()
+}
+
+// say is the cell's style, a link in the accent's colour unless it has a tone.
+func (c Cell) say() Style {
+	if c.Do != nil && c.Tone == Plain {
+		c.Style.Tone = Accent
+	}
+	return c.Style
+}
+
+const columnGap = 14
+
+// Table writes a framed table. Columns are as wide as they need; if there is no room for
+// that, the widest give way, and texts in them are cut.
+func (b *Builder) Table(header []string, rows [][]Cell) {
+	b.Box(Plain, func() {
+		widths := b.columns(header, rows)
+		head := Style{Tone: Quiet}
+		x := b.left
+		for i, h := range header {
+			b.put(x, b.y, b.fit(h, head, widths[i]), head)
+			x += widths[i] + b.Px(columnGap)
+		}
+		if len(header) > 0 {
+			b.y += b.lineHeight(head) + b.Px(3)
+		}
+		for _, row := range rows {
+			b.tableRow(row, widths)
+		}
+	})
+}
+
+func (b *Builder) tableRow(row []Cell, widths []float64) {
+	x, h := b.left, b.Px(19)
+	for i, c := range row {
+		if i >= len(widths) {
+			break
+		}
+		s := c.say()
+		text := b.fit(c.Text, s, widths[i])
+		w := b.put(x, b.y+(h-b.lineHeight(s))/2, text, s)
+		b.link(view.Rect{X: x, Y: b.y + b.Px(1), W: max(w, b.Px(12)), H: h - b.Px(2)}, c.Text, c.Do)
+		x += widths[i] + b.Px(columnGap)
+	}
+	b.y += h
+}
+
+// columns measures the columns and shrinks the widest until the table fits; what is left
+// over is shared evenly.
+func (b *Builder) columns(header []string, rows [][]Cell) []float64 {
+	n := len(header)
+	for _, r := range rows {
+		n = max(n, len(r))
+	}
+	widths := make([]float64, n)
+	for i, h := range header {
+		widths[i] = b.Measure(h, Style{})
+	}
+	for _, r := range rows {
+		for i, c := range r {
+			widths[i] = max(widths[i], b.Measure(c.Text, c.Style))
+		}
+	}
+	room := b.Width() - float64(n-1)*b.Px(columnGap)
+	total := 0.0
+	for _, w := range widths {
+		total += w
+	}
+	if total <= room {
+		for i := range widths {
+			widths[i] += (room - total) / float64(max(n, 1))
+		}
+		return widths
+	}
+	return shrink(widths, room)
+}
+
+// shrink makes the widest columns equally narrow, until all fit into room.
+func shrink(widths []float64, room float64) []float64 {
+	low, high := 0.0, room
+	for range 40 {
+		mid := (low + high) / 2
+		sum := 0.0
+		for _, w := range widths {
+			sum += min(w, mid)
+		}
+		if sum > room {
+			high = mid
+		} else {
+			low = mid
+		}
+	}
+	for i := range widths {
+		widths[i] = min(widths[i], low)
+	}
+	return widths
+}
+
+// Fields writes names with their values, which take several lines where they must.
+func (b *Builder) Fields(rows [][2]Cell) {
+	b.Box(Plain, func() {
+		wide := 0.0
+		for _, r := range rows {
+			wide = max(wide, b.Measure(r[0].Text, r[0].Style))
+		}
+		wide = min(wide, b.Width()*0.42)
+		for _, r := range rows {
+			b.field(r[0], r[1], wide)
+		}
+	})
+}
+
+func (b *Builder) field(name, value Cell, wide float64) {
+	top := b.y
+	s := value.say()
+	b.put(b.left, top, b.fit(name.Text, name.Style, wide), name.Style)
+	x := b.left + wide + b.Px(12)
+	w := 0.0
+	for _, line := range b.wrap(value.Text, s, b.right-x) {
+		w = max(w, b.put(x, b.y, line, s))
+		b.y += b.lineHeight(s)
+	}
+	b.link(view.Rect{X: x, Y: top, W: max(w, b.Px(12)), H: b.y - top}, value.Text, value.Do)
+	b.Gap(2)
+}
+
+// Code is one line of code or of a difference.
+type Code struct {
+	Sign   string // "+", "-", "≠" or ""
+	Text   string
+	Tone   Tone
+	Bold   bool
+	Number int  // line number, 0 for none
+	Marked bool // on a ground that stands out
+	Do     func()
+}
+
+// Codes writes lines in the fixed-width face; long ones are broken.
+func (b *Builder) Codes(lines []Code) {
+	signs := false
+	for _, l := range lines {
+		signs = signs || l.Sign != ""
+	}
+	for _, l := range lines {
+		b.code(l, signs)
+	}
+}
+
+func (b *Builder) code(l Code, signs bool) {
+	s := Style{Mono: true, Tone: l.Tone, Bold: l.Bold}
+	if l.Do != nil && l.Tone == Plain {
+		s.Tone = Accent
+	}
+	x, h := b.left, b.Px(18)
+	if signs && !l.Bold {
+		b.put(x, b.y+(h-b.lineHeight(s))/2, l.Sign, s)
+		x += b.Px(14)
+	}
+	indent := 0.0
+	for _, r := range l.Text {
+		if r != ' ' {
+			break
+		}
+		indent += b.Measure(" ", s)
+	}
+	top, at, w := b.y, len(b.page.ops), 0.0
+	b.add(op{})
+	for i, line := range b.wrap(l.Text, s, b.right-x-indent) {
+		if i > 0 {
+			b.y += h
+		}
+		w = max(w, b.put(x+indent, b.y+(h-b.lineHeight(s))/2, line, s))
+	}
+	b.y += h
+	if at < len(b.page.ops) && l.Marked {
+		b.page.ops[at] = op{shape: shapeRect, r: view.Rect{X: b.left - b.Px(4), Y: top, W: b.Width() + b.Px(8), H: b.y - top},
+			radius: b.Px(3), style: paint.Style{Fill: paint.Alpha(s.Tone.Color(b.th), 0.14)}}
+	}
+	b.link(view.Rect{X: x, Y: top, W: max(w+indent, b.Px(20)), H: b.y - top}, l.Text, l.Do)
+}
+
+// Item is one row of a list, in a frame: a sign, a name, what there is to say about it,
+// a note at the right end, and what can be done with it.
+type Item struct {
+	Sign    Sign
+	Tone    Tone // of the sign
+	Name    string
+	Mono    bool // Name is an id
+	Detail  string
+	Note    string
+	NoteIn  Tone
+	Marked  bool
+	Do      func() // the row as a whole
+	Actions []Action
+}
+
+// Action is a small button on a page. Without a Do it is shown as not to be had.
+type Action struct {
+	Label string
+	Tone  Tone
+	On    bool // a switch that is on
+	Do    func()
+}
+
+// Item writes a row of a list.
+func (b *Builder) Item(it Item) {
+	top, at := b.y, len(b.page.ops)
+	b.add(op{})
+	links := len(b.page.links)
+	b.Gap(6)
+	name := Style{Size: 11.5, Mono: it.Mono}
+	if it.Detail != "" || len(it.Actions) > 0 {
+		name.Bold = !it.Mono
+	}
+	inset := b.Px(10)
+	x := b.left + inset
+	h := max(b.lineHeight(name), b.Px(18))
+	if it.Sign != NoSign {
+		b.Sign(it.Sign, view.Point{X: x + b.Px(8), Y: b.y + h/2}, b.Px(8), it.Tone)
+		x += b.Px(24)
+	}
+	note := Style{Tone: it.NoteIn}
+	right := b.right - inset
+	if it.Note != "" {
+		text := b.fit(it.Note, note, (right-x)*0.6)
+		w := b.Measure(text, note)
+		b.put(right-w, b.y+(h-b.lineHeight(note))/2, text, note)
+		right -= w + b.Px(8)
+	}
+	b.put(x, b.y+(h-b.lineHeight(name))/2, b.fit(it.Name, name, right-x), name)
+	b.y += h
+	left := b.left
+	b.left, b.right = x, b.right-inset
+	if it.Detail != "" {
+		b.Text(it.Detail, Style{Tone: Quiet})
+	}
+	if len(it.Actions) > 0 {
+		b.Gap(4)
+		b.Actions(it.Actions...)
+	}
+	b.left, b.right = left, b.right+inset
+	b.Gap(6)
+	r := view.Rect{X: b.left + 0.5, Y: top + 0.5, W: b.Width() - 1, H: b.y - top - 1}
+	if at < len(b.page.ops) {
+		b.page.ops[at] = b.itemFrame(it, r)
+	}
+	if it.Do != nil { // under its actions, which are found first when pointed at
+		l := Link{Rect: r, Name: it.Name, Do: it.Do}
+		b.page.links = append(b.page.links[:links], append([]Link{l}, b.page.links[links:]...)...)
+	}
+	b.Gap(5)
+}
+
+func (b *Builder) itemFrame(it Item, r view.Rect) op {
+	o := b.boxOp(Plain, r)
+	if it.Marked {
+		o.style.Stroke, o.style.Width = b.th.Accent, 1.5
+		o.style.Fill = b.th.Selected
+	}
+	return o
+}
+
+// Actions writes small buttons next to each other, and below each other where there is
+// no room.
+func (b *Builder) Actions(all ...Action) {
+	x, h := b.left, b.Px(22)
+	for i, a := range all {
+		s := Style{Tone: a.Tone}
+		if a.Do == nil {
+			s.Tone = Faint
+		}
+		w := b.Measure(a.Label, s) + b.Px(16)
+		if i > 0 && x+w > b.right {
+			x = b.left
+			b.y += h + b.Px(5)
+		}
+		r := view.Rect{X: x + 0.5, Y: b.y + 0.5, W: w - 1, H: h - 1}
+		st := paint.Style{Fill: b.th.Sunken, Stroke: b.th.Line, Width: 1}
+		if b.th.Sunken == b.cardFill() {
+			st.Fill = b.th.Panel
+		}
+		if a.On {
+			st.Fill, st.Stroke = b.th.Selected, b.th.Accent
+		}
+		b.add(op{shape: shapeRect, r: r, radius: b.Px(5), style: st})
+		b.put(x+b.Px(8), b.y+(h-b.lineHeight(s))/2, a.Label, s)
+		b.link(r, a.Label, a.Do)
+		x += w + b.Px(6)
+	}
+	if len(all) > 0 {
+		b.y += h
+	}
+}
+
+// Empty writes what there is to say where there is nothing to show.
+func (b *Builder) Empty(title, text string) {
+	b.Gap(4)
+	b.Text(title, Style{Size: 13, Bold: true})
+	b.Gap(2)
+	b.Text(text, Style{Tone: Quiet, Size: 11.5})
+}
+
+// Progress draws a bar that is filled up to share (0 to 1).
+func (b *Builder) Progress(share float64, tone Tone) {
+	r := view.Rect{X: b.left, Y: b.y + b.Px(2), W: b.Width(), H: b.Px(4)}
+	b.add(op{shape: shapeRect, r: r, radius: b.Px(2), style: paint.Style{Fill: b.th.Sunken}})
+	if share > 0 {
+		r.W *= min(1, share)
+		b.add(op{shape: shapeRect, r: r, radius: b.Px(2), style: paint.Style{Fill: tone.Color(b.th)}})
+	}
+	b.Gap(8)
+}

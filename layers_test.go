@@ -25,6 +25,7 @@ var floors = map[string]string{
 	"app/view":          "internal/...",
 	"app/view/stage":    "app/view internal/...",
 	"app/view/timeline": "app/view internal/...",
+	"app/view/meter":    "app/view internal/...",
 	"app/view/chain":    "app/view internal/...",
 	"app/view/inspect":  "app/view network/report peer/validate internal/...",
 	"app/":              "network/... peer/... orderer chaincode/... internal/... assets app/...",

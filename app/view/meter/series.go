@@ -1,0 +1,172 @@
+package meter
+
+import (
+	"math"
+	"time"
+
+	"github.com/fabriscope/fabriscope/app/view"
+)
+
+// bucket is one second of the series.
+type bucket struct {
+	sums   counts // at its end
+	codes  []uint32
+	judged uint32
+	times  *histogram // nil without a finished transaction
+}
+
+// Latencies are counted in steps of 4 per cent from 100 microseconds on; the last step,
+// about 15 minutes, takes all that is longer.
+const (
+	steps    = 408
+	ratio    = 1.04
+	shortest = 100_000.0
+)
+
+type histogram [steps]uint32
+
+func (h *histogram) add(ns int64) {
+	i := 0
+	if float64(ns) > shortest {
+		i = min(steps-1, int(math.Log(float64(ns)/shortest)/math.Log(ratio)))
+	}
+	h[i]++
+}
+
+// percentile gives a percentile in milliseconds, at most 2 per cent off; NaN without any.
+func (h *histogram) percentile(share float64) float64 {
+	total := uint64(0)
+	for _, n := range h {
+		total += uint64(n)
+	}
+	if total == 0 {
+		return math.NaN()
+	}
+	rank := uint64(math.Ceil(share * float64(total)))
+	for i, n := range h {
+		if rank <= uint64(n) {
+			return shortest * math.Pow(ratio, float64(i)+0.5) / 1e6
+		}
+		rank -= uint64(n)
+	}
+	return math.NaN()
+}
+
+// bucket makes sure that there is a bucket for now, and fills those of quiet seconds.
+func (m *Meter) bucket(now int64) *bucket {
+	if len(m.seconds) == 0 {
+		m.origin = now
+	}
+	i := int((now - m.origin) / second)
+	if i >= len(m.seconds)+maxSeconds {
+		m.origin += int64(i) * second
+		m.seconds, i = m.seconds[:0], 0
+	}
+	for len(m.seconds) <= i {
+		m.seconds = append(m.seconds, bucket{sums: m.now})
+	}
+	if over := len(m.seconds) - maxSeconds; over > maxSeconds/8 {
+		m.seconds = append(m.seconds[:0], m.seconds[over:]...)
+		m.origin += int64(over) * second
+	}
+	return &m.seconds[len(m.seconds)-1]
+}
+
+func (m *Meter) latency(ns int64) {
+	b := m.bucket(m.last)
+	if b.times == nil {
+		b.times = new(histogram)
+	}
+	b.times.add(ns)
+}
+
+// code counts one verdict.
+func (m *Meter) code(name string) {
+	b := m.bucket(m.last)
+	b.judged++
+	i := 0
+	for i < len(m.codes) && m.codes[i] != name {
+		i++
+	}
+	if i == len(m.codes) {
+		m.codes = append(m.codes, name)
+	}
+	for len(b.codes) <= i {
+		b.codes = append(b.codes, 0)
+	}
+	b.codes[i]++
+}
+
+// Series is what the charts show: one value for each whole second, oldest first.
+type Series struct {
+	From       int64     // where the first second begins, in nanoseconds since 1970
+	Throughput []float64 // verdicts in the second
+	P50        []float64 // latencies in milliseconds, from the first proposal until the client
+	P95        []float64 // knows the verdict (the first verdict where the client is not ours);
+	P99        []float64 // NaN in seconds in which none was finished
+	Codes      []Code    // in the order in which they appeared; VALID first
+	Judged     int       // transactions in all these seconds
+	All50      float64   // percentiles over all these seconds, NaN without any
+	All95      float64
+	All99      float64
+	Peak       float64 // highest throughput
+	Mean       float64 // throughput over all these seconds
+}
+
+// Code is a validation code's part of the series.
+type Code struct {
+	Name  string
+	N     []int // in each second
+	Total int
+}
+
+// Series gives the whole seconds of span that had passed at a moment. The second that the
+// moment lies in is not over and is left out.
+func (m *Meter) Series(at view.Moment, span time.Duration) Series {
+	end := min(max(0, int((at.Time-m.origin)/second)), len(m.seconds))
+	start := max(0, end-int(int64(span)/second))
+	s := Series{From: m.origin + int64(start)*second}
+	var all histogram
+	for i := start; i < end; i++ {
+		b := &m.seconds[i]
+		s.Throughput = append(s.Throughput, float64(b.judged))
+		s.Judged += int(b.judged)
+		s.Peak = max(s.Peak, float64(b.judged))
+		p50, p95, p99 := math.NaN(), math.NaN(), math.NaN()
+		if b.times != nil {
+			p50, p95, p99 = b.times.percentile(0.5), b.times.percentile(0.95), b.times.percentile(0.99)
+			for k, n := range b.times {
+				all[k] += n
+			}
+		}
+		s.P50, s.P95, s.P99 = append(s.P50, p50), append(s.P95, p95), append(s.P99, p99)
+	}
+	if end > start {
+		s.Mean = float64(s.Judged) / float64(end-start)
+	}
+	s.All50, s.All95, s.All99 = all.percentile(0.5), all.percentile(0.95), all.percentile(0.99)
+	s.Codes = m.shares(start, end)
+	return s
+}
+
+func (m *Meter) shares(start, end int) (codes []Code) {
+	for k, name := range m.codes {
+		c := Code{Name: name, N: make([]int, 0, end-start)}
+		for i := start; i < end; i++ {
+			n := 0
+			if b := &m.seconds[i]; k < len(b.codes) {
+				n = int(b.codes[k])
+			}
+			c.N = append(c.N, n)
+			c.Total += n
+		}
+		if c.Total == 0 {
+			continue
+		}
+		if codes = append(codes, c); name == "VALID" {
+			copy(codes[1:], codes[:len(codes)-1])
+			codes[0] = c
+		}
+	}
+	return codes
+}

@@ -1,0 +1,330 @@
+package timeline
+
+import (
+	"sort"
+	"strings"
+
+	"github.com/fabriscope/fabriscope/app/view"
+)
+
+// Options say which picture is wanted.
+type Options struct {
+	Window     Window
+	W, H       float64 // the whole panel in pixels, header and names included
+	Scale      float64 // of everything with a size, as in paint.Theme; 0 is 1
+	At         view.Moment
+	Selection  view.Selection
+	Lanes      Filter
+	Heartbeats bool // Raft's heartbeats too
+}
+
+// Filter says which lanes are shown.
+type Filter struct {
+	Only      []string // nodes; a peer brings its containers. Empty: all
+	HideQuiet bool     // leave out lanes on which nothing happens in the window
+}
+
+// Tone is how strongly something is drawn.
+type Tone uint8
+
+// The tones.
+const (
+	Normal Tone = iota
+	Lit         // belongs to the selection
+	Dim         // something else is selected
+)
+
+// Lane is one node's lane; Y may be above the header's lower edge when it is scrolled.
+type Lane struct {
+	Node, Name string
+	Y, H       float64
+	Indent     bool // a container, below its peer
+	Selected   bool
+}
+
+// Bar is a stretch of time wide enough to be drawn by itself.
+type Bar struct {
+	X0, X1, Y, H float64 // may reach beyond the picture
+	Start, End   int64
+	Kind         Kind
+	Class        view.Class
+	Label        string // "" on narrow bars
+	Tone         Tone
+	Failed       bool
+	Open         bool // it has not ended yet
+	Overlaps     bool // in the shared row: other bars may lie under it
+
+	lane  uint16
+	tx    uint32
+	block uint64
+	seq   uint64
+}
+
+// Column is a pixel column in which bars are too narrow to be told apart.
+type Column struct {
+	X, Y, H float64
+	Kind    Kind
+	Class   view.Class
+	Share   float64 // of the column's time in which bars run, at most 1: exact
+	Tone    Tone
+}
+
+// Line is one message, or its known end.
+type Line struct {
+	X0, Y0, X1, Y1 float64
+	Class          view.Class
+	Tone           Tone
+	Tick           bool // a message of a chaincode stream
+	Lost, Held     bool // it ends on its way: lost, or waiting
+
+	seq uint64
+	tx  uint32
+}
+
+// Bundle is a shaded piece of the space between two lanes in which messages are too dense
+// to be drawn one by one.
+type Bundle struct {
+	X, W, Y0, Y1 float64
+	Class        view.Class // of most of them
+	N            int        // messages that cross it
+	Share        float64    // how dense, 0 to 1
+	Tone         Tone
+}
+
+// Frame is one picture in pixels. It is valid until the index is asked for the next one.
+type Frame struct {
+	W, H, Scale    float64
+	Gutter, Header float64 // width of the names, height of title and ruler
+	Window         Window  // with Scroll within bounds
+	MaxScroll      float64
+	Lanes          []Lane
+	Columns        []Column
+	Bars           []Bar
+	Bundles        []Bundle
+	Lines          []Line
+	Ticks          []Tick
+	Playhead       float64 // x; out of the picture when the moment is
+	Clock          string  // the playhead's time since the beginning
+	Empty          bool    // there is no event yet
+
+	x     *Index
+	o     Options
+	perNS float64
+	place []int16 // lane number to place in Lanes, -1 when it is not shown
+	tx    uint32  // selected
+	block uint64  // selected or the selected transaction's, plus one
+	focus bool    // something is selected that dims the rest
+	work  scratch
+}
+
+// scratch is reused from frame to frame.
+type scratch struct {
+	counts  []uint32
+	numbers []uint16
+	until   int64 // where open bars end
+}
+
+// Frame lays the picture out. It depends on nothing but the events so far and o.
+func (x *Index) Frame(o Options) *Frame {
+	f := &x.frame
+	if o.Scale <= 0 {
+		o.Scale = 1
+	}
+	*f = Frame{
+		W: o.W, H: o.H, Scale: o.Scale, Gutter: 108 * o.Scale, Header: 38 * o.Scale, Window: o.Window, Empty: x.count == 0,
+		Lanes: f.Lanes[:0], Columns: f.Columns[:0], Bars: f.Bars[:0], Bundles: f.Bundles[:0], Lines: f.Lines[:0], Ticks: f.Ticks[:0],
+		x: x, o: o, place: f.place[:0], work: f.work, Playhead: -1e6,
+	}
+	if o.Window.Span() <= 0 || o.W <= f.Gutter {
+		f.Empty = true
+		return f
+	}
+	f.perNS = (o.W - f.Gutter) / float64(o.Window.Span())
+	f.work.until = max(x.last, o.At.Time)
+	f.Ticks = ticks(o.Window, x.origin, f.Gutter, o.W-f.Gutter, 110*o.Scale, f.Ticks)
+	if o.At.Time != 0 {
+		f.Playhead = f.XAt(o.At.Time)
+		f.Clock = clockLabel(o.At, x.origin, o.Window.Span())
+	}
+	f.choose()
+	f.layLanes()
+	for i := range f.Lanes {
+		if l := &f.Lanes[i]; l.Y+l.H > f.Header && l.Y < f.H {
+			f.layBars(f.work.numbers[i], l)
+		}
+	}
+	f.layMessages()
+	return f
+}
+
+// TimeAt is the time at a place; XAt the place of a time.
+func (f *Frame) TimeAt(px float64) int64 {
+	if f.perNS == 0 {
+		return f.Window.From
+	}
+	return f.Window.From + int64((px-f.Gutter)/f.perNS)
+}
+
+// XAt is where a time is drawn.
+func (f *Frame) XAt(t int64) float64 { return f.Gutter + float64(t-f.Window.From)*f.perNS }
+
+// choose translates the selection into the index's numbers.
+func (f *Frame) choose() {
+	s := f.o.Selection
+	switch s.What {
+	case view.SelectTx, view.SelectMessage:
+		f.tx = f.x.txs.find(s.TxID)
+		if info := f.x.txs.info(f.tx); info != nil {
+			f.block = info.block
+		}
+		f.focus = f.tx != 0 || s.What == view.SelectMessage
+	case view.SelectBlock:
+		f.block, f.focus = s.Block+1, true
+	}
+}
+
+// layLanes puts the lanes below each other, as high as the rows that the window needs.
+func (f *Frame) layLanes() {
+	for range f.x.lanes {
+		f.place = append(f.place, -1)
+	}
+	f.work.numbers = f.work.numbers[:0]
+	y := f.Header
+	span := f.Window.Span()
+	for _, i := range f.x.sorted() {
+		l := f.x.lanes[i]
+		chosen := f.o.Selection.What == view.SelectNode && f.o.Selection.Node == l.node
+		if !f.wanted(l) || f.o.Lanes.HideQuiet && !chosen && !l.busyIn(f.Window.From, f.Window.To) {
+			continue
+		}
+		h := laneHeight(l.rowsIn(f.Window.From-span/2, f.Window.To+span/2)) * f.Scale
+		f.place[i] = int16(len(f.Lanes))
+		f.Lanes = append(f.Lanes, Lane{Node: l.node, Name: l.name, Y: y, H: h, Indent: l.role == container, Selected: chosen})
+		f.work.numbers = append(f.work.numbers, i)
+		y += h
+	}
+	f.MaxScroll = max(0, y+4*f.Scale-f.H)
+	f.Window.Scroll = min(max(0, f.Window.Scroll), f.MaxScroll)
+	for i := range f.Lanes {
+		f.Lanes[i].Y -= f.Window.Scroll
+	}
+}
+
+func (f *Frame) wanted(l *lane) bool {
+	if len(f.o.Lanes.Only) == 0 {
+		return true
+	}
+	for _, node := range f.o.Lanes.Only {
+		if node == l.node || node == l.peer {
+			return true
+		}
+	}
+	return false
+}
+
+const (
+	rowPitch  = 9.5
+	thinBar   = 9.0
+	thickBar  = 14.0
+	thinLane  = 21.0
+	laneInset = 1.5
+)
+
+func laneHeight(rows int) float64 {
+	return max(thinLane, 2*laneInset+rowPitch*float64(rows)-0.5)
+}
+
+// rowsIn is how many rows the lane's bars need in a span of time.
+func (l *lane) rowsIn(from, to int64) int {
+	rows := 1
+	for _, t := range l.tracks {
+		if t.row >= rows && t.kind != Down {
+			if a, b := t.visible(from, to); a < b {
+				rows = t.row + 1
+			}
+		}
+	}
+	return rows
+}
+
+// sorted gives the lanes' numbers from top to bottom: clients, peers by organisation with
+// their containers, ordering nodes.
+func (x *Index) sorted() []uint16 {
+	order := make([]uint16, len(x.lanes))
+	for i := range order {
+		order[i] = uint16(i)
+	}
+	sort.Slice(order, func(i, j int) bool { return x.lanes[order[i]].before(x.lanes[order[j]]) })
+	return order
+}
+
+func (l *lane) before(o *lane) bool {
+	a, b := l.group(), o.group()
+	if a != b {
+		return a < b
+	}
+	an, bn := l.node, o.node
+	if l.role == container {
+		an = l.peer
+	}
+	if o.role == container {
+		bn = o.peer
+	}
+	if an == bn {
+		if (l.role == container) != (o.role == container) {
+			return o.role == container
+		}
+		return natural(l.node, o.node)
+	}
+	ah, aOrg, _ := strings.Cut(an, ".")
+	bh, bOrg, _ := strings.Cut(bn, ".")
+	if aOrg != bOrg {
+		return natural(aOrg, bOrg)
+	}
+	return natural(ah, bh)
+}
+
+// group is where a role stands: people first, then users of organisations, peers, ordering.
+func (l *lane) group() int {
+	switch l.role {
+	case client:
+		if strings.Contains(l.node, "@") {
+			return 1
+		}
+		return 0
+	case orderer:
+		return 3
+	default:
+		return 2
+	}
+}
+
+// natural orders names with numbers in them: peer2 before peer10, orderer before orderer2.
+func natural(a, b string) bool {
+	for a != "" && b != "" {
+		an, bn := digits(a), digits(b)
+		if an > 0 && bn > 0 {
+			if an != bn {
+				return an < bn
+			}
+			if a[:an] != b[:bn] {
+				return a[:an] < b[:bn]
+			}
+			a, b = a[an:], b[bn:]
+			continue
+		}
+		if a[0] != b[0] {
+			return a[0] < b[0]
+		}
+		a, b = a[1:], b[1:]
+	}
+	return len(a) < len(b)
+}
+
+func digits(s string) int {
+	n := 0
+	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
+		n++
+	}
+	return n
+}

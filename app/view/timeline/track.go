@@ -1,0 +1,280 @@
+package timeline
+
+import "sort"
+
+// stillOpen is the end of a bar that has none yet.
+const stillOpen = int64(1<<63 - 1)
+
+// bar is one stretch of time of one lane: 48 bytes.
+type bar struct {
+	start, end int64
+	// sum is, in the shared row, the sum of the starts of this and all earlier bars (it
+	// wraps round, which does not matter); in the others, for how long earlier bars ran.
+	sum   int64
+	seq   uint64
+	block uint64 // plus one; 0 none
+	tx    uint32
+	flags uint8
+}
+
+const (
+	failed  = 1 << iota // ended badly: refused, invalid, could not be built
+	writes              // a call that has written at least one key
+	singleA             // a message with its sender's event only
+	singleB             // a message with its receiver's event only
+	held                // a hold stopped the message
+	lost                // the link dropped the message
+	quiet               // a heartbeat
+	tick                // a message of a chaincode stream
+)
+
+// ending is the end of one bar, in the order in which they ended: 16 bytes.
+type ending struct {
+	time int64
+	sum  int64 // of this and all earlier ends; wraps round
+}
+
+// track holds the bars of one kind in one row of a lane, sorted by start. Except in the
+// shared row they do not overlap.
+type track struct {
+	kind    Kind
+	row     int
+	shared  bool
+	bars    []bar
+	base    int      // number of bars dropped before bars[0]
+	ends    []ending // of the shared row only
+	endBase int
+}
+
+// at is the bar with an absolute number.
+func (t *track) at(index int) *bar { return &t.bars[index-t.base] }
+
+// add begins a bar and gives its absolute number.
+func (t *track) add(b bar) int {
+	b.end = stillOpen
+	if t.shared {
+		b.sum = b.start
+	}
+	if n := len(t.bars); n > 0 {
+		before := &t.bars[n-1]
+		b.sum += before.sum
+		if !t.shared {
+			b.sum += before.end - before.start
+		}
+	}
+	t.bars = append(t.bars, b)
+	return t.base + len(t.bars) - 1
+}
+
+// finish ends a bar. Bars end in the order of time.
+func (t *track) finish(index int, at int64, flags uint8) {
+	b := t.at(index)
+	b.end, b.flags = at, b.flags|flags
+	if !t.shared {
+		return
+	}
+	e := ending{time: at, sum: at}
+	if n := len(t.ends); n > 0 {
+		e.sum += t.ends[n-1].sum
+	}
+	t.ends = append(t.ends, e)
+}
+
+// firstFrom is the first bar that starts at or after at, looked for from hint on with
+// growing steps: cheap when it is near.
+func (t *track) firstFrom(at int64, hint int) int {
+	n, step := len(t.bars), 1
+	low, high := hint, hint
+	for high < n && t.bars[high].start < at {
+		low, high = high+1, high+step
+		step *= 2
+	}
+	high = min(high, n)
+	for low < high {
+		if mid := (low + high) / 2; t.bars[mid].start < at {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	return low
+}
+
+func (t *track) endsFrom(at int64, hint int) int {
+	n, step := len(t.ends), 1
+	low, high := hint, hint
+	for high < n && t.ends[high].time < at {
+		low, high = high+1, high+step
+		step *= 2
+	}
+	high = min(high, n)
+	for low < high {
+		if mid := (low + high) / 2; t.ends[mid].time < at {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	return low
+}
+
+// cursor remembers where the last look was; columns are looked at from left to right.
+type cursor struct{ bar, end int }
+
+// busyUntil is the sum of the time that bars ran before at, up to a constant of the track.
+func (t *track) busyUntil(at int64, c *cursor) int64 {
+	c.bar = t.firstFrom(at, c.bar)
+	if t.shared {
+		return t.sharedUntil(at, c)
+	}
+	if c.bar == 0 {
+		return t.bars[0].sum
+	}
+	b := &t.bars[c.bar-1]
+	return b.sum + min(b.end, at) - b.start
+}
+
+// sharedUntil is busyUntil where bars overlap: with n starts and m ends before it, that is
+// (n*at - their starts) - (m*at - their ends). All of it may wrap round, differences are right.
+func (t *track) sharedUntil(at int64, c *cursor) int64 {
+	c.end = t.endsFrom(at, c.end)
+	starts, ends := t.bars[0].sum-t.bars[0].start, int64(0)
+	if c.bar > 0 {
+		starts = t.bars[c.bar-1].sum
+	}
+	switch {
+	case c.end > 0:
+		ends = t.ends[c.end-1].sum
+	case len(t.ends) > 0:
+		ends = t.ends[0].sum - t.ends[0].time
+	}
+	n, m := int64(t.base+c.bar), int64(t.endBase+c.end)
+	return (n-m)*at - starts + ends
+}
+
+// busy is the sum of the time that bars ran in [from, to), in nanoseconds. Times before the
+// oldest remembered event give nothing that means anything.
+func (t *track) busy(from, to int64) int64 {
+	if len(t.bars) == 0 || to <= from {
+		return 0
+	}
+	var c cursor
+	before := t.busyUntil(from, &c)
+	return t.busyUntil(to, &c) - before
+}
+
+// visible is the range of bars that may touch [from, to). In the shared row it begins at
+// the first bar that has not ended before from.
+func (t *track) visible(from, to int64) (first, end int) {
+	end = sort.Search(len(t.bars), func(i int) bool { return t.bars[i].start >= to })
+	if !t.shared {
+		first = sort.Search(end, func(i int) bool { return t.bars[i].end > from })
+		return first, end
+	}
+	first = sort.Search(end, func(i int) bool { return t.bars[i].start >= from })
+	// Bars that began before from and still run: as many as starts exceed ends there.
+	var c cursor
+	t.busyUntil(from, &c)
+	running := t.base + c.bar - t.endBase - c.end
+	for first > 0 && running > 0 {
+		first--
+		if t.bars[first].end > from {
+			running--
+		}
+	}
+	return first, end
+}
+
+// forget finishes what has run since before cutoff (except that a node is down) and gives
+// the number of those bars. They are kept until drop.
+func (t *track) forget(cutoff, now int64) (finished int) {
+	if t.kind == Down {
+		return 0
+	}
+	for i := range t.bars {
+		if t.bars[i].start >= cutoff {
+			break
+		}
+		if t.bars[i].end == stillOpen {
+			t.finish(t.base+i, now, 0)
+			finished++
+		}
+	}
+	return finished
+}
+
+// drop removes what ended before cutoff. The sums are absolute, so what stays is right.
+func (t *track) drop(cutoff int64) {
+	n := 0
+	for n < len(t.bars)-1 && t.bars[n].end < cutoff {
+		n++
+	}
+	t.bars = append(t.bars[:0], t.bars[n:]...)
+	t.base += n
+	m := sort.Search(max(0, len(t.ends)-1), func(i int) bool { return t.ends[i].time >= cutoff })
+	t.ends = append(t.ends[:0], t.ends[m:]...)
+	t.endBase += m
+}
+
+func searchTimes(times []int64, from int64) int {
+	return sort.Search(len(times), func(i int) bool { return times[i] >= from })
+}
+
+// txTable gives transactions small numbers, from 1, in the order in which they appear.
+type txTable struct {
+	ids   map[string]uint32
+	list  []txInfo
+	base  uint32 // number of list[0]
+	lastN uint32 // the transaction asked for last: events of one come in groups
+	last  string
+}
+
+type txInfo struct {
+	id          string
+	first, last int64  // times of its first and latest event
+	block       uint64 // plus one; 0 unknown
+	waiting     int32  // endorsers that have not answered
+}
+
+func newTxTable() txTable { return txTable{ids: map[string]uint32{}, base: 1} }
+
+// number gives a transaction's number, 0 for "".
+func (t *txTable) number(id string, at int64) uint32 {
+	if id == "" {
+		return 0
+	}
+	n := t.lastN
+	if n == 0 || id != t.last {
+		var ok bool
+		if n, ok = t.ids[id]; !ok {
+			n = t.base + uint32(len(t.list))
+			t.ids[id] = n
+			t.list = append(t.list, txInfo{id: id, first: at})
+		}
+		t.lastN, t.last = n, id
+	}
+	t.list[n-t.base].last = at
+	return n
+}
+
+// info gives what is known of a transaction, nil when it was forgotten.
+func (t *txTable) info(n uint32) *txInfo {
+	if n < t.base || n-t.base >= uint32(len(t.list)) {
+		return nil
+	}
+	return &t.list[n-t.base]
+}
+
+// find gives the number of a transaction that was seen, 0 for others.
+func (t *txTable) find(id string) uint32 { return t.ids[id] }
+
+func (t *txTable) forget(cutoff int64) {
+	n := 0
+	for n < len(t.list) && t.list[n].last < cutoff {
+		delete(t.ids, t.list[n].id)
+		n++
+	}
+	t.list = append(t.list[:0:0], t.list[n:]...)
+	t.base += uint32(n)
+	t.lastN, t.last = 0, ""
+}

@@ -1,6 +1,7 @@
 package paint
 
 import (
+	"encoding/binary"
 	"image"
 	"image/color"
 	"math"
@@ -39,25 +40,99 @@ func (m *Image) Rect(r view.Rect, radius float64, s Style) {
 	if !(r.W > 0 && r.H > 0) {
 		return
 	}
-	m.points = roundedRect(m.points[:0], r, radius)
-	m.fill(m.points, s.Fill)
+	radius = math.Max(0, math.Min(radius, math.Min(r.W, r.H)/2))
+	if s.Fill.A > 0 {
+		m.bands(r, radius, s.Fill, func(box view.Rect) {
+			m.box(box, s.Fill)
+		}, func() {
+			m.spans.outline(roundedRect(m.points[:0], r, radius))
+		})
+	}
 	if s.Stroke.A == 0 || !(s.Width > 0) {
 		return
 	}
 	if s.Dash > 0 {
 		m.spans.begin(m.clip)
-		m.spans.dashes(m.points, true, s.Width, s.Dash)
+		m.spans.dashes(roundedRect(nil, r, radius), true, s.Width, s.Dash)
 		m.paint(s.Stroke)
 		return
 	}
-	h := s.Width / 2
-	m.spans.begin(m.clip)
-	m.spans.outline(roundedRect(m.points[:0], r.Inset(-h), radius+h))
-	if inner := r.Inset(h); inner.W > 0 && inner.H > 0 {
-		m.spans.outline(reversed(roundedRect(m.points[:0], inner, math.Max(0, radius-h))))
-	}
-	m.paint(s.Stroke)
+	m.frame(r, radius, s)
 }
+
+func (m *Image) frame(r view.Rect, radius float64, s Style) {
+	h, outer := s.Width/2, radius+s.Width/2
+	if radius <= 0 {
+		outer = 0
+	}
+	m.bands(r, math.Max(radius, h), s.Stroke, func(box view.Rect) {
+		if box.W <= 2*h {
+			m.box(view.Rect{X: box.X - h, Y: box.Y, W: box.W + 2*h, H: box.H}, s.Stroke)
+			return
+		}
+		m.box(view.Rect{X: box.X - h, Y: box.Y, W: 2 * h, H: box.H}, s.Stroke)
+		m.box(view.Rect{X: box.X + box.W - h, Y: box.Y, W: 2 * h, H: box.H}, s.Stroke)
+	}, func() {
+		m.spans.outline(roundedRect(m.points[:0], r.Inset(-h), outer))
+		if inner := r.Inset(h); inner.W > 0 && inner.H > 0 {
+			m.spans.outline(reversed(roundedRect(nil, inner, math.Max(0, radius-h))))
+		}
+	})
+}
+
+// bands paints a figure that is a plain rectangle but for rows closer than margin to its
+// upper and lower side: those from its outline, the rows between as boxes, which is quicker.
+func (m *Image) bands(r view.Rect, margin float64, c color.NRGBA, between func(box view.Rect), outline func()) {
+	top, bottom := pixel(math.Ceil(r.Y+margin)), pixel(math.Floor(r.Y+r.H-margin))
+	all := m.clip
+	if margin == 0 {
+		between(r)
+		return
+	}
+	if bottom-top < 4 {
+		top, bottom = all.Max.Y, all.Max.Y
+	}
+	defer func() { m.clip = all }()
+	for _, rows := range [][2]int{{all.Min.Y, min(top, all.Max.Y)}, {max(bottom, all.Min.Y), all.Max.Y}} {
+		if m.clip.Min.Y, m.clip.Max.Y = rows[0], rows[1]; rows[0] < rows[1] {
+			m.spans.begin(m.clip)
+			outline()
+			m.paint(c)
+		}
+	}
+	if m.clip = all; top < bottom {
+		between(view.Rect{X: r.X, Y: float64(top), W: r.W, H: float64(bottom - top)})
+	}
+}
+
+// box fills a rectangle without rounded corners.
+func (m *Image) box(r view.Rect, c color.NRGBA) {
+	x0, x1 := math.Max(bounded(r.X), float64(m.clip.Min.X)), math.Min(bounded(r.X+r.W), float64(m.clip.Max.X))
+	y0, y1 := math.Max(bounded(r.Y), float64(m.clip.Min.Y)), math.Min(bounded(r.Y+r.H), float64(m.clip.Max.Y))
+	if !(x0 < x1 && y0 < y1) {
+		return
+	}
+	ink := premultiplied(c)
+	for y := int(math.Floor(y0)); float64(y) < y1; y++ {
+		height := math.Min(y1, float64(y+1)) - math.Max(y0, float64(y))
+		left, right := int(math.Ceil(x0)), int(math.Floor(x1))
+		if left > right { // within one pixel
+			m.blend(y, run{right, left, share(height * (x1 - x0))}, ink)
+			continue
+		}
+		if float64(left) > x0 {
+			m.blend(y, run{left - 1, left, share(height * (float64(left) - x0))}, ink)
+		}
+		if left < right {
+			m.blend(y, run{left, right, share(height)}, ink)
+		}
+		if x1 > float64(right) {
+			m.blend(y, run{right, right + 1, share(height * (x1 - float64(right)))}, ink)
+		}
+	}
+}
+
+func share(of1 float64) uint8 { return uint8(of1*255 + 0.5) }
 
 // Path draws straight lines through points, closed or open.
 func (m *Image) Path(points []view.Point, closed bool, s Style) {
@@ -142,18 +217,48 @@ func (m *Image) blend(y int, r run, ink color.RGBA) {
 	from := m.dst.PixOffset(r.x0, y)
 	pix := m.dst.Pix[from : from+4*(r.x1-r.x0)]
 	if r.cover == 255 && ink.A == 255 {
-		for i := 0; i+3 < len(pix); i += 4 {
-			p := pix[i : i+4 : i+4]
-			p[0], p[1], p[2], p[3] = ink.R, ink.G, ink.B, 255
-		}
+		flood(pix, ink)
 		return
 	}
-	sr, sg, sb, sa := times(ink.R, r.cover), times(ink.G, r.cover), times(ink.B, r.cover), times(ink.A, r.cover)
-	rest := 255 - sa
-	for i := 0; i+3 < len(pix); i += 4 {
+	l := lanesOf(ink)*uint64(r.cover) + half
+	rest := uint64(255 - times(ink.A, r.cover))
+	for i := 0; i+4 <= len(pix); i += 4 {
 		p := pix[i : i+4 : i+4]
-		p[0], p[1], p[2], p[3] = sr+times(p[0], rest), sg+times(p[1], rest), sb+times(p[2], rest), sa+times(p[3], rest)
+		binary.LittleEndian.PutUint32(p, packed(l+lanes(binary.LittleEndian.Uint32(p))*rest))
 	}
+}
+
+// flood fills a stretch with one opaque colour, doubling what is there already.
+func flood(pix []uint8, ink color.RGBA) {
+	if len(pix) < 4 {
+		return
+	}
+	pix[0], pix[1], pix[2], pix[3] = ink.R, ink.G, ink.B, 255
+	for n := 4; n < len(pix); n *= 2 {
+		copy(pix[n:], pix[:n])
+	}
+}
+
+// Four channels are computed with at once, each in 16 bits of one word: red, blue, green,
+// opacity from below. half rounds before packed divides by 255.
+const (
+	channels = 0x00ff00ff00ff00ff
+	half     = 0x0080008000800080
+)
+
+// lanes spreads a pixel (red lowest).
+func lanes(pixel uint32) uint64 {
+	return uint64(pixel&0xff00ff) | uint64(pixel&0xff00ff00)<<24
+}
+
+func lanesOf(c color.RGBA) uint64 {
+	return uint64(c.R) | uint64(c.B)<<16 | uint64(c.G)<<32 | uint64(c.A)<<48
+}
+
+// packed divides all channels by 255 and gives the pixel.
+func packed(l uint64) uint32 {
+	l = (l + l>>8&channels) >> 8 & channels
+	return uint32(l) | uint32(l>>24)
 }
 
 // times multiplies two shares of 255.

@@ -19,6 +19,8 @@ type spans struct {
 	active []int32
 	acc    []float32 // signed area per cell of the present row
 	used   []uint64  // which cells of acc are not zero
+	low    int       // the first and last word of used that are not 0
+	high   int
 	runs   []run
 }
 
@@ -40,20 +42,27 @@ const far = 1 << 20
 // begin starts a new figure that will be seen within clip only.
 func (s *spans) begin(clip image.Rectangle) {
 	s.clip, s.edges = clip, s.edges[:0]
+	s.low, s.high = math.MaxInt, -1
 }
 
 // line adds one side of an outline.
 func (s *spans) line(a, b view.Point) {
+	top, bottom := float64(s.clip.Min.Y), float64(s.clip.Max.Y)
+	if a.Y == b.Y || a.Y <= top && b.Y <= top || a.Y >= bottom && b.Y >= bottom {
+		return
+	}
 	ax, ay, bx, by := bounded(a.X), bounded(a.Y), bounded(b.X), bounded(b.Y)
 	sign := float32(1)
 	if ay > by {
 		ax, ay, bx, by, sign = bx, by, ax, ay, -1
 	}
-	top, bottom := float64(s.clip.Min.Y), float64(s.clip.Max.Y)
-	if ay == by || by <= top || ay >= bottom {
+	if ay == by {
 		return
 	}
-	e := edge{x: ax, y0: ay, y1: math.Min(by, bottom), slope: (bx - ax) / (by - ay), sign: sign}
+	e := edge{x: ax, y0: ay, y1: by, slope: (bx - ax) / (by - ay), sign: sign}
+	if by > bottom {
+		e.y1 = bottom
+	}
 	if ay < top {
 		e.x, e.y0 = ax+(top-ay)*e.slope, top
 	}
@@ -68,10 +77,15 @@ func (s *spans) outline(points []view.Point) {
 }
 
 func bounded(v float64) float64 {
-	if v != v {
+	switch {
+	case v != v:
 		return 0
+	case v > far:
+		return far
+	case v < -far:
+		return -far
 	}
-	return math.Max(-far, math.Min(far, v))
+	return v
 }
 
 // sweep gives the figure's runs row by row. Areas that are enclosed more than once count
@@ -102,7 +116,13 @@ func (s *spans) sweep(paint func(y int, runs []run)) {
 		kept := s.active[:0]
 		for _, i := range s.active {
 			e := &s.edges[i]
-			ya, yb := math.Max(e.y0, float64(y)), math.Min(e.y1, float64(y+1))
+			ya, yb := e.y0, e.y1
+			if top := float64(y); ya < top {
+				ya = top
+			}
+			if bottom := float64(y + 1); yb > bottom {
+				yb = bottom
+			}
 			if yb > ya {
 				left := e.x + (ya-e.y0)*e.slope - float64(s.clip.Min.X)
 				s.cross(left, left+(yb-ya)*e.slope, float32(yb-ya)*e.sign, width)
@@ -180,14 +200,21 @@ func (s *spans) cross(xa, xb float64, area float32, width int) {
 
 func (s *spans) add(x int, area float32) {
 	s.acc[x] += area
-	s.used[x>>6] |= 1 << (x & 63)
+	word := x >> 6
+	s.used[word] |= 1 << (x & 63)
+	if word < s.low {
+		s.low = word
+	}
+	if word > s.high {
+		s.high = word
+	}
 }
 
 // collect sums the row's cells to runs and empties them.
 func (s *spans) collect(width int) {
 	s.runs = s.runs[:0]
 	sum, from, cover := float32(0), 0, uint8(0)
-	for w := range (width + 2 + 63) / 64 {
+	for w := s.low; w <= s.high; w++ {
 		word := s.used[w]
 		s.used[w] = 0
 		for word != 0 {
@@ -205,6 +232,7 @@ func (s *spans) collect(width int) {
 			from, cover = x, now
 		}
 	}
+	s.low, s.high = len(s.used), -1
 	if cover > 0 && from < width {
 		s.runs = append(s.runs, run{from + s.clip.Min.X, s.clip.Max.X, cover})
 	}

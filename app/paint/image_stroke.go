@@ -76,12 +76,32 @@ func roundedRect(to []view.Point, r view.Rect, radius float64) []view.Point {
 		return append(to, view.Point{X: r.X, Y: r.Y}, view.Point{X: r.X + r.W, Y: r.Y}, view.Point{X: r.X + r.W, Y: r.Y + r.H}, view.Point{X: r.X, Y: r.Y + r.H})
 	}
 	x0, y0, x1, y1 := r.X+radius, r.Y+radius, r.X+r.W-radius, r.Y+r.H-radius
-	const quarter = math.Pi / 2
-	to = arcAround(to, view.Point{X: x0, Y: y0}, radius, 2*quarter, quarter)
-	to = arcAround(to, view.Point{X: x1, Y: y0}, radius, 3*quarter, quarter)
-	to = arcAround(to, view.Point{X: x1, Y: y1}, radius, 0, quarter)
-	return arcAround(to, view.Point{X: x0, Y: y1}, radius, quarter, quarter)
+	step := len(quarter) - 1
+	for n := 2; step > 1 && float64(n*n) < 16*radius; n *= 2 {
+		step = (len(quarter) - 1) / n
+	}
+	for i := 0; i < len(quarter); i += step {
+		to = append(to, view.Point{X: x0 - radius*quarter[i].X, Y: y0 - radius*quarter[i].Y})
+	}
+	for i := 0; i < len(quarter); i += step {
+		to = append(to, view.Point{X: x1 + radius*quarter[i].Y, Y: y0 - radius*quarter[i].X})
+	}
+	for i := 0; i < len(quarter); i += step {
+		to = append(to, view.Point{X: x1 + radius*quarter[i].X, Y: y1 + radius*quarter[i].Y})
+	}
+	for i := 0; i < len(quarter); i += step {
+		to = append(to, view.Point{X: x0 - radius*quarter[i].Y, Y: y1 + radius*quarter[i].X})
+	}
+	return to
 }
+
+// quarter holds the points of a quarter of the unit circle.
+var quarter = func() (q [65]view.Point) {
+	for i := range q {
+		q[i].Y, q[i].X = math.Sincos(float64(i) * math.Pi / 128)
+	}
+	return q
+}()
 
 // dashes adds a dashed line: dashes and gaps of the same length.
 func (s *spans) dashes(points []view.Point, closed bool, width, length float64) {

@@ -1,6 +1,7 @@
 package paint
 
 import (
+	"encoding/binary"
 	"image"
 	"image/color"
 	"math"
@@ -76,7 +77,7 @@ type Dot struct {
 // The halo: its radius in sizes, and its opacity in the middle.
 const (
 	haloes    = 1.0
-	haloShare = 0.22
+	haloShare = 0.16
 )
 
 func (d Dot) colour(th *Theme) color.NRGBA {
@@ -165,7 +166,7 @@ func softDisc(pic *image.RGBA, at view.Point, radius float64, c color.NRGBA) {
 	for y := pic.Rect.Min.Y; y < pic.Rect.Max.Y; y++ {
 		for x := pic.Rect.Min.X; x < pic.Rect.Max.X; x++ {
 			d := math.Hypot(float64(x)+0.5-at.X, float64(y)+0.5-at.Y) / radius
-			share := math.Min(1, (1-d)*3)
+			share := math.Min(1, (1-d)*4)
 			if share > 0 {
 				m.blend(y, run{x, x + 1, uint8(share * 255)}, premultiplied(c))
 			}
@@ -187,19 +188,13 @@ func (k *stamp) stamp(dst *image.RGBA, x, y int) {
 		src := k.pix[4*((y-r.Min.Y)*width+from) : 4*((y-r.Min.Y)*width+to)]
 		at := dst.PixOffset(r.Min.X+from, y)
 		pix := dst.Pix[at : at+len(src)]
-		for i := 0; i+3 < len(src); i += 4 {
+		for i := 0; i+4 <= len(src); i += 4 {
 			s, p := src[i:i+4:i+4], pix[i:i+4:i+4]
-			switch s[3] {
-			case 0:
-			case 255:
-				p[0], p[1], p[2], p[3] = s[0], s[1], s[2], 255
-			default:
-				rest := uint32(255-s[3]) * 257
-				p[0], p[1], p[2], p[3] = s[0]+over(p[0], rest), s[1]+over(p[1], rest), s[2]+over(p[2], rest), s[3]+over(p[3], rest)
+			over := binary.LittleEndian.Uint32(s)
+			if rest := uint64(255 - over>>24); rest > 0 {
+				over += packed(half + lanes(binary.LittleEndian.Uint32(p))*rest)
 			}
+			binary.LittleEndian.PutUint32(p, over)
 		}
 	}
 }
-
-// over is times with the second share given in 65535ths.
-func over(a uint8, rest uint32) uint8 { return uint8((uint32(a)*rest + 32768) >> 16) }

@@ -1,6 +1,7 @@
 package paint
 
 import (
+	"encoding/binary"
 	"image"
 	"image/color"
 	"math"
@@ -100,6 +101,7 @@ var letters = sync.OnceValue(newTypecase)
 type typecase struct {
 	mu     sync.Mutex
 	fonts  [faces]*sfnt.Font
+	ascii  [faces][128]letter // of runes; an advance of 0 is one not yet looked up
 	runes  [faces]map[rune]letter
 	kerns  map[pair]float32
 	sizes  map[sized]*masks
@@ -223,6 +225,13 @@ func (p *pen) next(r rune) (x float64, l letter) {
 // letter finds what a rune is written with: the face itself, its sister (Inter has more
 // signs, JetBrains Mono more boxes), or the sign for an unknown character.
 func (t *typecase) letter(r rune, face int) letter {
+	if r >= 0 && r < 128 {
+		l := &t.ascii[face][r]
+		if l.advance == 0 {
+			*l = t.find(r, face)
+		}
+		return *l
+	}
 	if l, ok := t.runes[face][r]; ok {
 		return l
 	}
@@ -378,7 +387,7 @@ func (k *mask) stamp(m *Image, x, y int, ink color.RGBA) {
 	if seen.Empty() {
 		return
 	}
-	width := seen.Dx()
+	width, l := seen.Dx(), lanesOf(ink)
 	for y := seen.Min.Y; y < seen.Max.Y; y++ {
 		from := (y-r.Min.Y)*r.Dx() + seen.Min.X - r.Min.X
 		cover := k.pix[from : from+width]
@@ -389,8 +398,8 @@ func (k *mask) stamp(m *Image, x, y int, ink color.RGBA) {
 				continue
 			}
 			p := pix[4*i : 4*i+4 : 4*i+4]
-			rest := 255 - times(ink.A, c)
-			p[0], p[1], p[2], p[3] = times(ink.R, c)+times(p[0], rest), times(ink.G, c)+times(p[1], rest), times(ink.B, c)+times(p[2], rest), 255-rest+times(p[3], rest)
+			rest := uint64(255 - times(ink.A, c))
+			binary.LittleEndian.PutUint32(p, packed(l*uint64(c)+half+lanes(binary.LittleEndian.Uint32(p))*rest))
 		}
 	}
 }

@@ -8,27 +8,30 @@ type Theme struct {
 	Name  string // dark or light
 	Scale float64
 
-	Ground, Panel, Raised, Sunken color.NRGBA // window, bars and drawers, cards, lanes
-	Line, Grid                    color.NRGBA // borders, thin lines of the timeline
-	Text, Muted, Faint            color.NRGBA // Faint only for what need not be read
-	Accent, OnAccent, Selected    color.NRGBA // Selected: the ground of a chosen thing
+	// From behind to the front: the stage; the timeline and the chain; bars, drawers and the
+	// cards that stand on the stage; boxes within those; lanes, pills and keys.
+	Ground, Band, Panel, Raised, Sunken color.NRGBA
+	Line, Grid                          color.NRGBA // borders, thin lines of the timeline
+	Text, Muted, Faint                  color.NRGBA // Faint only for what need not be read
+	Accent, OnAccent, Selected          color.NRGBA // Selected: the ground of a chosen thing
 
 	Proposal, Read, Write, Endorsement, Raft, Block color.NRGBA // message classes
 	Valid, Invalid, InvalidGround, Warn             color.NRGBA
 	Orgs                                            []color.NRGBA // taken in turn
 }
 
-// Dark is the dark palette.
+// Dark is the dark palette. In both palettes text, muted text and every colour that says
+// something can be read (4.5:1) on every ground; a test holds it.
 func Dark() *Theme {
 	return &Theme{
 		Name: "dark", Scale: 1,
-		Ground: hex(0x0c1119), Panel: hex(0x141b26), Raised: hex(0x1b2430), Sunken: hex(0x212c3b),
-		Line: hex(0x2a3647), Grid: hex(0x18202c),
-		Text: hex(0xe8eef6), Muted: hex(0x9aa7b8), Faint: hex(0x566375),
-		Accent: hex(0x58a6ff), OnAccent: hex(0x08131f), Selected: hex(0x1d3350),
-		Proposal: hex(0x58a6ff), Read: hex(0x79d0f2), Write: hex(0xf0a44b), Endorsement: hex(0xb9e07a), Raft: hex(0xc792ea), Block: hex(0xf2cc60),
-		Valid: hex(0x34c98e), Invalid: hex(0xff7b72), InvalidGround: hex(0x33181c), Warn: hex(0xf0a44b),
-		Orgs: []color.NRGBA{hex(0x2fc6a8), hex(0x8b96f2), hex(0xe58fb1), hex(0xd9b25f), hex(0x6fc3e8), hex(0xa6cf6a),
+		Ground: hex(0x0d131d), Band: hex(0x111823), Panel: hex(0x141c29), Raised: hex(0x1b2534), Sunken: hex(0x243145),
+		Line: hex(0x2a384c), Grid: hex(0x1a2231),
+		Text: hex(0xe8eef7), Muted: hex(0x90a2ba), Faint: hex(0x5b6b82),
+		Accent: hex(0x58a6ff), OnAccent: hex(0x08131f), Selected: hex(0x1f3550),
+		Proposal: hex(0x58a6ff), Read: hex(0x7dd3fc), Write: hex(0xffb454), Endorsement: hex(0xc3e88d), Raft: hex(0xc792ea), Block: hex(0xf2d16b),
+		Valid: hex(0x34d399), Invalid: hex(0xff7a7a), InvalidGround: hex(0x2a222d), Warn: hex(0xffb454),
+		Orgs: []color.NRGBA{hex(0x2dd4bf), hex(0x8fa8ff), hex(0xe58fb1), hex(0xd9b25f), hex(0x6fc3e8), hex(0xa6cf6a),
 			hex(0xd39be8), hex(0xe59a73), hex(0x7fd1c0), hex(0xb0b8f5), hex(0xd8c888), hex(0x9fc0d8)},
 	}
 }
@@ -37,14 +40,14 @@ func Dark() *Theme {
 func Light() *Theme {
 	return &Theme{
 		Name: "light", Scale: 1,
-		Ground: hex(0xf6f8fc), Panel: hex(0xffffff), Raised: hex(0xffffff), Sunken: hex(0xeef2f8),
-		Line: hex(0xc9d3e0), Grid: hex(0xe6ebf2),
-		Text: hex(0x121a26), Muted: hex(0x55637a), Faint: hex(0x93a0b3),
-		Accent: hex(0x0a63d8), OnAccent: hex(0xffffff), Selected: hex(0xd6e6fb),
-		Proposal: hex(0x0a63d8), Read: hex(0x0d7a94), Write: hex(0xb5520d), Endorsement: hex(0x4c7d0c), Raft: hex(0x7d3cb5), Block: hex(0x8a6400),
-		Valid: hex(0x0b7d57), Invalid: hex(0xc62828), InvalidGround: hex(0xfdeaea), Warn: hex(0xb5520d),
-		Orgs: []color.NRGBA{hex(0x0b8f7a), hex(0x4a57c9), hex(0xb23b6d), hex(0x8a6400), hex(0x1878a8), hex(0x4f7d16),
-			hex(0x8a3fb0), hex(0xb04a16), hex(0x0f766e), hex(0x5560c0), hex(0x7a6a14), hex(0x3b6c8f)},
+		Ground: hex(0xf6f8fb), Band: hex(0xfbfcfd), Panel: hex(0xffffff), Raised: hex(0xf0f3f8), Sunken: hex(0xe4eaf2),
+		Line: hex(0xd3dce8), Grid: hex(0xecf0f5),
+		Text: hex(0x142033), Muted: hex(0x55667e), Faint: hex(0x93a0b3),
+		Accent: hex(0x0b61ce), OnAccent: hex(0xffffff), Selected: hex(0xd7e6f8),
+		Proposal: hex(0x0b61ce), Read: hex(0x026c90), Write: hex(0xa44b09), Endorsement: hex(0x47700f), Raft: hex(0x7e3fb2), Block: hex(0x806000),
+		Valid: hex(0x0b7450), Invalid: hex(0xc02b2b), InvalidGround: hex(0xfaeeee), Warn: hex(0xa44b09),
+		Orgs: []color.NRGBA{hex(0x0d7266), hex(0x4457c7), hex(0xae396b), hex(0x826000), hex(0x186c90), hex(0x486f16),
+			hex(0x8a3fb0), hex(0xaa4716), hex(0x0f726a), hex(0x515cbc), hex(0x746414), hex(0x396a8d)},
 	}
 }
 

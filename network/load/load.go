@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/fabriscope/fabriscope/network"
 )
@@ -35,6 +36,10 @@ type Options struct {
 	// WarmUp is not measured.
 	WarmUp time.Duration
 	Seed   uint64
+	// HotKeys is how many keys the hot transactions and the reads share; default 1.
+	HotKeys int
+	// Stop ends the load early when it is closed, as if its time were over.
+	Stop <-chan struct{}
 	// Progress hears the running totals about every second.
 	Progress func(committed int, elapsed time.Duration)
 }
@@ -69,6 +74,7 @@ const (
 	minLatencyUS = 1
 	maxLatencyUS = int64(10 * time.Minute / time.Microsecond)
 	maxClients   = 10_000
+	maxHotKeys   = 100
 )
 
 // patience is how long a client waits for one transaction before it counts it as one
@@ -102,6 +108,15 @@ func Run(ctx context.Context, n *network.Network, o Options) (*Summary, error) {
 	limit := r.WarmUp + r.Duration
 	loadCtx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	if o.Stop != nil {
+		go func() {
+			select {
+			case <-o.Stop:
+				cancel()
+			case <-loadCtx.Done():
+			}
+		}()
+	}
 	begin := time.Now()
 	r.measure.Store(r.WarmUp == 0)
 	if r.WarmUp > 0 {
@@ -137,6 +152,9 @@ func prepare(n *network.Network, o Options) (*runner, error) {
 	if o.Clients < 1 || o.Clients > maxClients {
 		return nil, fmt.Errorf("%d clients: write a number from 1 to %d", o.Clients, maxClients)
 	}
+	if o.HotKeys < 0 || o.HotKeys > maxHotKeys {
+		return nil, fmt.Errorf("%d hot keys: write a number from 1 to %d", o.HotKeys, maxHotKeys)
+	}
 	if o.Duration <= 0 {
 		o.Duration = 10 * time.Second
 	}
@@ -166,16 +184,43 @@ func defined(n *network.Network, name string) bool {
 	return false
 }
 
-// hotKey is the asset that everybody changes or reads.
-func (r *runner) hotKey() string { return fmt.Sprintf("hot-%x", r.run) }
+// hotKey is one of the assets that everybody changes or reads.
+func (r *runner) hotKey(i int) string {
+	if i == 0 {
+		return fmt.Sprintf("hot-%x", r.run)
+	}
+	return fmt.Sprintf("hot-%x-%d", r.run, i)
+}
+
+// someHotKey draws one of them.
+func (r *runner) someHotKey(random *rand.Rand) int {
+	if r.HotKeys < 2 {
+		return 0
+	}
+	return random.IntN(r.HotKeys)
+}
+
+// hotCounter is one of the counters that everybody increments.
+func (r *runner) hotCounter(random *rand.Rand) string {
+	if i := r.someHotKey(random); i > 0 {
+		return fmt.Sprintf("hot%d", i)
+	}
+	return "hot"
+}
 
 // makeHotKey creates what reads and hot transactions need.
 func (r *runner) makeHotKey(ctx context.Context) error {
 	if r.Workload == "create" || r.Chaincode == "counter" {
 		return nil
 	}
-	_, err := r.client.Submit(ctx, network.Call{Chaincode: r.Chaincode, Function: "CreateAsset", Args: []string{r.hotKey(), "red", "1", "load", "1"}, Flow: r.Flow})
-	if err != nil {
+	var group errgroup.Group
+	for i := range max(1, r.HotKeys) {
+		group.Go(func() error {
+			_, err := r.client.Submit(ctx, network.Call{Chaincode: r.Chaincode, Function: "CreateAsset", Args: []string{r.hotKey(i), "red", "1", "load", "1"}, Flow: r.Flow})
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
 		return fmt.Errorf("create the asset for the workload %s: %w", r.Workload, err)
 	}
 	return nil
@@ -233,11 +278,11 @@ func (r *runner) next(random *rand.Rand, key string) (read bool, call network.Ca
 	case workload == "create":
 		call.Function, call.Args = "CreateAsset", []string{"a-" + key, "blue", "5", "load", "100"}
 	case workload == "read":
-		read, call.Function, call.Args = true, "ReadAsset", []string{r.hotKey()}
+		read, call.Function, call.Args = true, "ReadAsset", []string{r.hotKey(r.someHotKey(random))}
 	case r.Chaincode == "counter":
-		call.Function, call.Args = "Increment", []string{"hot"}
+		call.Function, call.Args = "Increment", []string{r.hotCounter(random)}
 	default:
-		call.Function, call.Args = "TransferAsset", []string{r.hotKey(), "owner-" + key}
+		call.Function, call.Args = "TransferAsset", []string{r.hotKey(r.someHotKey(random)), "owner-" + key}
 	}
 	return read, call
 }

@@ -1,0 +1,243 @@
+package session
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/chain"
+	"github.com/fabriscope/fabriscope/app/view/inspect"
+	"github.com/fabriscope/fabriscope/internal/wire"
+	"github.com/fabriscope/fabriscope/peer/validate"
+)
+
+// Bounds of blocks that are kept to be shown.
+const (
+	maxForeignBlocks = 8192
+	maxForeignBytes  = 512 << 20
+)
+
+// blockBook is the blocks of another network, judged again.
+type blockBook struct {
+	channel string
+	blocks  []inspect.ForeignBlock
+	byTx    map[string]int // block by transaction id
+	bytes   int
+	counts  BlockCounts
+}
+
+// BlockCounts sums up the blocks of another network.
+type BlockCounts struct {
+	Blocks, Transactions int
+	Invalid              int // by our verdict or the recorded one
+	Differ               int // our verdict is not the recorded one
+	Problems             int // blocks that could not be judged as a peer would
+	Unshown              int // blocks beyond what is kept
+}
+
+// Text sums up in one sentence.
+func (c BlockCounts) Text() string {
+	text := fmt.Sprintf("%d blocks with %d transactions, %d of them rejected", c.Blocks, c.Transactions, c.Invalid)
+	if c.Differ > 0 {
+		text += fmt.Sprintf("; %d verdicts are not the recorded ones", c.Differ)
+	}
+	if c.Problems > 0 {
+		text += fmt.Sprintf("; %d blocks could not be judged as a peer would", c.Problems)
+	}
+	if c.Unshown > 0 {
+		text += fmt.Sprintf("; the last %d blocks are not shown, open fewer at a time", c.Unshown)
+	}
+	return text + "."
+}
+
+// OpenBlocks judges the blocks of any Fabric network again, as a peer would, and shows
+// them with the reasons of their verdicts. Files are read in the order of the numbers in
+// their names. It blocks for as long as that takes: call it outside the user interface.
+// progress (may be nil) hears how many blocks are judged.
+func OpenBlocks(ctx context.Context, paths []string, o StartOptions, progress func(blocks int)) (*Session, error) {
+	if len(paths) == 0 {
+		return nil, errors.New("no file was named; choose files with blocks, as \"peer channel fetch\" writes them")
+	}
+	paths = slices.Clone(paths)
+	slices.SortStableFunc(paths, byNumber)
+	b := &blockBook{byTx: map[string]int{}}
+	err := validate.Inspect(ctx, b.read(paths, progress), b.line)
+	if err != nil {
+		return nil, err
+	}
+	if len(b.blocks) == 0 {
+		return nil, fmt.Errorf("there is no block in %s; choose files as \"peer channel fetch\" writes them", strings.Join(paths, ", "))
+	}
+	o.File = paths[0]
+	s := newSession(Blocks, nil, o)
+	s.blocks = b
+	s.name = filepath.Base(paths[0])
+	if len(paths) > 1 {
+		s.name = fmt.Sprintf("%s and %d more", s.name, len(paths)-1)
+	}
+	s.Playhead.Playing = false
+	s.Chain.SetBlocks(b.strip())
+	return s, nil
+}
+
+// Counts sums up the blocks of another network.
+func (s *Session) Counts() BlockCounts {
+	if s.blocks == nil {
+		return BlockCounts{}
+	}
+	return s.blocks.counts
+}
+
+// FirstInvalid selects the first transaction that was rejected; false if there is none.
+func (s *Session) FirstInvalid() bool {
+	if s.blocks == nil {
+		return false
+	}
+	for _, b := range s.blocks.blocks {
+		for _, t := range b.Txs {
+			if code := cmp.Or(t.Code, t.Recorded); code != "" && code != "VALID" {
+				s.Select(view.Selection{What: view.SelectTx, TxID: t.TxID, Block: b.Number})
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// read gives the blocks of several files, keeping what is shown of them.
+func (b *blockBook) read(files []string, progress func(int)) iter.Seq2[*commonpb.Block, error] {
+	return func(yield func(*commonpb.Block, error) bool) {
+		for _, name := range files {
+			f, err := os.Open(name)
+			if err != nil {
+				yield(nil, fmt.Errorf("%w; choose files with blocks", err))
+				return
+			}
+			for block, err := range wire.ReadBlocks(f) {
+				if err != nil {
+					err = fmt.Errorf("%s: %w", name, err)
+				} else {
+					b.keep(block)
+					if progress != nil {
+						progress(b.counts.Blocks)
+					}
+				}
+				if !yield(block, err) || err != nil {
+					f.Close()
+					return
+				}
+			}
+			f.Close()
+		}
+	}
+}
+
+func (b *blockBook) keep(block *commonpb.Block) {
+	b.counts.Blocks++
+	raw, err := proto.Marshal(block)
+	if err != nil || len(b.blocks) >= maxForeignBlocks || b.bytes+len(raw) > maxForeignBytes {
+		b.counts.Unshown++
+		return
+	}
+	b.bytes += len(raw)
+	b.blocks = append(b.blocks, inspect.ForeignBlock{Number: block.GetHeader().GetNumber(), Raw: raw})
+	if b.channel == "" && len(block.GetData().GetData()) > 0 {
+		if peek, ok := wire.PeekEnvelope(block.GetData().GetData()[0]); ok {
+			b.channel = peek.Channel
+		}
+	}
+}
+
+// line takes what the inspection says about one transaction or block.
+func (b *blockBook) line(l validate.Line) error {
+	i := len(b.blocks) - 1
+	for i >= 0 && b.blocks[i].Number != l.Block {
+		i--
+	}
+	if l.Tx < 0 {
+		b.counts.Problems++
+		if i >= 0 {
+			b.blocks[i].Problem = l.Problem
+		}
+		return nil
+	}
+	b.counts.Transactions++
+	t := inspect.ForeignTx{TxID: l.TxID, Reason: l.Text()}
+	if l.Code != nil {
+		t.Code = l.Code.String()
+	}
+	if l.Recorded != nil {
+		t.Recorded = l.Recorded.String()
+	}
+	if code := cmp.Or(t.Code, t.Recorded); code != "" && code != "VALID" {
+		b.counts.Invalid++
+	}
+	if l.Differs() {
+		b.counts.Differ++
+	}
+	if i >= 0 {
+		b.blocks[i].Txs = append(b.blocks[i].Txs, t)
+		if l.TxID != "" {
+			b.byTx[l.TxID] = i
+		}
+	}
+	return nil
+}
+
+// strip gives the blocks as the chain panel wants them.
+func (b *blockBook) strip() []chain.Block {
+	out := make([]chain.Block, 0, len(b.blocks))
+	for _, f := range b.blocks {
+		block := &commonpb.Block{}
+		c := chain.Block{Number: f.Number, Problem: f.Problem}
+		if proto.Unmarshal(f.Raw, block) == nil {
+			c.Hash, c.Prev = hex.EncodeToString(wire.BlockHash(block.GetHeader())), hex.EncodeToString(block.GetHeader().GetPreviousHash())
+		}
+		for _, t := range f.Txs {
+			tx := chain.Tx{ID: t.TxID, Code: cmp.Or(t.Code, t.Recorded), Reason: t.Reason}
+			if t.Recorded != tx.Code {
+				tx.Recorded = t.Recorded
+			}
+			c.Txs = append(c.Txs, tx)
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// byNumber orders names such as mychannel_2.block and mychannel_10.block by their numbers.
+func byNumber(a, b string) int {
+	for a != "" && b != "" {
+		da, db := digits(a), digits(b)
+		if da == "" || db == "" {
+			if c := cmp.Compare(a[0], b[0]); c != 0 {
+				return c
+			}
+			a, b = a[1:], b[1:]
+			continue
+		}
+		na, nb := strings.TrimLeft(da, "0"), strings.TrimLeft(db, "0")
+		if c := cmp.Or(cmp.Compare(len(na), len(nb)), cmp.Compare(na, nb)); c != 0 {
+			return c
+		}
+		a, b = a[len(da):], b[len(db):]
+	}
+	return cmp.Compare(len(a), len(b))
+}
+
+// digits are those that s begins with.
+func digits(s string) string {
+	rest := strings.TrimLeft(s, "0123456789")
+	return s[:len(s)-len(rest)]
+}

@@ -1,0 +1,120 @@
+package session
+
+import (
+	"context"
+	"slices"
+	"sync"
+)
+
+// outcomes is the queue between the background and the goroutine of the user interface.
+// Each action has one place in it from its beginning until its callback has run, so the
+// queue is bounded by maxActions. Weak entries (the lines of a running script) have
+// maxWeak places of their own: a script that is faster than the screen loses the oldest.
+type outcomes struct {
+	mu      sync.Mutex
+	under   int // actions begun and not yet told
+	weak    int
+	dropped int
+	queue   []told
+	room    chan struct{} // closed at the next take; nil while nobody waits
+}
+
+type told struct {
+	f    func()
+	weak bool
+}
+
+// maxWeak bounds the lines of a script between two frames.
+const maxWeak = 512
+
+// begin takes a place for an action; it is false when there is none.
+func (o *outcomes) begin() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.under >= maxActions {
+		return false
+	}
+	o.under++
+	return true
+}
+
+// beginSoon waits for a place until ctx ends.
+func (o *outcomes) beginSoon(ctx context.Context) error {
+	for !o.begin() {
+		o.mu.Lock()
+		if o.room == nil {
+			o.room = make(chan struct{})
+		}
+		room := o.room
+		o.mu.Unlock()
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// end queues the callback of an action that has its place.
+func (o *outcomes) end(f func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.queue = append(o.queue, told{f: f})
+}
+
+// mention queues something that may be lost.
+func (o *outcomes) mention(f func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.weak >= maxWeak {
+		i := slices.IndexFunc(o.queue, func(t told) bool { return t.weak })
+		o.queue = slices.Delete(o.queue, i, i+1)
+		o.weak--
+		o.dropped++
+	}
+	o.queue = append(o.queue, told{f, true})
+	o.weak++
+}
+
+// take empties the queue.
+func (o *outcomes) take() []told {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	queue := o.queue
+	o.under -= len(queue) - o.weak
+	o.queue, o.weak = nil, 0
+	if o.room != nil {
+		close(o.room)
+		o.room = nil
+	}
+	return queue
+}
+
+// pending tells how many actions are under way or untold.
+func (o *outcomes) pending() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.under
+}
+
+// background runs work outside the user interface and calls what it returns (nil:
+// nothing) at the next Tick.
+func (s *Session) background(work func(ctx context.Context) (tell func())) error {
+	if !s.outcomes.begin() {
+		return ErrBusy
+	}
+	s.work.Add(1)
+	go func() {
+		defer s.work.Done()
+		tell := work(s.ctx)
+		if tell == nil {
+			tell = func() {}
+		}
+		s.outcomes.end(tell)
+	}()
+	return nil
+}
+
+// Pending tells how many actions are under way.
+func (s *Session) Pending() int { return s.outcomes.pending() }

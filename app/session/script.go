@@ -1,0 +1,526 @@
+package session
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/fabriscope/fabriscope/assets"
+	"github.com/fabriscope/fabriscope/internal/link"
+	"github.com/fabriscope/fabriscope/network"
+	"github.com/fabriscope/fabriscope/network/load"
+)
+
+// notes is what a person did in a live session, in its order, as the steps of a scenario.
+//
+// A call that is still under way when something else is done becomes begin() and a later
+// wait(), otherwise submit(). Before anything is done to messages that are held there is
+// a wait_held(), so that the scenario meets the network in the state in which the person
+// met it.
+type notes struct {
+	off     bool
+	source  string // of the scenario that ran before, "" if none
+	start   string // the call of network()
+	lines   []note
+	calls   int // numbers of variables
+	holds   int
+	waited  int // messages held when wait_held was noted last
+	skipped int
+}
+
+// maxNotes bounds the scenario.
+const maxNotes = 5000
+
+// note is one entry: a step (text), or the beginning or end of calls.
+type note struct {
+	text  string
+	calls *noteCalls // of a beginning or end
+	end   bool
+	hold  int
+}
+
+// noteCalls is one or several calls begun together.
+type noteCalls struct {
+	number   int
+	calls    []Call
+	query    bool
+	outcomes []Outcome // nil while it is under way
+	dropped  bool
+}
+
+// Script is what was done in this session since it started, as a scenario: it runs
+// without a window (fabriscope run FILE) and ends with the same results, unless what was
+// done depended on chance.
+func (s *Session) Script() string {
+	if s.Kind != Live {
+		return ""
+	}
+	return s.notes.script(s.name)
+}
+
+// ScriptSteps counts what has been noted.
+func (s *Session) ScriptSteps() int { return len(s.notes.lines) }
+
+// Note switches the noting of actions on or off; it begins on.
+func (s *Session) Note(on bool) { s.notes.off = !on }
+
+// Noting tells whether actions are noted.
+func (s *Session) Noting() bool { return !s.notes.off && s.Kind == Live }
+
+// ForgetNotes begins the scenario anew. It will only give the same results if the network
+// is as it was at its start.
+func (s *Session) ForgetNotes() { s.notes.lines, s.notes.skipped, s.notes.waited = nil, 0, 0 }
+
+func (n *notes) base(source string) { n.source = source }
+
+// topology notes how the network was started.
+func (n *notes) topology(t *network.Topology) {
+	if n.start == "" {
+		n.start = networkCall(t)
+	}
+}
+
+func (n *notes) add(e note) {
+	if n.off {
+		return
+	}
+	if len(n.lines) >= maxNotes {
+		n.skipped++
+		return
+	}
+	n.lines = append(n.lines, e)
+}
+
+// held notes that messages stand still, if there are more than when it was noted last.
+func (n *notes) held(s *Session) {
+	count := len(s.held.held)
+	if count > n.waited {
+		n.add(note{text: fmt.Sprintf("wait_held(%d)", count)})
+	}
+	n.waited = count
+}
+
+// step notes an action.
+func (n *notes) step(s *Session, text string) {
+	if text == "" {
+		return
+	}
+	n.held(s)
+	n.add(note{text: text})
+	if text == "release()" || strings.HasPrefix(text, "unhold(") {
+		n.waited = 0
+	}
+}
+
+func (n *notes) comment(s *Session, text string) { n.add(note{text: "# " + text}) }
+
+// begin notes the beginning of calls.
+func (n *notes) begin(s *Session, calls []Call, query bool) *noteCalls {
+	n.held(s)
+	n.calls++
+	c := &noteCalls{number: n.calls, calls: calls, query: query}
+	n.add(note{calls: c})
+	return c
+}
+
+// end notes their outcomes.
+func (n *notes) end(s *Session, c *noteCalls, outcomes []Outcome) {
+	if c == nil || c.outcomes != nil {
+		return
+	}
+	c.outcomes = outcomes
+	n.add(note{calls: c, end: true})
+}
+
+// drop takes calls back that were never made.
+func (n *notes) drop(c *noteCalls) {
+	if c != nil {
+		c.dropped = true
+	}
+}
+
+// load notes a load.
+func (n *notes) load(s *Session, o load.Options) *noteCalls {
+	n.held(s)
+	c := &noteCalls{}
+	n.add(note{text: loadCall(o), calls: c})
+	return c
+}
+
+// hold notes a hold and gives its number in the scenario.
+func (n *notes) hold(s *Session, f link.Filter) int {
+	n.held(s)
+	n.holds++
+	n.add(note{text: fmt.Sprintf("h%d = %s", n.holds, holdCall(f)), hold: n.holds})
+	return n.holds
+}
+
+// failed takes a hold back that the network refused.
+func (n *notes) failed(hold int) {
+	n.lines = slices.DeleteFunc(n.lines, func(e note) bool { return e.hold == hold && hold > 0 })
+}
+
+// releaseOne is the call that lets go on what one held message is: ids differ from run to
+// run, so it is found by what it is about.
+func (n *notes) releaseOne(held []link.HeldMessage, msg uint64) string {
+	i := slices.IndexFunc(held, func(h link.HeldMessage) bool { return h.ID == msg })
+	if i < 0 {
+		return ""
+	}
+	h := held[i].Event
+	same := 0
+	for _, other := range held[:i] {
+		e := other.Event
+		if e.Kind == h.Kind && e.Node == h.Node && e.Other == h.Other && e.Key == h.Key {
+			same++
+		}
+	}
+	n.waited = len(held) // the call below waits itself
+	text := fmt.Sprintf("release([m for m in wait_held(%d) if m.kind == %s and m.node == %s and m.other == %s and m.key == %s][%d].msg)",
+		len(held), quoted(string(h.Kind)), quoted(h.Node), quoted(h.Other), quoted(h.Key), same)
+	n.waited = len(held)
+	return text
+}
+
+// script puts the notes together.
+func (n *notes) script(name string) string {
+	var b strings.Builder
+	if n.source != "" {
+		b.WriteString(strings.TrimRight(n.source, "\n") + "\n\n# What was done by hand after that:\n\n")
+	} else {
+		fmt.Fprintf(&b, "# What was done in the window, in %s.\n\n%s\n\n", name, n.start)
+	}
+	pending := map[*noteCalls]bool{}
+	for i, e := range n.lines {
+		switch {
+		case e.calls != nil && e.calls.dropped:
+		case e.text != "":
+			b.WriteString(e.text + "\n")
+		case e.end:
+			if pending[e.calls] {
+				b.WriteString(e.calls.waitText())
+				delete(pending, e.calls)
+			}
+			b.WriteString(e.calls.expectText())
+		case e.calls.query && !n.follows(i, e.calls):
+			// A query is never begun: it is asked where it was answered.
+			b.WriteString("# A query was under way here.\n")
+			b.WriteString(e.calls.submitText())
+		case len(e.calls.calls) == 1 && n.follows(i, e.calls):
+			b.WriteString(e.calls.submitText())
+		default:
+			b.WriteString(e.calls.beginText())
+			pending[e.calls] = true
+		}
+	}
+	b.WriteString(n.ending(pending))
+	return b.String()
+}
+
+// follows tells whether the end of calls is noted right after their beginning.
+func (n *notes) follows(i int, c *noteCalls) bool {
+	return i+1 < len(n.lines) && n.lines[i+1].calls == c && n.lines[i+1].end
+}
+
+// ending lets everything come to rest and says what must hold then.
+func (n *notes) ending(pending map[*noteCalls]bool) string {
+	var b strings.Builder
+	if n.skipped > 0 {
+		fmt.Fprintf(&b, "\n# %d further steps were not noted.\n", n.skipped)
+	}
+	active := map[string]bool{}
+	broken := false
+	for _, e := range n.lines {
+		switch {
+		case e.hold > 0:
+			active[fmt.Sprintf("h%d", e.hold)] = true
+		case strings.HasPrefix(e.text, "unhold("):
+			delete(active, strings.TrimSuffix(strings.TrimPrefix(e.text, "unhold("), ")"))
+		case strings.HasPrefix(e.text, "link("), strings.HasPrefix(e.text, "partition("):
+			broken = true
+		case e.text == "heal()":
+			broken = false
+		}
+	}
+	if len(active) > 0 || broken {
+		b.WriteString("\n# So that the nodes can agree in the end, what is still in their way is taken away.\n")
+	}
+	for _, h := range slices.Sorted(maps.Keys(active)) {
+		fmt.Fprintf(&b, "unhold(%s)\n", h)
+	}
+	if broken {
+		b.WriteString("heal()\n")
+	}
+	for _, e := range n.lines { // in order, not as the map has them
+		if e.calls != nil && pending[e.calls] {
+			fmt.Fprintf(&b, "# Nobody had seen the outcome of t%d when these notes ended.\n", e.calls.number)
+			delete(pending, e.calls)
+		}
+	}
+	b.WriteString("\nexpect(settle(), \"all peers agree\")\n")
+	return b.String()
+}
+
+func (c *noteCalls) submitText() string {
+	name := "submit"
+	if c.query {
+		name = "evaluate"
+	}
+	return fmt.Sprintf("r%d = %s\n", c.number, callText(name, c.calls[0]))
+}
+
+func (c *noteCalls) beginText() string {
+	if len(c.calls) == 1 {
+		return fmt.Sprintf("t%d = %s\n", c.number, callText("begin", c.calls[0]))
+	}
+	lines := make([]string, len(c.calls))
+	for i, call := range c.calls {
+		lines[i] = "    " + callText("begin", call) + ","
+	}
+	return fmt.Sprintf("t%d = [\n%s\n]\n", c.number, strings.Join(lines, "\n"))
+}
+
+func (c *noteCalls) waitText() string { return fmt.Sprintf("r%d = wait(t%d)\n", c.number, c.number) }
+
+// expectText says what came of the calls.
+func (c *noteCalls) expectText() string {
+	if len(c.outcomes) == 1 {
+		o := c.outcomes[0]
+		switch {
+		case c.query && o.Valid:
+			return fmt.Sprintf("expect(r%d.ok, \"the peer answered\")\n", c.number)
+		case o.Code == "" && !o.Valid:
+			return fmt.Sprintf("expect(not r%d.ok, %s)\n", c.number, quoted("it failed: "+clip(o.Text, 120)))
+		default:
+			return fmt.Sprintf("expect(r%d.code == %s, %s)\n", c.number, quoted(o.Code), quoted("the transaction is "+o.Code))
+		}
+	}
+	codes := make([]string, len(c.outcomes))
+	for i, o := range c.outcomes {
+		codes[i] = o.Code
+	}
+	slices.Sort(codes)
+	return fmt.Sprintf("expect(sorted([r.code for r in r%d]) == %s, %s)\n", c.number, quotedList(codes), quoted("the outcomes are "+strings.Join(codes, ", ")))
+}
+
+// callText is a call such as submit("alice", "basic", "ReadAsset", "asset1").
+func callText(name string, c Call) string {
+	parts := []string{quoted(c.Identity), quoted(c.Chaincode), quoted(c.Function)}
+	for _, a := range c.Args {
+		parts = append(parts, quoted(a))
+	}
+	if len(c.Endorsers) > 0 {
+		parts = append(parts, "endorsers = "+quotedList(c.Endorsers))
+	}
+	if c.Flow != "" && c.Flow != network.FanOut {
+		parts = append(parts, "flow = "+quoted(string(c.Flow)))
+	}
+	if len(c.Transient) > 0 {
+		entries := make([]string, 0, len(c.Transient))
+		for _, k := range slices.Sorted(maps.Keys(c.Transient)) {
+			entries = append(entries, quoted(k)+": "+quoted(string(c.Transient[k])))
+		}
+		parts = append(parts, "transient = {"+strings.Join(entries, ", ")+"}")
+	}
+	if c.Init {
+		parts = append(parts, "init = True")
+	}
+	return name + "(" + strings.Join(parts, ", ") + ")"
+}
+
+func loadCall(o load.Options) string {
+	text := fmt.Sprintf("load(workload = %s, clients = %d", quoted(o.Workload), o.Clients)
+	if o.Count > 0 {
+		text += fmt.Sprintf(", count = %d", o.Count)
+	}
+	if o.Duration > 0 {
+		text += ", duration = " + quoted(o.Duration.String())
+	}
+	if o.Rate > 0 {
+		text += fmt.Sprintf(", rate = %d", o.Rate)
+	}
+	if o.Chaincode != "" {
+		text += ", chaincode = " + quoted(o.Chaincode)
+	}
+	return text + ")"
+}
+
+func holdCall(f link.Filter) string {
+	parts := []string{quoted(string(f.Kind))}
+	for _, p := range []struct{ name, value string }{{"node", f.Node}, {"other", f.Other}, {"key", f.Key}} {
+		if p.value != "" {
+			parts = append(parts, p.name+" = "+quoted(p.value))
+		}
+	}
+	if f.Count > 0 {
+		parts = append(parts, fmt.Sprintf("count = %d", f.Count))
+	}
+	return "hold(" + strings.Join(parts, ", ") + ")"
+}
+
+func linkCall(a, b string, shape link.Shape) string {
+	parts := []string{quoted(a), quoted(b)}
+	for _, p := range []struct {
+		name  string
+		value time.Duration
+	}{{"latency", shape.Latency}, {"jitter", shape.Jitter}} {
+		if p.value > 0 {
+			parts = append(parts, p.name+" = "+quoted(p.value.String()))
+		}
+	}
+	if shape.Loss > 0 {
+		parts = append(parts, "loss = "+strconv.FormatFloat(shape.Loss, 'g', -1, 64))
+	}
+	if shape.Cut {
+		parts = append(parts, "cut = True")
+	}
+	return "link(" + strings.Join(parts, ", ") + ")"
+}
+
+// deployCall is deploy("basic", sample = "asset", version = "2.0").
+func deployCall(c network.Chaincode) string {
+	parts := []string{quoted(c.Name)}
+	for _, p := range []struct{ name, value string }{{"sample", c.Sample}, {"path", absolute(c.Path)}, {"package", absolute(c.Package)},
+		{"address", c.Address}, {"version", c.Version}, {"policy", c.Policy}, {"runtime", c.Runtime}} {
+		if p.value != "" {
+			parts = append(parts, p.name+" = "+quoted(p.value))
+		}
+	}
+	if c.InitRequired {
+		parts = append(parts, "init_required = True")
+	}
+	if c.Build {
+		parts = append(parts, "build = True")
+	}
+	return "deploy(" + strings.Join(parts, ", ") + ")"
+}
+
+func absolute(path string) string {
+	if path == "" {
+		return ""
+	}
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}
+
+// networkCall starts the topology: by its name if it is a sample, else written out.
+func networkCall(t *network.Topology) string {
+	mine, err := t.YAML()
+	if err != nil {
+		return "network()"
+	}
+	for _, name := range assets.TopologyNames() {
+		if sample, err := SampleTopology(name); err == nil {
+			if b, err := sample.YAML(); err == nil && bytes.Equal(b, mine) {
+				return "network(" + quoted(name) + ")"
+			}
+		}
+	}
+	full := *t
+	full.Chaincodes = slices.Clone(t.Chaincodes)
+	for i := range full.Chaincodes {
+		c := &full.Chaincodes[i]
+		for _, path := range []*string{&c.Path, &c.Package} {
+			if *path != "" && !filepath.IsAbs(*path) && t.Dir != "" {
+				*path = filepath.Join(t.Dir, *path)
+			}
+		}
+	}
+	b, err := full.YAML()
+	var plain yaml.MapSlice
+	if err == nil {
+		err = yaml.UnmarshalWithOptions(b, &plain, yaml.UseOrderedMap())
+	}
+	if err != nil {
+		return "network()"
+	}
+	return "network(" + literal(plain, 0) + ")"
+}
+
+// literal writes a value of a topology in Starlark.
+func literal(v any, depth int) string {
+	indent := strings.Repeat("    ", depth+1)
+	closing := strings.Repeat("    ", depth)
+	switch x := v.(type) {
+	case nil:
+		return "None"
+	case bool:
+		if x {
+			return "True"
+		}
+		return "False"
+	case string:
+		return quoted(x)
+	case yaml.MapSlice:
+		if depth > 1 {
+			parts := make([]string, len(x))
+			for i, item := range x {
+				parts[i] = quoted(fmt.Sprint(item.Key)) + ": " + literal(item.Value, depth+1)
+			}
+			return "{" + strings.Join(parts, ", ") + "}"
+		}
+		var b strings.Builder
+		b.WriteString("{\n")
+		for _, item := range x {
+			b.WriteString(indent + quoted(fmt.Sprint(item.Key)) + ": " + literal(item.Value, depth+1) + ",\n")
+		}
+		b.WriteString(closing + "}")
+		return b.String()
+	case []any:
+		parts := make([]string, len(x))
+		for i, e := range x {
+			parts[i] = literal(e, depth+1)
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	default:
+		return fmt.Sprint(x)
+	}
+}
+
+// quoted writes a Starlark string. What is no text is written byte by byte.
+func quoted(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		case c == '\n':
+			b.WriteString(`\n`)
+		case c == '\t':
+			b.WriteString(`\t`)
+		case c < ' ' || c == 0x7f:
+			fmt.Fprintf(&b, `\x%02x`, c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+func quotedList(list []string) string {
+	parts := make([]string, len(list))
+	for i, s := range list {
+		parts[i] = quoted(s)
+	}
+	return "[" + strings.Join(parts, ", ") + "]"
+}
+
+func clip(s string, n int) string {
+	runes := []rune(s)
+	if len(runes) <= n {
+		return s
+	}
+	return string(runes[:n]) + "..."
+}

@@ -1,13 +1,211 @@
 package drawers
 
 import (
+	"fmt"
+
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/lang"
 
 	"github.com/fabriscope/fabriscope/app/session"
+	"github.com/fabriscope/fabriscope/app/window/inspector/sheet"
+	"github.com/fabriscope/fabriscope/app/window/look"
 )
+
+// maxNarration bounds how many paragraphs of the narration are shown.
+const maxNarration = 60
+
+// lessons is the drawer with the lessons and the one that runs.
+type lessons struct {
+	s      *session.Session
+	h      Host
+	run    *list
+	all    *list
+	scroll *container.Scroll
+	said   int
+}
 
 // NewLessons makes the drawer "Lessons".
 func NewLessons(s *session.Session, h Host) *Panel {
-	return newPanel(lang.L("Lessons"), container.NewVBox())
+	d := &lessons{s: s, h: h, run: newList(h), all: newList(h)}
+	d.scroll = container.NewVScroll(look.Inset(16, 12, look.Column(6, d.run, d.all)))
+	p := newPanel(lang.L("Lessons"), d.scroll, d.scroll)
+	p.update = d.update
+	p.first = d.all
+	d.update()
+	return p
+}
+
+func (d *lessons) settings() *session.Settings {
+	if d.s != nil {
+		return d.s.Settings()
+	}
+	return d.h.Settings
+}
+
+// title is a lesson's name as the session that runs it has it.
+func title(l session.Lesson) string { return fmt.Sprintf("Lesson %d %s", l.Number, l.Title) }
+
+// running is the lesson that the session runs or ran, with its run.
+func (d *lessons) running(all []session.Lesson) (*session.Lesson, *session.ScriptRun) {
+	if d.s == nil || d.s.ScriptRun() == nil {
+		return nil, nil
+	}
+	r := d.s.ScriptRun()
+	for i := range all {
+		if title(all[i]) == r.Name {
+			return &all[i], r
+		}
+	}
+	return nil, nil
+}
+
+func (d *lessons) update() {
+	all := session.Lessons(d.settings())
+	l, r := d.running(all)
+	key := ""
+	for _, x := range all {
+		key += fmt.Sprint(x.Name, x.Progress.Step, x.Progress.Done, " ")
+	}
+	if l != nil {
+		key += l.Name
+	}
+	d.all.show(key, func(b *sheet.Builder) { d.list(b, all, l) })
+	d.showRun(l, r)
+}
+
+func (d *lessons) list(b *sheet.Builder, all []session.Lesson, running *session.Lesson) {
+	if running != nil {
+		b.Section(lang.L("All lessons"), "", sheet.Quiet, nil)
+	} else {
+		b.Text(lang.L("Each takes about five minutes and runs on a real network that it starts itself."), sheet.Style{Tone: sheet.Quiet})
+		b.Gap(8)
+	}
+	if len(all) == 0 {
+		b.Empty(lang.L("There are no lessons."), lang.L("This program was built without them."))
+	}
+	for _, l := range all {
+		it := sheet.Item{Badge: fmt.Sprint(l.Number), Sign: sheet.Ring, Tone: sheet.Accent, Name: l.Title, Detail: l.Question,
+			Do: func() { d.open(l.Name) }, Marked: running != nil && running.Name == l.Name}
+		if l.Progress.Done {
+			it.Sign, it.Tone, it.Badge = sheet.Tick, sheet.Good, ""
+			it.Note, it.NoteIn = lang.L("done"), sheet.Good
+		} else if l.Progress.Step > 0 {
+			it.Share = l.Progress.Share()
+			it.Note, it.NoteIn = lang.L("{{.Step}} of {{.Steps}}", map[string]any{"Step": l.Progress.Step, "Steps": l.Progress.Steps}), sheet.Quiet
+		}
+		b.Item(it)
+	}
+}
+
+func (d *lessons) open(name string) {
+	if d.h.OpenLesson != nil {
+		d.h.OpenLesson(name)
+	}
+}
+
+// showRun writes the lesson that runs: its chapters, and what it has said so far.
+func (d *lessons) showRun(l *session.Lesson, r *session.ScriptRun) {
+	if l == nil {
+		show(d.run, false)
+		return
+	}
+	show(d.run, true)
+	_, answered := r.Question()
+	text, paused := r.Paused()
+	key := fmt.Sprint(l.Name, r.Chapter().N, len(r.Said()), answered, paused, text, r.Running(), r.Err(), r.Task() != nil)
+	if q, _ := r.Question(); q != nil {
+		key += q.Text
+	}
+	d.run.show(key, func(b *sheet.Builder) {
+		b.Text(title(*l), sheet.Style{Size: 16, Bold: true})
+		b.Text(l.Question, sheet.Style{Tone: sheet.Quiet})
+		b.Gap(10)
+		d.chapters(b, l, r)
+		d.now(b, r)
+		b.Gap(8)
+		b.Actions(d.buttons(l, r)...)
+		d.narration(b, r)
+	})
+}
+
+func (d *lessons) chapters(b *sheet.Builder, l *session.Lesson, r *session.ScriptRun) {
+	stops := make([]sheet.Stop, len(l.Chapters))
+	over := !r.Running() && r.Err() == nil
+	for i, c := range l.Chapters {
+		stops[i] = sheet.Stop{Name: c, Sign: sheet.Ring, Tone: sheet.Quiet}
+		switch n := r.Chapter().N; {
+		case i+1 < n || over:
+			stops[i].Sign, stops[i].Tone = sheet.Tick, sheet.Good
+		case i+1 == n:
+			stops[i].Sign, stops[i].Tone = sheet.Disc, sheet.Accent
+		}
+	}
+	b.Journey(stops)
+}
+
+// now writes what the lesson waits for, or how it ended.
+func (d *lessons) now(b *sheet.Builder, r *session.ScriptRun) {
+	b.Gap(4)
+	q, answered := r.Question()
+	text, paused := r.Paused()
+	switch {
+	case r.Err() != nil:
+		b.Box(sheet.Bad, func() { b.Text(explained(r.Err()), sheet.Style{Size: 11.5}) })
+	case !r.Running():
+		right, asked := r.Score()
+		b.Text(lang.L("The lesson is over. {{.Right}} of {{.Asked}} questions answered rightly. The network goes on: try things out.",
+			map[string]any{"Right": right, "Asked": asked}), sheet.Style{Size: 11.5, Tone: sheet.Good})
+	case q != nil && !answered:
+		b.Box(sheet.Accent, func() {
+			b.Text(q.Text, sheet.Style{Size: 11.5, Bold: true})
+			for i, o := range q.Options {
+				b.Gap(5)
+				b.LinkText(string(rune('A'+i))+"  "+o, sheet.Style{Size: 11.5, Tone: sheet.Accent}, func() { r.Answer(i); d.update() })
+			}
+		})
+	case r.Task() != nil:
+		b.Box(sheet.Accent, func() {
+			b.Text(lang.L("Your turn"), sheet.Style{Bold: true, Tone: sheet.Accent})
+			b.Text(r.Task().Text, sheet.Style{Size: 11.5})
+			if r.Task().Hint != "" {
+				b.Text(r.Task().Hint, sheet.Style{Tone: sheet.Quiet})
+			}
+		})
+	case paused && text != "":
+		b.Text(text, sheet.Style{Size: 11.5})
+	}
+}
+
+func (d *lessons) buttons(l *session.Lesson, r *session.ScriptRun) []sheet.Action {
+	var out []sheet.Action
+	if _, paused := r.Paused(); paused {
+		out = append(out, sheet.Action{Label: lang.L("Go on"), Tone: sheet.Accent, On: true, Do: func() { r.Continue(); d.update() }})
+	}
+	if t := r.Task(); t != nil && t.Do != nil {
+		out = append(out, sheet.Action{Label: lang.L("Show me"), Do: t.Do})
+	}
+	out = append(out, sheet.Action{Label: lang.L("Start again"), Do: func() { d.open(l.Name) }})
+	if r.Running() {
+		out = append(out, sheet.Action{Label: lang.L("Stop the lesson"), Tone: sheet.Bad, Do: func() {
+			d.h.confirm(lang.L("Stop the lesson?"), lang.L("Its network stops too. What you have done of it is kept."), r.Stop)
+		}})
+	}
+	return out
+}
+
+func (d *lessons) narration(b *sheet.Builder, r *session.ScriptRun) {
+	said := r.Said()
+	if len(said) == 0 {
+		return
+	}
+	b.Section(lang.L("So far"), "", sheet.Quiet, nil)
+	said = said[max(0, len(said)-maxNarration):]
+	for i := len(said) - 1; i >= 0; i-- {
+		s := sheet.Style{Size: 11.5, Tone: sheet.Quiet}
+		if i == len(said)-1 {
+			s.Tone = sheet.Plain
+		}
+		b.Text(said[i], s)
+		b.Gap(6)
+	}
 }

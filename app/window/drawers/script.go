@@ -1,13 +1,356 @@
 package drawers
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/lang"
+	"fyne.io/fyne/v2/widget"
 
 	"github.com/fabriscope/fabriscope/app/session"
+	"github.com/fabriscope/fabriscope/app/window/inspector/sheet"
+	"github.com/fabriscope/fabriscope/app/window/look"
+	"github.com/fabriscope/fabriscope/assets"
+	"github.com/fabriscope/fabriscope/network/scenario"
 )
+
+// maxShownSteps bounds the list of a run's steps.
+const maxShownSteps = 200
+
+// script is the drawer in which scenarios are written, run and recorded.
+type script struct {
+	s *session.Session
+	h Host
+
+	tabs   *look.Segmented
+	stack  *fyne.Container
+	edit   *editor
+	record *editor
+	note   *look.Text
+	run    *look.Button
+	stop   *look.Button
+	noting *widget.Check
+	save   *look.Button
+	output *list
+	scroll *container.Scroll
+	name   string // of the scenario that is edited
+	file   string // where it is kept, "" if nowhere
+	about  *look.Text
+	empty  *look.Text
+	shown  *session.ScriptRun // whose source was put into the editor
+	wrong  int
+	steps  int // noted, as recorded shows it
+}
 
 // NewScript makes the drawer "Script".
 func NewScript(s *session.Session, h Host) *Panel {
-	return newPanel(lang.L("Script"), container.NewVBox())
+	d := &script{s: s, h: h, name: "scenario.star", output: newList(h)}
+	d.edit = newEditor(func(string) { d.check() })
+	d.record = newEditor(nil)
+	d.record.entry.Disable()
+	d.note = look.Small("").Wrapped().Toned(look.Bad)
+	d.about = look.Muted("")
+	d.empty = look.Muted("").Wrapped()
+	d.run = look.Primary(lang.L("Run"), d.start).WithIcon("play")
+	d.stop = look.Danger(lang.L("Stop"), d.end)
+	d.tabs = look.NewSegmented([]string{lang.L("Scenario"), lang.L("What I do")}, func(int) { d.choose() })
+	d.stack = container.NewStack(d.scenario(), d.recording())
+	p := newPanel(lang.L("Script"), container.NewBorder(look.Inset(16, 10, container.NewHBox(d.tabs)), nil, nil, nil, d.stack))
+	p.update = d.update
+	p.first = d.edit.entry
+	d.choose()
+	d.open(d.initial())
+	d.update()
+	return p
+}
+
+// initial is what stands in the editor at first: the scenario that runs, or a small one.
+func (d *script) initial() (name, file, text string) {
+	if d.s != nil {
+		if r := d.s.ScriptRun(); r != nil {
+			d.shown = r
+			return r.Name, "", r.Source
+		}
+	}
+	b, err := assets.Scenario("two-clients-one-key")
+	if err != nil {
+		return "scenario.star", "", ""
+	}
+	return "two-clients-one-key.star", "", string(b)
+}
+
+func (d *script) scenario() fyne.CanvasObject {
+	tools := look.Row(6, look.IconButton("folder", lang.L("Open a scenario"), d.load), look.IconButton("save", lang.L("Save the scenario"), d.keep),
+		look.Middle(d.samples()))
+	head := look.Column(4, look.Line(d.about, tools))
+	d.scroll = container.NewVScroll(look.Inset(16, 6, d.output))
+	foot := look.Column(6, d.note, container.NewHBox(d.run, d.stop))
+	split := container.NewVSplit(look.Inset(10, 4, d.edit.box), d.scroll)
+	split.Offset = 0.66
+	return container.NewBorder(look.Inset(16, 0, head), look.Inset(16, 10, foot), nil, nil, split)
+}
+
+// samples offers the scenarios that come with the program.
+func (d *script) samples() fyne.CanvasObject {
+	names := assets.ScenarioNames()
+	s := widget.NewSelect(names, nil)
+	s.PlaceHolder = lang.L("Samples")
+	s.OnChanged = func(name string) {
+		if b, err := assets.Scenario(name); err == nil && name != "" {
+			d.replace(func() { d.open(name+".star", "", string(b)) })
+		}
+	}
+	return s
+}
+
+func (d *script) recording() fyne.CanvasObject {
+	d.noting = widget.NewCheck(lang.L("Write down what I do"), func(on bool) {
+		if d.s != nil {
+			d.s.Note(on)
+		}
+	})
+	d.save = look.Secondary(lang.L("Save as a scenario"), d.keepRecorded)
+	use := look.Secondary(lang.L("Edit it"), func() {
+		text := d.record.text()
+		d.replace(func() {
+			d.open("recorded.star", "", text)
+			d.tabs.Choose(0)
+			d.choose()
+		})
+	})
+	head := look.Column(4, d.empty, d.noting)
+	return container.NewBorder(look.Inset(16, 0, head), look.Inset(16, 10, container.NewHBox(d.save, use)), nil, nil, look.Inset(10, 4, d.record.box))
+}
+
+func (d *script) choose() {
+	for i, o := range d.stack.Objects {
+		show(o, i == d.tabs.Chosen())
+	}
+}
+
+func (d *script) open(name, file, text string) {
+	d.name, d.file = filepath.Base(name), file
+	d.about.SetText(d.name)
+	d.edit.set(text)
+	d.edit.mark(0, 0)
+	d.check()
+}
+
+// replace asks before what was written is lost.
+func (d *script) replace(do func()) { do() }
+
+func (d *script) load() {
+	if d.h.OpenFile == nil {
+		return
+	}
+	d.h.OpenFile([]string{".star"}, func(path string) {
+		b, err := scenario.ReadFile(path)
+		if err != nil {
+			d.h.fail(err)
+			return
+		}
+		d.open(path, path, string(b))
+	})
+}
+
+func (d *script) keep() {
+	if d.h.SaveFile == nil {
+		return
+	}
+	d.h.SaveFile(d.name, func(path string) {
+		if d.write(path, d.edit.text()) {
+			d.name, d.file = filepath.Base(path), path
+			d.about.SetText(d.name)
+		}
+	})
+}
+
+func (d *script) keepRecorded() {
+	if d.h.SaveFile != nil {
+		d.h.SaveFile("recorded.star", func(path string) { d.write(path, d.record.text()) })
+	}
+}
+
+func (d *script) write(path, text string) bool {
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		d.h.fail(fmt.Errorf("save the scenario: %w; choose a folder that you may write to", err))
+		return false
+	}
+	d.h.say(lang.L("Saved as {{.Name}}.", map[string]any{"Name": filepath.Base(path)}))
+	return true
+}
+
+func (d *script) start() {
+	if d.h.RunScript != nil {
+		d.h.RunScript(d.name, []byte(d.edit.text()), d.file)
+	}
+}
+
+func (d *script) end() {
+	if r := d.now(); r != nil {
+		r.Stop()
+	}
+}
+
+// now is the scenario that runs or ran in the session.
+func (d *script) now() *session.ScriptRun {
+	if d.s == nil {
+		return nil
+	}
+	return d.s.ScriptRun()
+}
+
+// check says where a scenario is wrong, while it is written.
+func (d *script) check() {
+	d.wrong = 0
+	text := ""
+	if strings.TrimSpace(d.edit.text()) != "" {
+		if err := scenario.Check(d.name, []byte(d.edit.text())); err != nil {
+			d.wrong = lineOf(err)
+			text = explained(err)
+		}
+	}
+	d.note.SetText(text)
+	show(d.note, text != "")
+	d.marks()
+}
+
+// marks shows the line that runs and the line that is wrong, of the text or of the run.
+func (d *script) marks() {
+	runs, wrong := 0, d.wrong
+	if r := d.now(); r != nil && r.Source == d.edit.text() {
+		if r.Running() {
+			runs = r.Line()
+		} else if r.Err() != nil && wrong == 0 {
+			wrong = max(lineOf(r.Err()), failedLine(r))
+		}
+	}
+	d.edit.mark(runs, wrong)
+}
+
+// failedLine is the line of an expectation that did not hold, 0 for none.
+func failedLine(r *session.ScriptRun) int {
+	for _, s := range r.Steps() {
+		if s.Failed {
+			return s.Line
+		}
+	}
+	return 0
+}
+
+var place = regexp.MustCompile(`:(\d+):(\d+): `)
+
+// lineOf finds the line that an error of a scenario names, 0 for none.
+func lineOf(err error) int {
+	if m := place.FindStringSubmatch(err.Error()); m != nil {
+		n, _ := strconv.Atoi(m[1])
+		return n
+	}
+	return 0
+}
+
+// explained is an error in one sentence.
+func explained(err error) string {
+	t := session.Explain(err)
+	if t.Remedy != "" {
+		return t.What + " " + t.Remedy
+	}
+	return t.What
+}
+
+func (d *script) update() {
+	r := d.now()
+	if r != nil && r != d.shown {
+		d.shown = r
+		d.open(r.Name, "", r.Source)
+	}
+	running := r != nil && r.Running()
+	show(d.stop, running)
+	if running {
+		d.run.Disable()
+	} else {
+		d.run.Enable()
+	}
+	d.marks()
+	d.writeOutput(r)
+	d.updateRecorded()
+}
+
+func (d *script) updateRecorded() {
+	live := d.s != nil && d.s.Kind == session.Live
+	switch {
+	case !live:
+		d.empty.SetText(lang.L("What you do in a running network is written down here as a scenario. No network is running."))
+		d.noting.Disable()
+		d.save.Disable()
+		return
+	case d.s.ScriptSteps() == 0:
+		d.empty.SetText(lang.L("Submit something, stop a node, hold a message: it is written down here as a scenario that does the same without a window."))
+	default:
+		d.empty.SetText(lang.L("{{.N}} steps so far. Run it with: fabriscope run FILE.star", map[string]any{"N": d.s.ScriptSteps()}))
+	}
+	d.noting.Enable()
+	d.save.Enable()
+	if d.noting.Checked != d.s.Noting() {
+		d.noting.SetChecked(d.s.Noting())
+	}
+	if n := d.s.ScriptSteps() + 1; n != d.steps {
+		d.steps = n
+		d.record.set(d.s.Script())
+		d.record.show(d.record.lines - 1)
+	}
+}
+
+func (d *script) writeOutput(r *session.ScriptRun) {
+	if r == nil {
+		d.output.show("none", func(b *sheet.Builder) {
+			b.Text(lang.L("The steps of a run stand here. Running a scenario starts the network that it names."), sheet.Style{Tone: sheet.Quiet})
+		})
+		return
+	}
+	steps := r.Steps()
+	d.output.show(fmt.Sprint(len(steps), r.Running(), r.Err()), func(b *sheet.Builder) {
+		if n := len(steps) - maxShownSteps; n > 0 {
+			b.Text(lang.L("{{.N}} more are not shown", map[string]any{"N": n}), sheet.Style{Tone: sheet.Quiet})
+			steps = steps[n:]
+		}
+		for _, s := range steps {
+			writeStep(b, s)
+		}
+		writeEnd(b, r)
+	})
+	d.scroll.ScrollToBottom()
+}
+
+func writeStep(b *sheet.Builder, s scenario.Step) {
+	stop := sheet.Item{Sign: sheet.Tick, Tone: sheet.Good, Name: s.Name, Mono: true, Detail: strings.TrimSpace(s.What + "\n" + s.Result),
+		Note: fmt.Sprintf("%d · %.0f ms", s.Line, s.TookMS), NoteIn: sheet.Quiet}
+	switch {
+	case s.Failed:
+		stop.Sign, stop.Tone = sheet.Cross, sheet.Bad
+	case s.Name == "progress":
+		return
+	case s.Name == "say":
+		stop.Sign, stop.Tone = sheet.Disc, sheet.Quiet
+	}
+	b.Item(stop)
+}
+
+func writeEnd(b *sheet.Builder, r *session.ScriptRun) {
+	switch {
+	case r.Running():
+		b.Line(lang.L("running ..."), sheet.Style{Tone: sheet.Accent})
+	case r.Err() != nil:
+		b.Gap(4)
+		b.Box(sheet.Bad, func() { b.Text(explained(r.Err()), sheet.Style{Size: 11.5}) })
+	default:
+		b.Line(lang.L("It ran to its end, and everything held."), sheet.Style{Tone: sheet.Good, Bold: true})
+	}
+	b.Gap(8)
 }

@@ -195,7 +195,9 @@ func (b *Builder) code(l Code, signs bool) {
 // a note at the right end, and what can be done with it.
 type Item struct {
 	Sign    Sign
-	Tone    Tone // of the sign
+	Badge   string  // a number in the sign's place
+	Share   float64 // how far it is, 0 for nothing to show
+	Tone    Tone    // of the sign
 	Name    string
 	Mono    bool // Name is an id
 	Detail  string
@@ -227,10 +229,7 @@ func (b *Builder) Item(it Item) {
 	inset := b.Px(10)
 	x := b.left + inset
 	h := max(b.lineHeight(name), b.Px(18))
-	if it.Sign != NoSign {
-		b.Sign(it.Sign, view.Point{X: x + b.Px(8), Y: b.y + h/2}, b.Px(8), it.Tone)
-		x += b.Px(24)
-	}
+	x = b.itemSign(it, x, b.y+h/2)
 	note := Style{Tone: it.NoteIn}
 	right := b.right - inset
 	if it.Note != "" {
@@ -245,6 +244,10 @@ func (b *Builder) Item(it Item) {
 	b.left, b.right = x, b.right-inset
 	if it.Detail != "" {
 		b.Text(it.Detail, Style{Tone: Quiet})
+	}
+	if it.Share > 0 {
+		b.Gap(3)
+		b.Progress(it.Share, Accent)
 	}
 	if len(it.Actions) > 0 {
 		b.Gap(4)
@@ -261,6 +264,23 @@ func (b *Builder) Item(it Item) {
 		b.page.links = append(b.page.links[:links], append([]Link{l}, b.page.links[links:]...)...)
 	}
 	b.Gap(5)
+}
+
+// itemSign draws a row's sign or badge and gives where its name begins.
+func (b *Builder) itemSign(it Item, x, middle float64) float64 {
+	switch {
+	case it.Badge != "":
+		r := b.Px(11)
+		at := view.Point{X: x + r, Y: middle + b.Px(2)}
+		b.circle(at, r, paint.Style{Fill: paint.Alpha(it.Tone.Color(b.th), 0.18)})
+		s := Style{Bold: true, Tone: it.Tone}
+		b.put(at.X-b.Measure(it.Badge, s)/2, at.Y-b.lineHeight(s)/2, it.Badge, s)
+		return x + 2*r + b.Px(10)
+	case it.Sign != NoSign:
+		b.Sign(it.Sign, view.Point{X: x + b.Px(8), Y: middle}, b.Px(8), it.Tone)
+		return x + b.Px(24)
+	}
+	return x
 }
 
 func (b *Builder) itemFrame(it Item, r view.Rect) op {

@@ -279,3 +279,10 @@ func (b *Builder) cardFill() color.NRGBA {
 	}
 	return b.th.Raised
 }
+
+// Right writes one line at the right end of the column, in a row of a height that begins
+// at top, for numbers beside something else.
+func (b *Builder) Right(top, height float64, text string, s Style) {
+	b.put(b.right-b.Measure(text, s)-b.Px(4), top+(height-b.lineHeight(s))/2, text, s)
+	b.y = max(b.y, top+height)
+}

@@ -95,6 +95,11 @@ func golden(t *testing.T, name string, pic *image.RGBA) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	compare(t, name, pic, want)
+}
+
+func compare(t *testing.T, name string, pic *image.RGBA, want image.Image) {
+	t.Helper()
 	if want.Bounds() != pic.Bounds() {
 		t.Fatalf("%s is %v, the golden one %v", name, pic.Bounds(), want.Bounds())
 	}

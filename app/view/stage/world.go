@@ -11,6 +11,8 @@
 package stage
 
 import (
+	"strings"
+
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/internal/trace"
 )
@@ -18,58 +20,161 @@ import (
 // World is everything that the stage has learned from a trace. One goroutine uses it.
 type World struct {
 	src   view.Source
-	frame Frame
+	kinds map[trace.Kind]*kindInfo
+	reg   registry
+	about Layout
+
+	head             *state   // after the newest event
+	saved            []*state // checkpoints, oldest first
+	every            uint64   // events between checkpoints
+	shown            *state   // the earlier moment that was shown last
+	chunk            []trace.Event
+	flights          *flights
+	past             *flights // around an earlier moment that flights does not cover
+	pastFrom, pastTo uint64
+
+	moved      map[string]view.Point
+	geo        *geometry
+	geoVersion int
+	changes    uint64 // counts layouts
+
+	touched touched
+	named   functionNames
+	frame   Frame
+	build   builder
 }
 
 // New makes an empty stage. src is read again when an earlier moment is shown; nil allows
 // the newest moment only.
-func New(src view.Source) *World { return &World{src: src} }
-
-// Describe tells the stage what the network consists of before it acts.
-func (w *World) Describe(t Layout) {}
-
-// Add takes new events, in order, each once.
-func (w *World) Add(events []trace.Event) {}
-
-// Frame gives the stage at a moment. It is valid until the next call.
-func (w *World) Frame(at view.Moment, o Options) *Frame {
-	w.frame = Frame{At: at, Empty: true}
-	return &w.frame
+func New(src view.Source) *World {
+	return &World{src: src, kinds: map[trace.Kind]*kindInfo{}, reg: newRegistry(), head: &state{}, every: checkpointEvery,
+		flights: newFlights(), moved: map[string]view.Point{}}
 }
 
-// Hit tells what stands at a point of the plane: a message before a box, the inner box
-// before the outer one, a link last.
-func (f *Frame) Hit(p view.Point) view.Selection { return view.Selection{} }
-
-// HitLink tells which link passes within reach of a point.
-func (f *Frame) HitLink(p view.Point, reach float64) (view.Selection, bool) {
-	return view.Selection{}, false
+// Describe tells the stage what the network consists of before it acts: everything stands
+// at its place from the start, in the order given. Call it first, and again when nodes are
+// added.
+func (w *World) Describe(t Layout) {
+	w.about = t
+	for _, org := range t.Orgs {
+		for _, peer := range org.Peers {
+			i := w.reg.id(peer)
+			w.reg.is(i, peerKind)
+			w.reg.orgs[w.reg.nodes[i].org].title = org.Name
+		}
+	}
+	w.reg.described = len(w.reg.orgs)
+	for _, name := range t.Orderers {
+		w.reg.is(w.reg.id(name), ordererKind)
+	}
+	for i, c := range t.Clients {
+		client := w.reg.id(c.Name)
+		w.reg.is(client, clientKind)
+		w.reg.nodes[client].order = int32(i)
+	}
+	w.reg.version++
 }
 
-// BoxAt names the box that would be dragged from a point: a node, an organisation or
-// "ordering service", and where its top left corner stands. ok is false beside all boxes.
-func (f *Frame) BoxAt(p view.Point) (name string, corner view.Point, ok bool) {
-	return "", view.Point{}, false
+// meet makes an event's names known and gives it with what is known about it.
+func (w *World) meet(e *trace.Event) step {
+	s := step{Event: e, info: w.info(e.Kind)}
+	s.self, s.from, s.to, s.link = w.reg.learn(e, s.info)
+	return s
 }
 
-// Box gives the rectangle of a node, organisation or the ordering service by its name.
-func (f *Frame) Box(name string) (view.Rect, bool) { return view.Rect{}, false }
-
-// Move puts a box's top left corner somewhere else. A peer or ordering node moves alone,
-// an organisation or "ordering service" with everything in it.
-func (w *World) Move(node string, to view.Point) {}
-
-// Positions are the corners that were moved, by name: to be saved beside the topology.
-func (w *World) Positions() map[string]view.Point { return nil }
-
-// SetPositions puts moved boxes back where they were.
-func (w *World) SetPositions(p map[string]view.Point) {}
-
-// ResetPositions lays everything out automatically again.
-func (w *World) ResetPositions() {}
-
-// Caption is one plain sentence on what is happening at the moment, "" when nothing is.
-func (w *World) Caption(at view.Moment, sel view.Selection) string { return "" }
+// Add takes new events, in order, each once. After a gap the stage keeps what it knows of
+// nodes and heights, and forgets what was under way.
+func (w *World) Add(events []trace.Event) {
+	for i := range events {
+		e := w.meet(&events[i])
+		if w.head.seq != 0 && e.Seq != w.head.seq+1 {
+			w.head.forget()
+			w.saved, w.shown, w.flights, w.past = nil, nil, newFlights(), nil
+		}
+		w.apply(w.head, &e)
+		w.flights.add(&w.reg, &e)
+		if e.TxID != "" && e.TxID == w.touched.tx {
+			w.touched.stale = true
+		}
+		if n := len(w.saved); n == 0 && e.Seq%w.every == 0 || n > 0 && e.Seq >= w.saved[n-1].seq+w.every {
+			w.checkpoint()
+		}
+	}
+}
 
 // Nodes lists the full names of the nodes known so far: clients, peers, ordering nodes.
-func (w *World) Nodes() []string { return nil }
+func (w *World) Nodes() []string {
+	g := w.layout()
+	var names []string
+	for _, c := range g.clients {
+		names = append(names, w.reg.nodes[c].name)
+	}
+	for _, org := range g.orgOrder {
+		for _, p := range w.reg.orgs[org].peers {
+			names = append(names, w.reg.nodes[p].name)
+		}
+	}
+	for _, o := range g.orderers {
+		names = append(names, w.reg.nodes[o].name)
+	}
+	return names
+}
+
+// touched is what the selected transaction has touched, with the first event that did.
+type touched struct {
+	tx    string
+	stale bool
+	nodes map[int32]uint64
+	links map[int32]uint64
+}
+
+// touch finds what a transaction touches. It is kept until the selection or its events change.
+func (w *World) touch(tx string) *touched {
+	t := &w.touched
+	if t.tx == tx && !t.stale {
+		return t
+	}
+	*t = touched{tx: tx, nodes: map[int32]uint64{}, links: map[int32]uint64{}}
+	if tx == "" || w.src == nil {
+		return t
+	}
+	events := w.src.ByTx(tx)
+	for i := range events {
+		e := w.meet(&events[i])
+		for _, n := range []int32{e.self, e.from, e.to} {
+			if n < 0 {
+				continue
+			}
+			earlier(t.nodes, n, e.Seq)
+			if host := w.reg.nodes[n].host; host >= 0 {
+				earlier(t.nodes, host, e.Seq)
+			}
+		}
+		if e.link >= 0 {
+			earlier(t.links, e.link, e.Seq)
+		}
+	}
+	return t
+}
+
+func earlier(m map[int32]uint64, key int32, seq uint64) {
+	if old, ok := m[key]; !ok || seq < old {
+		m[key] = seq
+	}
+}
+
+// has tells whether something was touched by a moment.
+func (t *touched) has(m map[int32]uint64, key int32, seq uint64) bool {
+	first, ok := m[key]
+	return ok && first <= seq
+}
+
+// pointedAt tells whether a lesson's list of names means a node or organisation.
+func pointedAt(names []string, full, title string) bool {
+	for _, n := range names {
+		if n == full || strings.EqualFold(n, title) || n == view.Short(full) {
+			return true
+		}
+	}
+	return false
+}

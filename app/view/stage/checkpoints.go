@@ -1,0 +1,115 @@
+package stage
+
+import (
+	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/internal/trace"
+)
+
+const (
+	checkpointEvery = 2_000
+	maxCheckpoints  = 400
+	// pastSpan is how many events are read on both sides of an earlier moment that the
+	// index of messages no longer covers.
+	pastSpan = 20_000
+)
+
+// checkpoint keeps a copy of the newest state. When there are too many, every second one
+// goes, and they are made half as often from then on.
+func (w *World) checkpoint() {
+	if len(w.saved) >= maxCheckpoints {
+		kept := w.saved[:0]
+		for i := 0; i < len(w.saved); i += 2 {
+			kept = append(kept, w.saved[i])
+		}
+		clear(w.saved[len(kept):])
+		w.saved = kept
+		w.every *= 2
+	}
+	w.saved = append(w.saved, w.head.clone())
+}
+
+// stateAt gives the state after the last event at or before the moment.
+func (w *World) stateAt(at view.Moment) *state {
+	if at.Seq >= w.head.seq || w.src == nil {
+		return w.head
+	}
+	if w.shown == nil || w.shown.seq > at.Seq || at.Seq-w.shown.seq > w.every {
+		w.shown = w.before(at.Seq)
+	}
+	w.replay(w.shown, at.Seq)
+	return w.shown
+}
+
+// before gives a copy of the newest checkpoint that is not later than seq.
+func (w *World) before(seq uint64) *state {
+	for i := len(w.saved) - 1; i >= 0; i-- {
+		if w.saved[i].seq <= seq {
+			return w.saved[i].clone()
+		}
+	}
+	return &state{}
+}
+
+// replay applies the events after s up to seq.
+func (w *World) replay(s *state, seq uint64) {
+	for s.seq < seq {
+		events := w.read(s.seq, int(seq-s.seq))
+		if len(events) == 0 || events[0].Seq > seq {
+			return
+		}
+		for i := range events {
+			if events[i].Seq > seq {
+				return
+			}
+			e := w.meet(&events[i])
+			w.apply(s, &e)
+		}
+	}
+}
+
+// read gives events after a position, from those read last if they are among them.
+func (w *World) read(after uint64, most int) []trace.Event {
+	if n := len(w.chunk); n > 0 && w.chunk[0].Seq <= after+1 && w.chunk[n-1].Seq > after {
+		i := int(after + 1 - w.chunk[0].Seq)
+		if i < n && w.chunk[i].Seq == after+1 {
+			return w.chunk[i:]
+		}
+	}
+	if w.src == nil {
+		return nil
+	}
+	events, _, _ := w.src.Since(after, max(most, checkpointEvery))
+	w.chunk = events
+	return events
+}
+
+// flightsAt gives the messages around a moment: from the index, or read again.
+func (w *World) flightsAt(at view.Moment) *flights {
+	if w.src == nil || at.Seq >= w.flights.from {
+		return w.flights
+	}
+	if w.past != nil && at.Seq >= w.pastFrom && at.Seq <= w.pastTo {
+		return w.past
+	}
+	begin := uint64(0)
+	if at.Seq > pastSpan {
+		begin = at.Seq - pastSpan
+	}
+	w.past = newFlights()
+	for cursor := begin; cursor < at.Seq+pastSpan; {
+		events, next, _ := w.src.Since(cursor, checkpointEvery)
+		if len(events) == 0 {
+			break
+		}
+		for i := range events {
+			e := w.meet(&events[i])
+			w.past.add(&w.reg, &e)
+		}
+		cursor = next
+	}
+	w.pastFrom, w.pastTo = begin+pastSpan/2, at.Seq+pastSpan/2
+	if begin == 0 {
+		w.pastFrom = 0
+	}
+	return w.past
+}

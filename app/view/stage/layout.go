@@ -1,0 +1,439 @@
+package stage
+
+import (
+	"math"
+	"sort"
+	"strings"
+
+	"github.com/fabriscope/fabriscope/app/view"
+)
+
+// Sizes of the layout, in units of the plane.
+const (
+	maxSlots     = 3
+	fullPeers    = 12 // up to this many peers have room for words
+	compactPeers = 64 // up to this many peers have a box of their own
+	manyClients  = 10
+
+	peerW, peerH       = 350.0, 84.0
+	compactW, compactH = 178.0, 48.0
+	groupW, groupH     = 250.0, 104.0
+	orgHead, orgPad    = 36.0, 16.0
+	peerGap            = 14.0
+	clientW, clientH   = 130.0, 58.0
+	adminH             = 42.0
+	ordererW, ordererH = 108.0, 64.0
+	orderingHead       = 44.0
+	orderingFoot       = 62.0
+	orderingPad        = 26.0
+	gapClients         = 78.0
+	gapOrdering        = 112.0
+	gapColumns         = 34.0
+	gapRows            = 20.0
+	legendRoom         = 48.0
+	dockLength         = 24.0
+	aspect             = 1.9 // of the panel that the layout tries to fill
+)
+
+// geometry is where everything stands. It depends on what is known of the network as a
+// whole and on what was moved, never on the moment, so boxes stand still while time passes.
+type geometry struct {
+	form       Form
+	slots      int
+	columns    int         // of peers within an organisation
+	rects      []view.Rect // by node
+	orgs       []view.Rect // by organisation
+	orgOrder   []int32
+	clients    []int32
+	orderers   []int32
+	ordering   view.Rect
+	middle     view.Rect // all organisations
+	gapX       []float64 // between columns of organisations, and beside them
+	laneY      []float64 // between rows, and above and below them
+	columnOf   []int     // by organisation
+	rowOf      []int
+	routes     [][]view.Point // by pair
+	bounds     view.Rect
+	smallBoxes bool // clients
+}
+
+// layout gives the geometry for what is known now.
+func (w *World) layout() *geometry {
+	if w.geo != nil && w.geoVersion == w.reg.version && len(w.geo.routes) == len(w.reg.pairs) {
+		return w.geo
+	}
+	if w.geo == nil || w.geoVersion != w.reg.version {
+		w.geo = arrange(&w.reg)
+		w.geo.shift(&w.reg, w.moved)
+		w.geo.measure()
+		w.geoVersion = w.reg.version
+		w.changes++
+	}
+	for i := len(w.geo.routes); i < len(w.reg.pairs); i++ {
+		w.geo.routes = append(w.geo.routes, w.geo.route(&w.reg, &w.reg.pairs[i], w.moved))
+	}
+	return w.geo
+}
+
+// arrange chooses the form and the number of columns with which everything is largest in a
+// panel of the usual shape.
+func arrange(r *registry) *geometry {
+	base := newGeometry(r)
+	var best *geometry
+	bestScale := 0.0
+	for columns := 1; columns <= max(1, len(base.orgOrder)); columns++ {
+		for inner := 1; inner <= 4; inner++ {
+			if base.form != Compact && inner > 1 {
+				break
+			}
+			g := base.copy(r)
+			g.columns = inner
+			g.place(r, columns)
+			scale := 1 / max(g.bounds.W/aspect, g.bounds.H)
+			if best == nil || scale > bestScale*1.02 {
+				best, bestScale = g, scale
+			}
+		}
+	}
+	return best
+}
+
+func newGeometry(r *registry) *geometry {
+	g := &geometry{slots: max(1, r.slots)}
+	peers := 0
+	for i := range r.orgs {
+		if len(r.orgs[i].peers) > 0 {
+			g.orgOrder = append(g.orgOrder, int32(i))
+			peers += len(r.orgs[i].peers)
+		}
+	}
+	switch {
+	case peers > compactPeers:
+		g.form = Grouped
+	case peers > fullPeers:
+		g.form = Compact
+	}
+	for i := range r.nodes {
+		switch r.nodes[i].kind {
+		case clientKind:
+			g.clients = append(g.clients, int32(i))
+		case ordererKind:
+			g.orderers = append(g.orderers, int32(i))
+		}
+	}
+	sort.SliceStable(g.clients, func(a, b int) bool {
+		x, y := &r.nodes[g.clients[a]], &r.nodes[g.clients[b]]
+		if isAdmin(x.name) != isAdmin(y.name) {
+			return isAdmin(y.name)
+		}
+		return x.order < y.order || x.order == y.order && natural(x.name, y.name)
+	})
+	sort.SliceStable(g.orderers, func(a, b int) bool { return natural(r.nodes[g.orderers[a]].name, r.nodes[g.orderers[b]].name) })
+	sort.SliceStable(g.orgOrder, func(a, b int) bool {
+		x, y := g.orgOrder[a], g.orgOrder[b]
+		if r.described > 0 && (int(x) < r.described || int(y) < r.described) {
+			return x < y
+		}
+		return natural(r.orgs[x].title, r.orgs[y].title)
+	})
+	for i := range r.orgs {
+		peers := r.orgs[i].peers
+		sort.SliceStable(peers, func(a, b int) bool { return natural(r.nodes[peers[a]].name, r.nodes[peers[b]].name) })
+	}
+	g.smallBoxes = len(g.clients) > manyClients
+	return g
+}
+
+func (g *geometry) copy(r *registry) *geometry {
+	c := *g
+	c.rects = make([]view.Rect, len(r.nodes))
+	c.orgs = make([]view.Rect, len(r.orgs))
+	c.columnOf, c.rowOf = make([]int, len(r.orgs)), make([]int, len(r.orgs))
+	return &c
+}
+
+func isAdmin(name string) bool { return strings.HasPrefix(name, "Admin@") }
+
+// natural orders names as people do: peer2 before peer10.
+func natural(a, b string) bool {
+	for a != "" && b != "" {
+		if digit(a[0]) && digit(b[0]) {
+			i, j := digits(a), digits(b)
+			x, y := strings.TrimLeft(a[:i], "0"), strings.TrimLeft(b[:j], "0")
+			if len(x) != len(y) {
+				return len(x) < len(y)
+			}
+			if x != y {
+				return x < y
+			}
+			a, b = a[i:], b[j:]
+			continue
+		}
+		if a[0] != b[0] {
+			if a[0] == '.' || b[0] == '.' { // a name before the same name with a number
+				return a[0] == '.'
+			}
+			return a[0] < b[0]
+		}
+		a, b = a[1:], b[1:]
+	}
+	return len(a) < len(b)
+}
+
+func digit(c byte) bool { return c >= '0' && c <= '9' }
+
+func digits(s string) int {
+	n := 0
+	for n < len(s) && digit(s[n]) {
+		n++
+	}
+	return n
+}
+
+// peerSize is the size of one peer's box.
+func (g *geometry) peerSize() (w, h float64) {
+	if g.form == Compact {
+		return compactW, compactH
+	}
+	return peerW, 10 + float64(g.slots)*g.containerHeight() + float64(g.slots-1)*6
+}
+
+func (g *geometry) containerHeight() float64 {
+	if g.slots > 1 {
+		return 58
+	}
+	return peerH - 10
+}
+
+// orgSize is the size of an organisation with n peers.
+func (g *geometry) orgSize(n int) (w, h float64) {
+	if g.form == Grouped {
+		return groupW, groupH
+	}
+	pw, ph := g.peerSize()
+	gap := g.gap()
+	columns := min(max(1, g.columns), max(1, n))
+	rows := (n + columns - 1) / columns
+	return float64(columns)*pw + float64(columns-1)*gap + 2*orgPad, orgHead + float64(rows)*ph + float64(rows-1)*gap + orgPad - 2
+}
+
+func (g *geometry) gap() float64 {
+	if g.form == Compact {
+		return 8
+	}
+	return peerGap
+}
+
+// place puts everything down: organisations in a grid of rows, clients left of it, the
+// ordering service right of it, each centred.
+func (g *geometry) place(r *registry, columns int) {
+	rows := (len(g.orgOrder) + columns - 1) / columns
+	widths, heights := make([]float64, columns), make([]float64, rows)
+	for i, org := range g.orgOrder {
+		ow, oh := g.orgSize(len(r.orgs[org].peers))
+		widths[i%columns], heights[i/columns] = max(widths[i%columns], ow), max(heights[i/columns], oh)
+	}
+	gridH := max(0, gapRows*float64(rows-1))
+	for _, h := range heights {
+		gridH += h
+	}
+	ring := g.ring(len(g.orderers))
+	orderingW, orderingH := 0.0, 0.0
+	if len(g.orderers) > 0 {
+		orderingW = max(260, ring.W+2*orderingPad)
+		orderingH = max(300, orderingHead+ring.H+orderingFoot+8)
+	}
+	clientColumns, clientPitch := g.clientGrid(max(gridH, orderingH))
+	perColumn := 1
+	if clientColumns > 0 {
+		perColumn = (len(g.clients) + clientColumns - 1) / clientColumns
+	}
+	total := max(gridH, orderingH, g.clientsHeight(perColumn, clientPitch))
+	x := g.placeClients(r, perColumn, clientPitch, total)
+	g.gapX = append(g.gapX, x-gapColumns/2)
+	g.middle = view.Rect{X: x, Y: (total - gridH) / 2, H: gridH}
+	for i, org := range g.orgOrder {
+		column, row := i%columns, i/columns
+		corner := view.Point{X: x, Y: g.middle.Y}
+		for _, cw := range widths[:column] {
+			corner.X += cw + gapColumns
+		}
+		for _, rh := range heights[:row] {
+			corner.Y += rh + gapRows
+		}
+		g.columnOf[org], g.rowOf[org] = column, row
+		g.placeOrg(r, org, corner, widths[column])
+	}
+	for column, cw := range widths {
+		x += cw
+		g.middle.W = x - g.middle.X
+		if column < len(widths)-1 {
+			x += gapColumns
+		}
+		g.gapX = append(g.gapX, g.middle.X+g.middle.W+gapColumns/2)
+	}
+	y := g.middle.Y - gapRows/2
+	g.laneY = append(g.laneY, y)
+	for _, rh := range heights {
+		y += rh + gapRows
+		g.laneY = append(g.laneY, y)
+	}
+	if orderingW > 0 {
+		if len(g.orgOrder) > 0 {
+			x += gapOrdering
+		}
+		g.ordering = view.Rect{X: x, Y: (total - orderingH) / 2, W: orderingW, H: orderingH}
+		g.placeOrderers(ring)
+	}
+	g.measure()
+}
+
+// placeOrg puts an organisation's box and its peers at a corner. All organisations of a
+// column are as wide as the widest.
+func (g *geometry) placeOrg(r *registry, org int32, corner view.Point, width float64) {
+	peers := r.orgs[org].peers
+	_, h := g.orgSize(len(peers))
+	g.orgs[org] = view.Rect{X: corner.X, Y: corner.Y, W: width, H: h}
+	if g.form == Grouped {
+		for _, p := range peers {
+			g.rects[p] = g.orgs[org]
+		}
+		return
+	}
+	pw, ph := g.peerSize()
+	gap := g.gap()
+	for i, p := range peers {
+		column, row := i%g.columns, i/g.columns
+		g.rects[p] = view.Rect{X: corner.X + orgPad + float64(column)*(pw+gap), Y: corner.Y + orgHead + float64(row)*(ph+gap), W: pw, H: ph}
+	}
+}
+
+// clientGrid gives how many columns the clients take and how far apart they stand.
+func (g *geometry) clientGrid(height float64) (columns int, pitch float64) {
+	n := len(g.clients)
+	if n == 0 {
+		return 0, 0
+	}
+	least := clientH + 14
+	if g.smallBoxes {
+		least = adminH + 10
+	}
+	perColumn := max(int(max(height, 520)/least), 1)
+	columns = (n + perColumn - 1) / perColumn
+	perColumn = (n + columns - 1) / columns
+	return columns, math.Max(least, math.Min(150, height/float64(perColumn)))
+}
+
+func (g *geometry) clientsHeight(perColumn int, pitch float64) float64 {
+	if len(g.clients) == 0 {
+		return 0
+	}
+	return float64(perColumn) * pitch
+}
+
+// placeClients puts the clients down and gives where the organisations begin.
+func (g *geometry) placeClients(r *registry, perColumn int, pitch, total float64) float64 {
+	if len(g.clients) == 0 {
+		return 0
+	}
+	rows := min(perColumn, len(g.clients))
+	top := (total - float64(rows)*pitch) / 2
+	right := 0.0
+	for i, c := range g.clients {
+		h := clientH
+		if g.smallBoxes || isAdmin(r.nodes[c].name) {
+			h = adminH
+		}
+		x := float64(i/perColumn) * (clientW + 14)
+		y := top + (float64(i%perColumn)+0.5)*pitch - h/2
+		g.rects[c] = view.Rect{X: x, Y: y, W: clientW, H: h}
+		right = max(right, x+clientW)
+	}
+	return right + gapClients
+}
+
+// ring gives the extent of the ordering nodes' boxes when they stand on an ellipse.
+func (g *geometry) ring(n int) view.Rect {
+	var bounds view.Rect
+	for _, c := range ringCentres(n) {
+		bounds = bounds.Union(view.Rect{X: c.X - ordererW/2, Y: c.Y - ordererH/2, W: ordererW, H: ordererH})
+	}
+	return bounds
+}
+
+// ringCentres puts n boxes on an ellipse, the first one at the left, as wide as needed so
+// that they keep clear of one another.
+func ringCentres(n int) []view.Point {
+	switch n {
+	case 0:
+		return nil
+	case 1:
+		return []view.Point{{}}
+	case 2:
+		return []view.Point{{Y: -72}, {Y: 72}}
+	}
+	centres := make([]view.Point, n)
+	for rx, ry := 70.0, 108.0; ; rx, ry = rx*1.05, ry*1.05 {
+		for i := range centres {
+			a := math.Pi + 2*math.Pi*float64(i)/float64(n)
+			centres[i] = view.Point{X: math.Round(rx * math.Cos(a)), Y: math.Round(ry * math.Sin(a))}
+		}
+		if apart(centres, ordererW+12, ordererH+16) {
+			return centres
+		}
+	}
+}
+
+func apart(centres []view.Point, w, h float64) bool {
+	for i, a := range centres {
+		for _, b := range centres[i+1:] {
+			if math.Abs(a.X-b.X) < w && math.Abs(a.Y-b.Y) < h {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (g *geometry) placeOrderers(ring view.Rect) {
+	free := g.ordering.H - orderingHead - orderingFoot
+	x := g.ordering.X + (g.ordering.W-ring.W)/2 - ring.X
+	y := g.ordering.Y + orderingHead + (free-ring.H)/2 - ring.Y
+	for i, c := range ringCentres(len(g.orderers)) {
+		g.rects[g.orderers[i]] = view.Rect{X: x + c.X - ordererW/2, Y: y + c.Y - ordererH/2, W: ordererW, H: ordererH}
+	}
+}
+
+// batchRect is the bar of the next block, at the foot of the ordering service.
+func (g *geometry) batchRect() view.Rect {
+	o := g.ordering
+	return view.Rect{X: o.X + 20, Y: o.Y + o.H - 18, W: o.W - 40, H: 4}
+}
+
+// containerRect is the place of a chaincode in its peer's box.
+func (g *geometry) containerRect(peer view.Rect, slot int) view.Rect {
+	switch g.form {
+	case Compact:
+		return view.Rect{X: peer.X + peer.W - 64, Y: peer.Y + 6, W: 58, H: peer.H - 12}
+	case Grouped:
+		return view.Rect{}
+	}
+	h := g.containerHeight()
+	return view.Rect{X: peer.X + peer.W - 161, Y: peer.Y + 5 + float64(slot)*(h+6), W: 150, H: h}
+}
+
+// measure computes the bounds, with room for the legend below.
+func (g *geometry) measure() {
+	var b view.Rect
+	for _, c := range g.clients {
+		b = b.Union(g.rects[c])
+	}
+	for _, o := range g.orgOrder {
+		b = b.Union(g.orgs[o])
+	}
+	if len(g.orderers) > 0 {
+		b = b.Union(g.ordering)
+	}
+	b.H += legendRoom
+	g.bounds = b
+}

@@ -121,6 +121,7 @@ type command struct {
 	Pause    *pauseCommand    `json:"pause,omitempty"`
 	Status   *statusCommand   `json:"status,omitempty"`
 	StateSum *stateSumCommand `json:"stateSum,omitempty"`
+	Ledger   *ledgerCommand   `json:"ledger,omitempty"`
 	Runtime  *runtimeCommand  `json:"runtime,omitempty"`
 }
 
@@ -174,6 +175,7 @@ type reply struct {
 	HoldID   uint64             `json:"holdID,omitempty"`
 	Released int                `json:"released,omitempty"`
 	StateSum string             `json:"stateSum,omitempty"`
+	Ledger   *LedgerAnswer      `json:"ledger,omitempty"`
 	Error    string             `json:"error,omitempty"`
 }
 
@@ -274,6 +276,9 @@ func (n *node) do(ctx context.Context, c command) (reply, error) {
 	case c.StateSum != nil && n.peer != nil:
 		sum, err := n.stateSum(c.StateSum.Channel)
 		return reply{StateSum: sum}, err
+	case c.Ledger != nil && n.peer != nil:
+		answer, err := n.ledger(c.Ledger)
+		return reply{Ledger: answer}, err
 	}
 	return reply{}, nil
 }

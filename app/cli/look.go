@@ -126,7 +126,7 @@ func openRun(path string) (runSource, error) {
 	if errors.Is(err, sqlite.ErrCorrupt) || errors.Is(err, sqlite.ErrForeign) {
 		return runSource{}, fmt.Errorf("%s is damaged or no run file; name one made with --record, or record the run again", path)
 	}
-	return runSource{run}, err
+	return runSource{Run: run}, err
 }
 
 // askRunning gets an answer from the network that runs in another terminal.

@@ -26,11 +26,14 @@ func (s *Session) Deploy(c network.Chaincode, progress func(network.Step), done 
 		done(nil, err)
 		return
 	}
-	s.notes.step(s, deployCall(c))
+	note := s.notes.step(s, deployCall(c))
 	l := s.listenSteps("chaincode "+c.Name+": ", progress)
 	var d *network.Deployment
 	s.act(func(err error) {
 		l.gone = true
+		if err != nil {
+			note.failed = err.Error()
+		}
 		done(d, err)
 	}, func(ctx context.Context, n *network.Network) error {
 		ctx, cancel := context.WithTimeout(ctx, deployTimeout)

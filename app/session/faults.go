@@ -37,11 +37,20 @@ func (s *Session) act(done func(error), do func(context.Context, *network.Networ
 }
 
 // fault is act for what the scenario notes at its beginning.
-func (s *Session) fault(note string, done func(error), do func(context.Context, *network.Network) error, onDone func()) {
-	if _, err := s.live(); err == nil {
-		s.notes.step(s, note)
+func (s *Session) fault(text string, done func(error), do func(context.Context, *network.Network) error, onDone func()) {
+	if _, err := s.live(); err != nil {
+		s.act(done, do, nil)
+		return
 	}
-	s.act(done, do, onDone)
+	note := s.notes.step(s, text)
+	s.act(func(err error) {
+		if err != nil {
+			note.failed = err.Error()
+		}
+		if done != nil {
+			done(err)
+		}
+	}, do, onDone)
 }
 
 // StopNode stops a peer or ordering node in good order.
@@ -220,20 +229,23 @@ func (s *Session) Hold(f link.Filter, done func(Hold, error)) {
 				*name = full
 			}
 		}
-		number := s.notes.hold(s, f)
+		note := s.notes.hold(s, f)
 		err = s.background(func(context.Context) func() {
 			id, err := n.Hold(f)
 			return func() {
-				h := Hold{id, f, number}
+				h := Hold{id, f, note.hold}
 				if err == nil {
 					s.held.holds = append(s.held.holds, h)
 					s.held.version++
 				} else {
-					s.notes.failed(number)
+					note.failed = err.Error()
 				}
 				done(h, err)
 			}
 		})
+		if err != nil {
+			note.failed = err.Error()
+		}
 	}
 	if err != nil {
 		done(Hold{}, err)
@@ -293,7 +305,7 @@ func (s *Session) pollHeld(dt time.Duration) {
 		return
 	}
 	b.polling, b.wanted, b.waited = true, false, 0
-	err := s.background(func(context.Context) func() {
+	s.aside(func(context.Context) func() {
 		held, err := n.Held()
 		return func() {
 			b.polling = false
@@ -307,9 +319,6 @@ func (s *Session) pollHeld(dt time.Duration) {
 			}
 		}
 	})
-	if err != nil {
-		b.polling = false
-	}
 }
 
 func sameHeld(a, b []link.HeldMessage) bool {

@@ -118,7 +118,7 @@ func (s *Session) StartLoad(o LoadOptions, done func(LoadTotals)) (*LoadRun, err
 		defer r.mu.Unlock()
 		r.totals.Committed = committed
 	}
-	note := s.notes.load(s, o)
+	note := s.notes.step(s, loadCall(o))
 	err = s.background(func(ctx context.Context) func() {
 		defer cancel()
 		summary, err := load.Run(ctx, n, o)
@@ -130,6 +130,9 @@ func (s *Session) StartLoad(o LoadOptions, done func(LoadTotals)) (*LoadRun, err
 		r.mu.Unlock()
 		return func() {
 			s.loads = slices.DeleteFunc(s.loads, func(x *LoadRun) bool { return x == r })
+			if err != nil {
+				note.failed = err.Error()
+			}
 			if done != nil {
 				done(r.Totals())
 			}
@@ -137,7 +140,7 @@ func (s *Session) StartLoad(o LoadOptions, done func(LoadTotals)) (*LoadRun, err
 	})
 	if err != nil {
 		cancel()
-		s.notes.drop(note)
+		note.failed = err.Error()
 		return nil, err
 	}
 	s.loads = append(s.loads, r)

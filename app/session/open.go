@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/internal/sqlite"
 	"github.com/fabriscope/fabriscope/internal/trace"
 	"github.com/fabriscope/fabriscope/network"
 )
@@ -39,7 +41,15 @@ const runAhead = 8
 // OpenRun opens a recorded run. It returns as soon as the file is known to be one; the
 // following Ticks read it, and Loading tells how far they are.
 func OpenRun(path string, o StartOptions) (*Session, error) {
+	if info, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("%w; choose a run file that exists", err)
+	} else if !info.Mode().IsRegular() || info.Size() == 0 {
+		return nil, fmt.Errorf("%s holds no run; choose a file that was recorded here or with --record", path)
+	}
 	file, err := trace.OpenRun(path)
+	if errors.Is(err, sqlite.ErrCorrupt) || errors.Is(err, sqlite.ErrForeign) {
+		return nil, fmt.Errorf("%s is damaged or no run file; choose one that was recorded here or with --record, or record the run again", path)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open the run %s: %w", path, err)
 	}

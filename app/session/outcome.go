@@ -20,8 +20,9 @@ type outcomes struct {
 }
 
 type told struct {
-	f    func()
-	weak bool
+	f     func()
+	weak  bool // may be lost
+	aside bool // has no place
 }
 
 // maxWeak bounds the lines of a script between two frames.
@@ -73,7 +74,7 @@ func (o *outcomes) mention(f func()) {
 		o.weak--
 		o.dropped++
 	}
-	o.queue = append(o.queue, told{f, true})
+	o.queue = append(o.queue, told{f: f, weak: true})
 	o.weak++
 }
 
@@ -82,7 +83,11 @@ func (o *outcomes) take() []told {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	queue := o.queue
-	o.under -= len(queue) - o.weak
+	for _, t := range queue {
+		if !t.weak && !t.aside {
+			o.under--
+		}
+	}
 	o.queue, o.weak = nil, 0
 	if o.room != nil {
 		close(o.room)
@@ -114,6 +119,19 @@ func (s *Session) background(work func(ctx context.Context) (tell func())) error
 		s.outcomes.end(tell)
 	}()
 	return nil
+}
+
+// aside is background for the session's own questions, of which there is one of a kind at
+// a time: they count neither as actions nor towards their bound.
+func (s *Session) aside(work func(ctx context.Context) (tell func())) {
+	s.work.Add(1)
+	go func() {
+		defer s.work.Done()
+		tell := work(s.ctx)
+		s.outcomes.mu.Lock()
+		defer s.outcomes.mu.Unlock()
+		s.outcomes.queue = append(s.outcomes.queue, told{f: tell, aside: true})
+	}()
 }
 
 // Pending tells how many actions are under way.

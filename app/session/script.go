@@ -28,7 +28,7 @@ type notes struct {
 	off     bool
 	source  string // of the scenario that ran before, "" if none
 	start   string // the call of network()
-	lines   []note
+	lines   []*note
 	calls   int // numbers of variables
 	holds   int
 	waited  int // messages held when wait_held was noted last
@@ -40,10 +40,11 @@ const maxNotes = 5000
 
 // note is one entry: a step (text), or the beginning or end of calls.
 type note struct {
-	text  string
-	calls *noteCalls // of a beginning or end
-	end   bool
-	hold  int
+	text   string
+	calls  *noteCalls // of a beginning or end
+	end    bool
+	hold   int    // number of the hold that begins
+	failed string // why the step was not done: it becomes a comment
 }
 
 // noteCalls is one or several calls begun together.
@@ -87,46 +88,46 @@ func (n *notes) topology(t *network.Topology) {
 	}
 }
 
-func (n *notes) add(e note) {
-	if n.off {
-		return
-	}
-	if len(n.lines) >= maxNotes {
+func (n *notes) add(e *note) *note {
+	switch {
+	case n.off:
+	case len(n.lines) >= maxNotes:
 		n.skipped++
-		return
+	default:
+		n.lines = append(n.lines, e)
 	}
-	n.lines = append(n.lines, e)
+	return e
 }
 
 // held notes that messages stand still, if there are more than when it was noted last.
 func (n *notes) held(s *Session) {
 	count := len(s.held.held)
 	if count > n.waited {
-		n.add(note{text: fmt.Sprintf("wait_held(%d)", count)})
+		n.add(&note{text: fmt.Sprintf("wait_held(%d)", count)})
 	}
 	n.waited = count
 }
 
-// step notes an action.
-func (n *notes) step(s *Session, text string) {
+// step notes an action at its beginning; what it gives takes word of a failure.
+func (n *notes) step(s *Session, text string) *note {
 	if text == "" {
-		return
+		return &note{}
 	}
 	n.held(s)
-	n.add(note{text: text})
 	if text == "release()" || strings.HasPrefix(text, "unhold(") {
 		n.waited = 0
 	}
+	return n.add(&note{text: text})
 }
 
-func (n *notes) comment(s *Session, text string) { n.add(note{text: "# " + text}) }
+func (n *notes) comment(s *Session, text string) { n.add(&note{text: "# " + text}) }
 
 // begin notes the beginning of calls.
 func (n *notes) begin(s *Session, calls []Call, query bool) *noteCalls {
 	n.held(s)
 	n.calls++
 	c := &noteCalls{number: n.calls, calls: calls, query: query}
-	n.add(note{calls: c})
+	n.add(&note{calls: c})
 	return c
 }
 
@@ -136,7 +137,7 @@ func (n *notes) end(s *Session, c *noteCalls, outcomes []Outcome) {
 		return
 	}
 	c.outcomes = outcomes
-	n.add(note{calls: c, end: true})
+	n.add(&note{calls: c, end: true})
 }
 
 // drop takes calls back that were never made.
@@ -146,25 +147,11 @@ func (n *notes) drop(c *noteCalls) {
 	}
 }
 
-// load notes a load.
-func (n *notes) load(s *Session, o load.Options) *noteCalls {
-	n.held(s)
-	c := &noteCalls{}
-	n.add(note{text: loadCall(o), calls: c})
-	return c
-}
-
-// hold notes a hold and gives its number in the scenario.
-func (n *notes) hold(s *Session, f link.Filter) int {
+// hold notes a hold, which has a number in the scenario.
+func (n *notes) hold(s *Session, f link.Filter) *note {
 	n.held(s)
 	n.holds++
-	n.add(note{text: fmt.Sprintf("h%d = %s", n.holds, holdCall(f)), hold: n.holds})
-	return n.holds
-}
-
-// failed takes a hold back that the network refused.
-func (n *notes) failed(hold int) {
-	n.lines = slices.DeleteFunc(n.lines, func(e note) bool { return e.hold == hold && hold > 0 })
+	return n.add(&note{text: fmt.Sprintf("h%d = %s", n.holds, holdCall(f)), hold: n.holds})
 }
 
 // releaseOne is the call that lets go on what one held message is: ids differ from run to
@@ -201,6 +188,8 @@ func (n *notes) script(name string) string {
 	for i, e := range n.lines {
 		switch {
 		case e.calls != nil && e.calls.dropped:
+		case e.failed != "":
+			fmt.Fprintf(&b, "# %s failed: %s\n", e.text, clip(strings.ReplaceAll(e.failed, "\n", " "), 200))
 		case e.text != "":
 			b.WriteString(e.text + "\n")
 		case e.end:
@@ -239,6 +228,7 @@ func (n *notes) ending(pending map[*noteCalls]bool) string {
 	broken := false
 	for _, e := range n.lines {
 		switch {
+		case e.failed != "":
 		case e.hold > 0:
 			active[fmt.Sprintf("h%d", e.hold)] = true
 		case strings.HasPrefix(e.text, "unhold("):

@@ -204,7 +204,9 @@ func (r *ScriptRun) teacher() *scenario.Teacher {
 				r.task = &t
 				hear(r.hooks.Task, t)
 			})
+			r.session.work.Add(1) // the scenario still runs, so nobody waits yet
 			go func() {
+				defer r.session.work.Done()
 				select {
 				case <-t.Done:
 				case <-r.session.ctx.Done():

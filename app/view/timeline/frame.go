@@ -16,7 +16,11 @@ type Options struct {
 	Selection  view.Selection
 	Lanes      Filter
 	Heartbeats bool // Raft's heartbeats too
+	Words      Words
 }
+
+// Words are the panel's own words in the person's language; empty ones are English.
+type Words struct{ Title, Note, Empty string }
 
 // Filter says which lanes are shown.
 type Filter struct {
@@ -106,6 +110,7 @@ type Frame struct {
 	Playhead       float64 // x; out of the picture when the moment is
 	Clock          string  // the playhead's time since the beginning
 	Empty          bool    // there is no event yet
+	Words          Words
 
 	x     *Index
 	o     Options
@@ -131,7 +136,7 @@ func (x *Index) Frame(o Options) *Frame {
 		o.Scale = 1
 	}
 	*f = Frame{
-		W: o.W, H: o.H, Scale: o.Scale, Gutter: 108 * o.Scale, Header: 38 * o.Scale, Window: o.Window, Empty: x.count == 0,
+		W: o.W, H: o.H, Scale: o.Scale, Gutter: 108 * o.Scale, Header: 38 * o.Scale, Window: o.Window, Empty: x.count == 0, Words: o.Words,
 		Lanes: f.Lanes[:0], Columns: f.Columns[:0], Bars: f.Bars[:0], Bundles: f.Bundles[:0], Lines: f.Lines[:0], Ticks: f.Ticks[:0],
 		x: x, o: o, place: f.place[:0], work: f.work, Playhead: -1e6,
 	}
@@ -227,7 +232,7 @@ const (
 	thinBar   = 9.0
 	thickBar  = 14.0
 	thinLane  = 21.0
-	laneInset = 1.5
+	laneInset = 1.25
 )
 
 func laneHeight(rows int) float64 {

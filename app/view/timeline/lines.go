@@ -62,6 +62,10 @@ func (f *Frame) isLitMessage(g *message) bool {
 	return f.block != 0 && uint64(g.block) == f.block
 }
 
+// missing is for how long a message without an arrival counts as under way; after that its
+// receiver is taken to be gone, unless a hold keeps the message.
+const missing = int64(1_000_000_000)
+
 // flight is when a message left and arrived, as far as it is known. A message with one
 // event has the assumed flight; one that is still under way reaches to the end.
 func (f *Frame) flight(g *message) (sent, received int64, underWay bool) {
@@ -70,7 +74,7 @@ func (f *Frame) flight(g *message) (sent, received int64, underWay bool) {
 		return g.sent - AssumedFlight, g.sent, false
 	case g.received != 0:
 		return g.sent, g.received, false
-	case g.flags&(singleA|lost) != 0 || f.work.until-g.sent > 10e9:
+	case g.flags&(singleA|lost) != 0 || g.flags&held == 0 && f.work.until-g.sent > missing:
 		return g.sent, g.sent + AssumedFlight, false
 	default:
 		return g.sent, max(f.work.until, g.sent+1), true
@@ -84,6 +88,7 @@ func (f *Frame) line(g *message) {
 		return
 	}
 	sent, received, underWay := f.flight(g)
+	gone := g.received == 0 && !underWay && g.flags&(singleA|singleB) == 0
 	if received < f.Window.From || sent > f.Window.To {
 		return
 	}
@@ -98,7 +103,7 @@ func (f *Frame) line(g *message) {
 	switch {
 	case g.flags&tick != 0:
 		f.tick(&l, g, a, b)
-	case l.Lost || underWay: // a piece of its way only
+	case gone || underWay: // a piece of its way only
 		share := 0.35
 		if underWay && !l.Held {
 			share = 0.6

@@ -19,9 +19,6 @@ func (f *Frame) layBars(number uint16, place *Lane) {
 	rows := max(1, int((place.H/f.Scale-2*laneInset+1)/rowPitch))
 	for _, t := range l.tracks {
 		y, h := f.rowBox(place, rows, l, t)
-		if t.kind == Down {
-			y, h = place.Y+1*f.Scale, place.H-2*f.Scale
-		}
 		if y+h < f.Header || y > f.H {
 			continue
 		}
@@ -40,8 +37,12 @@ func (f *Frame) layBars(number uint16, place *Lane) {
 	}
 }
 
-// rowBox is where a track's bars lie: thick in the middle when the lane needs one row only.
+// rowBox is where a track's bars lie: thick in the middle when the lane needs one row only,
+// over the whole lane when the node is down.
 func (f *Frame) rowBox(place *Lane, rows int, l *lane, t *track) (y, h float64) {
+	if t.kind == Down {
+		return place.Y + f.Scale, place.H - 2*f.Scale
+	}
 	span := f.Window.Span()
 	if rows <= 2 && l.rowsIn(f.Window.From-span/2, f.Window.To+span/2) == 1 {
 		return place.Y + (place.H-thickBar*f.Scale)/2, thickBar * f.Scale

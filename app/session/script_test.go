@@ -1,0 +1,170 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/fabriscope/fabriscope/app/session"
+	"github.com/fabriscope/fabriscope/internal/link"
+	"github.com/fabriscope/fabriscope/internal/trace"
+	"github.com/fabriscope/fabriscope/network"
+	"github.com/fabriscope/fabriscope/network/scenario"
+)
+
+// What a person did runs again without a window, and every outcome is the same.
+func TestScriptOfWhatWasDone(t *testing.T) {
+	s := mustStart(t, strings.Replace(small, "cut: idle", "batchTimeout: 150ms", 1), session.StartOptions{})
+	var codes []string
+	note := func(o session.Outcome) { codes = append(codes, o.Code) }
+	note(s.mustSubmit(call("alice", "CreateAsset", "as\"set9", "blue", "5", "älice", "30")))
+	note(s.mustSubmit(call("bob", "TransferAsset", "nothing", "bob")))
+	s.mustEvaluate(call("User1@Org1", "ReadAsset", "asset1"))
+	var both []session.Outcome
+	s.SubmitTogether([]session.Call{call("alice", "TransferAsset", "asset2", "carol"), call("bob", "TransferAsset", "asset2", "dave")},
+		func(all []session.Outcome) { both = all })
+	s.until("both outcomes", func() bool { return both != nil })
+	for _, o := range both {
+		note(o)
+	}
+
+	// One is held while another changes the key.
+	s.Hold(link.Filter{Kind: trace.Broadcast, Node: "alice"}, nil)
+	s.until("a hold", func() bool { return len(s.Holds()) == 1 })
+	var late *session.Outcome
+	s.Submit(call("alice", "TransferAsset", "asset3", "late"), func(o session.Outcome) { late = &o })
+	s.until("a held message", func() bool { return len(s.Held()) == 1 })
+	note(s.mustSubmit(call("bob", "TransferAsset", "asset3", "early")))
+	s.must("release", func(done func(error)) { s.Release(s.Held()[0].ID, done) })
+	s.until("the late outcome", func() bool { return late != nil })
+	note(*late)
+	if late.Code != "MVCC_READ_CONFLICT" {
+		t.Errorf("the late one is %s", late.Text)
+	}
+	s.must("unhold", func(done func(error)) { s.Unhold(s.Holds()[0].ID, done) })
+
+	// Faults, one of which is no fault, and an upgrade.
+	peer := "peer0.org2.example.com"
+	s.must("stop", func(done func(error)) { s.StopNode(peer, done) })
+	over := false
+	s.Kill(peer, func(err error) { over = err != nil })
+	s.until("the kill fails", func() bool { return over })
+	s.must("restart", func(done func(error)) { s.Restart(peer, done) })
+	s.must("slow", func(done func(error)) { s.SetLink("alice", peer, link.Shape{Latency: 1e6}, done) })
+	s.must("heal", func(done func(error)) { s.Heal(done) })
+	s.must("upgrade", func(done func(error)) {
+		s.Upgrade("basic", "2.0", func(_ *network.Deployment, err error) { done(err) })
+	})
+	note(s.mustSubmit(call("alice", "TransferAsset", "asset1", "v2")))
+
+	script := s.Script()
+	mustContain(t, script, `network({`, `begin("alice", "basic", "TransferAsset", "asset3", "late")`, "wait_held(1)", "# kill(",
+		`deploy("basic", sample = "asset", version = "2.0"`, `expect(settle()`)
+	var again []string
+	err := scenario.Run(context.Background(), "again.star", []byte(script), scenario.Options{OnStep: func(step scenario.Step) {
+		if step.Name == "submit" || step.Name == "wait" {
+			again = append(again, step.Result)
+		}
+	}})
+	if err != nil {
+		t.Fatalf("the scenario does not run: %v\n%s", err, script)
+	}
+	slices.Sort(codes)
+	t.Logf("outcomes %v, again %q", codes, again)
+}
+
+// A sample's name is enough to start it again.
+func TestScriptNamesASample(t *testing.T) {
+	topology, err := session.SampleTopology("one-of-each")
+	if err != nil {
+		t.Fatal(err)
+	}
+	goroutines := runtime.NumGoroutine()
+	opened, err := session.Start(context.Background(), topology, session.StartOptions{NoDeploy: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := drive(t, opened, goroutines)
+	mustContain(t, s.Script(), `network("one-of-each")`)
+}
+
+const lesson = `
+network({"organizations": [{"name": "Org1", "peers": 1}], "orderers": {"nodes": 1}, "block": {"cut": "idle"}, "runtime": "process"})
+chapter("One")
+say("A counter.")
+choice = ask("What?", options = ["this", "that"], answer = 1, why = "So it is.")
+go_on("Ready?")
+highlight("peer0.org1", "alice")
+r = submit("alice", "basic", "CreateAsset", "a", "red", "1", "alice", "1")
+expect(r.ok, "it works")
+`
+
+// A lesson shows itself in the session, waits for the person, and leaves its network.
+func TestRunScript(t *testing.T) {
+	goroutines := runtime.NumGoroutine()
+	var said []string
+	var lines int
+	ended, network := false, false
+	opened, run, err := session.RunScript("test.star", []byte(lesson), session.Hooks{
+		Line:    func(int) { lines++ },
+		Say:     func(text string) { said = append(said, text) },
+		Network: func() { network = true },
+		End:     func(err error) { ended = true },
+	}, session.StartOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := drive(t, opened, goroutines)
+	s.until("a question", func() bool { q, answered := run.Question(); return q != nil && !answered })
+	if !network || s.Topology() == nil || s.Channel() != "mychannel" || run.Chapter().Title != "One" || len(said) != 1 {
+		t.Errorf("network %v, chapter %+v, said %v", network, run.Chapter(), said)
+	}
+	if right, ok := run.Answer(0); right || !ok {
+		t.Error("the wrong answer is right")
+	}
+	if _, ok := run.Answer(1); ok {
+		t.Error("answered twice")
+	}
+	s.until("a pause", func() bool { _, paused := run.Paused(); return paused })
+	run.Continue()
+	s.until("the end", func() bool { return ended })
+	if run.Err() != nil || run.Running() || lines < 8 {
+		t.Errorf("%v, %d lines", run.Err(), lines)
+	}
+	if got := s.Highlight(); !slices.Equal(got, []string{"peer0.org1.example.com", "alice"}) {
+		t.Errorf("highlight %v", got)
+	}
+	if o := s.mustSubmit(call("alice", "TransferAsset", "a", "bob")); !o.Valid {
+		t.Error(o.Text)
+	}
+	mustContain(t, s.Script(), "A counter.", "by hand", `"TransferAsset", "a", "bob"`)
+}
+
+// A scenario that is stopped, or closed, leaves nothing running.
+func TestStopScript(t *testing.T) {
+	goroutines := runtime.NumGoroutine()
+	var end error
+	opened, run, err := session.RunScript("test.star", []byte(lesson), session.Hooks{End: func(err error) { end = err }}, session.StartOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := drive(t, opened, goroutines)
+	s.until("a question", func() bool { q, _ := run.Question(); return q != nil })
+	run.Stop()
+	s.until("the end", func() bool { return end != nil })
+	if !errors.Is(end, context.Canceled) || s.Running() {
+		t.Errorf("%v, running %v", end, s.Running())
+	}
+	goroutines = runtime.NumGoroutine()
+	opened, _, err = session.RunScript("test.star", []byte(lesson), session.Hooks{}, session.StartOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	drive(t, opened, goroutines) // closed while it starts
+	if _, _, err := session.RunScript("test.star", []byte("netwrk()"), session.Hooks{}, session.StartOptions{}); !errors.Is(err, scenario.ErrScript) {
+		t.Error(err)
+	}
+}

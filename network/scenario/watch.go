@@ -63,15 +63,17 @@ func fullName(n *network.Network, name string) string {
 	return name
 }
 
-// content is content(event): the message that an event is about, decoded to the last
-// field, as JSON text; "" if it has none.
+// content is content(event, raw=False): the message that an event is about, decoded to
+// the last field, as JSON text; "" if it has none. raw: the encoded bytes, in which
+// texts can be found.
 func (r *run) content(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, line, error) {
 	n, err := r.network()
 	if err != nil {
 		return nil, line{}, err
 	}
 	var event starlark.Value
-	if err := starlark.UnpackArgs("content", args, kwargs, "event", &event); err != nil {
+	var asIs bool
+	if err := starlark.UnpackArgs("content", args, kwargs, "event", &event, "raw?", &asIs); err != nil {
 		return nil, line{}, err
 	}
 	seq := seqOf(event)
@@ -83,6 +85,10 @@ func (r *run) content(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark
 	if !ok {
 		return starlark.String(""), l, nil
 	}
+	l.result = fmt.Sprintf("%s, %d bytes", name, len(raw))
+	if asIs {
+		return starlark.String(raw), l, nil
+	}
 	o, err := wire.Decode(name, raw)
 	if err != nil {
 		return nil, l, &callError{fmt.Errorf("event %d: %w", seq, err)}
@@ -91,6 +97,5 @@ func (r *run) content(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark
 	if err != nil {
 		return nil, l, &callError{fmt.Errorf("event %d: %w", seq, err)}
 	}
-	l.result = fmt.Sprintf("%s, %d bytes", name, len(raw))
 	return starlark.String(text), l, nil
 }

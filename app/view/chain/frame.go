@@ -1,19 +1,25 @@
 package chain
 
-import "github.com/fabriscope/fabriscope/app/view"
+import (
+	"hash/fnv"
+	"math"
+	"sort"
+
+	"github.com/fabriscope/fabriscope/app/view"
+)
 
 // Options say what a frame shows.
 type Options struct {
 	At        view.Moment
 	Selection view.Selection
-	W, H      float64 // pixels that there are, before Scale
+	W, H      float64 // pixels that there are at the theme's scale 1
 	Scroll    float64 // pixels back from the newest block; 0 follows it
 	Peer      string  // whose verdicts are shown, "" for the first peer that has one
 	Words     Words
 }
 
 // Words are the texts in the picture, in the person's language. Empty ones are English.
-type Words struct{ Title, Note, Next string }
+type Words struct{ Title, Note, Next, Empty string }
 
 // State is how far a block or a transaction is.
 type State uint8
@@ -26,18 +32,19 @@ const (
 	Committed              // the peer has written the block (block)
 )
 
-// Frame is a picture of the strip: positions in pixels from the panel's top left.
+// Frame is a picture of the strip: positions in pixels at scale 1 from the panel's top
+// left. Painters multiply by the theme's scale; so must who asks Hit.
 type Frame struct {
 	W, H      float64
 	Words     Words
-	Cards     []Card    // the visible ones, oldest first
-	Next      *Card     // the block that is filling; nil where there is none (another network)
-	Lines     []float64 // x from, x to, x from, x to, ...: joins between cards
-	LineY     float64
-	ScrollMax float64 // the largest Scroll that shows something else
-	More      int     // older blocks that the trace no longer holds
-	Height    uint64  // number of blocks of the chain at the moment
-	Key       uint64  // equal keys: the same picture
+	Cards     []Card      // the visible ones, oldest first
+	Next      *Card       // the block that is filling; nil where there is none (another network)
+	Joins     []view.Rect // lines between neighbours
+	Scroll    float64     // Options.Scroll within bounds
+	ScrollMax float64     // the largest Scroll that shows something else
+	Missing   uint64      // blocks before the first one that the strip holds
+	Height    uint64      // blocks of the chain at the moment
+	Key       uint64      // equal keys: the same picture
 }
 
 // Card is one block.
@@ -46,7 +53,7 @@ type Card struct {
 	Number   uint64
 	Hash     string // its beginning, "" while unknown
 	State    State
-	Problem  bool
+	Problem  string
 	Selected bool
 	Squares  []Square // one per transaction, unless there are too many
 	Counts   []Count  // instead of squares, when there are too many
@@ -69,8 +76,351 @@ type Count struct {
 	N    int
 }
 
+// The layout, in pixels at scale 1.
+const (
+	margin   = 16
+	titleH   = 32
+	cardW    = 96
+	cardH    = 62
+	cardGap  = 12
+	pitch    = cardW + cardGap
+	inset    = 10
+	gridTop  = 27
+	maxGrid  = 96 // more transactions are counted instead
+	hashSize = 4
+)
+
+// Pitch is the width that a block takes, for scrolling by whole blocks.
+const Pitch = pitch
+
+// grid is the size of squares for a number of transactions.
+func grid(n int) (size, step float64, columns int) {
+	switch {
+	case n <= 10:
+		return 12, 16, 5
+	case n <= 40:
+		return 6, 8, 10
+	default:
+		return 4, 5, 16
+	}
+}
+
 // Frame shows the strip at a moment. It is valid until the next call.
-func (s *Strip) Frame(o Options) *Frame { return &Frame{W: o.W, H: o.H} }
+func (s *Strip) Frame(o Options) *Frame {
+	s.shown = o
+	f := &s.frame
+	*f = Frame{W: o.W, H: o.H, Words: o.Words, Cards: f.Cards[:0], Joins: f.Joins[:0]}
+	visible := s.visible(o.At)
+	if len(visible) > 0 {
+		f.Missing, f.Height = visible[0].number, visible[len(visible)-1].number+1
+	}
+	width := float64(len(visible)) * pitch
+	if !s.foreign {
+		width += pitch
+	}
+	room := o.W - 2*margin
+	f.ScrollMax = math.Max(0, width-cardGap-room)
+	f.Scroll = math.Min(math.Max(0, o.Scroll), f.ScrollMax)
+	left := margin - f.ScrollMax + f.Scroll // of the first block
+	first := max(0, int((-left-cardW)/pitch))
+	for i := first; i < len(visible); i++ {
+		x := left + float64(i)*pitch
+		if x > o.W {
+			break
+		}
+		f.Cards = append(f.Cards, s.card(visible[i], i, x, o))
+		if i > 0 && visible[i-1].number+1 == visible[i].number {
+			f.Joins = append(f.Joins, view.Rect{X: x - cardGap, Y: titleH + cardH/2 - 1, W: cardGap, H: 2})
+		}
+	}
+	if x := left + float64(len(visible))*pitch; !s.foreign && x <= o.W {
+		f.Next = s.nextCard(x, o)
+		if len(visible) > 0 {
+			f.Joins = append(f.Joins, view.Rect{X: x - cardGap, Y: titleH + cardH/2 - 1, W: cardGap, H: 2})
+		}
+	}
+	f.Key = f.key()
+	return f
+}
+
+// visible are the blocks that were there at a moment.
+func (s *Strip) visible(at view.Moment) []*block {
+	if s.foreign {
+		return s.blocks
+	}
+	return s.blocks[:sort.Search(len(s.blocks), func(i int) bool { return s.blocks[i].first > at.Seq })]
+}
+
+// card lays out the i-th block.
+func (s *Strip) card(b *block, i int, x float64, o Options) Card {
+	c := Card{Rect: view.Rect{X: x, Y: titleH, W: cardW, H: cardH}, Number: b.number, Problem: b.problem, State: Ordered}
+	if hash := s.hash(i, o.At); len(hash) >= hashSize {
+		c.Hash = hash[:hashSize]
+	}
+	if s.committed(b, o.At, o.Peer) {
+		c.State = Committed
+	}
+	chosen := o.Selection.Tx()
+	txs := s.list(b, o.At, o.Peer)
+	for j := range txs {
+		if chosen != "" && txs[j].TxID == chosen {
+			txs[j].Selected, c.Selected = true, true
+		}
+	}
+	if o.Selection.What == view.SelectBlock && o.Selection.Block == b.number {
+		c.Selected = true
+	}
+	fill(&c, txs)
+	return c
+}
+
+// fill puts squares into a card, or counts where there are too many.
+func fill(c *Card, txs []Square) {
+	if len(txs) > maxGrid {
+		c.Counts = counts(txs)
+		return
+	}
+	size, step, columns := grid(len(txs))
+	for j := range txs {
+		txs[j].Rect = view.Rect{X: c.Rect.X + inset + float64(j%columns)*step, Y: c.Rect.Y + gridTop + float64(j/columns)*step, W: size, H: size}
+	}
+	c.Squares = txs
+}
+
+// counts adds up codes: those without a verdict first, then valid ones, then the most
+// frequent.
+func counts(txs []Square) []Count {
+	var out []Count
+	for i := range txs {
+		j := 0
+		for j < len(out) && out[j].Code != txs[i].Code {
+			j++
+		}
+		if j == len(out) {
+			out = append(out, Count{Code: txs[i].Code})
+		}
+		out[j].N++
+	}
+	rank := func(c Count) int {
+		switch c.Code {
+		case "":
+			return 0
+		case valid:
+			return 1
+		}
+		return 2
+	}
+	sort.SliceStable(out, func(i, j int) bool {
+		if a, b := rank(out[i]), rank(out[j]); a != b {
+			return a < b
+		}
+		return out[i].N > out[j].N
+	})
+	return out
+}
+
+// list gives a block's transactions as far as they were known at a moment.
+func (s *Strip) list(b *block, at view.Moment, peer string) []Square {
+	if s.foreign {
+		return foreignList(b)
+	}
+	ids := b.known(at.Seq)
+	n := max(len(ids), b.count)
+	out := make([]Square, n)
+	for i := range out {
+		out[i].State = Ordered
+		if i < len(ids) {
+			out[i].TxID = ids[i]
+		}
+		s.judge(&out[i], b, i, at.Seq, peer)
+	}
+	return out
+}
+
+func foreignList(b *block) []Square {
+	out := make([]Square, len(b.foreign))
+	for i, tx := range b.foreign {
+		code := tx.Code
+		if code == "" {
+			code = tx.Recorded
+		}
+		out[i] = Square{TxID: tx.ID, Code: code, Valid: code == valid, State: Judged, Differs: tx.Code != "" && tx.Recorded != "" && tx.Code != tx.Recorded}
+		if code == "" {
+			out[i].State = Ordered
+		}
+	}
+	return out
+}
+
+// known are the ids of a block's transactions: as its leader cut them, or as peers
+// found them where no leader tells or another one's block came to be.
+func (b *block) known(seq uint64) []string {
+	var ids []string
+	for _, c := range b.cuts {
+		if c.seq <= seq {
+			ids = c.ids
+		}
+	}
+	if ids != nil && equal(ids, b.ids) {
+		return b.ids
+	}
+	for i := range b.at {
+		if p := &b.at[i]; len(p.judged) > 0 && p.judged[0] <= seq {
+			return b.ids
+		}
+	}
+	return ids
+}
+
+func equal(a, b []string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// judge adds the verdict of the peer, or of the first one.
+func (s *Strip) judge(q *Square, b *block, i int, seq uint64, peer string) {
+	best := uint64(math.MaxUint64)
+	var code uint8
+	found := false
+	for n := range b.at {
+		p := &b.at[n]
+		if i >= len(p.judged) || p.judged[i] > seq || peer != "" && s.peers[n] != peer {
+			continue
+		}
+		if found && p.codes[i] != code {
+			q.Differs = true
+		}
+		if p.judged[i] < best {
+			best, code = p.judged[i], p.codes[i]
+		}
+		found = true
+	}
+	if !found {
+		return
+	}
+	q.State = Judged
+	if int(code) < len(s.codes) {
+		q.Code = s.codes[code]
+	}
+	q.Valid = q.Code == valid
+}
+
+// committed tells whether the peer, or any, has written the block.
+func (s *Strip) committed(b *block, at view.Moment, peer string) bool {
+	if s.foreign {
+		return true
+	}
+	for n := range b.at {
+		if c := b.at[n].committed; c != 0 && c <= at.Seq && (peer == "" || s.peers[n] == peer) {
+			return true
+		}
+	}
+	return false
+}
+
+// nextCard is the block that is filling: what the leader has taken in and not cut.
+func (s *Strip) nextCard(x float64, o Options) *Card {
+	c := &Card{Rect: view.Rect{X: x, Y: titleH, W: cardW, H: cardH}, State: Pending}
+	var txs []Square
+	end := sort.Search(len(s.queue), func(i int) bool { return s.queue[i].seq > o.At.Seq })
+	begin := end
+	// Batches are cut from the front, so what waits is the queue's end.
+	for begin > 0 && (s.queue[begin-1].gone == 0 || s.queue[begin-1].gone > o.At.Seq) {
+		begin--
+	}
+	for _, w := range s.queue[begin:end] {
+		q := Square{TxID: w.id, State: Pending}
+		q.Selected = w.id != "" && w.id == o.Selection.Tx()
+		c.Selected = c.Selected || q.Selected
+		txs = append(txs, q)
+	}
+	fill(c, txs)
+	return c
+}
 
 // Hit gives what is at a point: a transaction, a block, or nothing.
-func (f *Frame) Hit(p view.Point) view.Selection { return view.Selection{} }
+func (f *Frame) Hit(p view.Point) view.Selection {
+	for i := range f.Cards {
+		c := &f.Cards[i]
+		if !c.Rect.Contains(p) {
+			continue
+		}
+		if id := c.tx(p); id != "" {
+			return view.Selection{What: view.SelectTx, TxID: id}
+		}
+		return view.Selection{What: view.SelectBlock, Block: c.Number}
+	}
+	if f.Next != nil && f.Next.Rect.Contains(p) {
+		if id := f.Next.tx(p); id != "" {
+			return view.Selection{What: view.SelectTx, TxID: id}
+		}
+	}
+	return view.Selection{}
+}
+
+// tx is the transaction at a point; the gaps between squares count as the square
+// before them.
+func (c *Card) tx(p view.Point) string {
+	_, step, _ := grid(len(c.Squares))
+	for i := range c.Squares {
+		r := c.Squares[i].Rect
+		r.W, r.H = step, step
+		if r.Contains(p) {
+			return c.Squares[i].TxID
+		}
+	}
+	return ""
+}
+
+// key adds up everything that is seen.
+func (f *Frame) key() uint64 {
+	h := fnv.New64a()
+	var buf []byte
+	num := func(v uint64) {
+		buf = append(buf, byte(v), byte(v>>8), byte(v>>16), byte(v>>24), byte(v>>32), byte(v>>40), byte(v>>48), byte(v>>56))
+	}
+	flag := func(v bool) {
+		if v {
+			buf = append(buf, 1)
+		} else {
+			buf = append(buf, 0)
+		}
+	}
+	card := func(c *Card) {
+		num(c.Number)
+		num(math.Float64bits(c.Rect.X))
+		buf = append(buf, c.Hash...)
+		buf = append(buf, byte(c.State))
+		flag(c.Selected)
+		flag(c.Problem != "")
+		for i := range c.Squares {
+			q := &c.Squares[i]
+			buf = append(buf, byte(q.State))
+			flag(q.Valid)
+			flag(q.Selected)
+			flag(q.Differs)
+		}
+		for _, n := range c.Counts {
+			buf = append(buf, n.Code...)
+			num(uint64(n.N))
+		}
+	}
+	num(math.Float64bits(f.W))
+	num(math.Float64bits(f.H))
+	buf = append(buf, f.Words.Title+f.Words.Note+f.Words.Next+f.Words.Empty...)
+	for i := range f.Cards {
+		card(&f.Cards[i])
+	}
+	if f.Next != nil {
+		card(f.Next)
+	}
+	_, _ = h.Write(buf)
+	return h.Sum64()
+}

@@ -1,13 +1,211 @@
 package drawers
 
 import (
-	"fyne.io/fyne/v2/container"
+	"fmt"
+	"slices"
+	"strings"
+
 	"fyne.io/fyne/v2/lang"
 
 	"github.com/fabriscope/fabriscope/app/session"
+	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/window/inspector/sheet"
+	"github.com/fabriscope/fabriscope/network"
 )
+
+// chaincodes is the drawer with what is installed, defined and running, and the form that
+// deploys more.
+type chaincodes struct {
+	s *session.Session
+	h Host
+
+	survey      *survey
+	gate        *gate
+	definitions *list
+	form        *deployForm
+	containers  *list
+	packages    *list
+}
 
 // NewChaincode makes the drawer "Chaincode".
 func NewChaincode(s *session.Session, h Host) *Panel {
-	return newPanel(lang.L("Chaincode"), container.NewVBox())
+	d := &chaincodes{s: s, h: h, survey: newSurvey(s), definitions: newList(h), containers: newList(h), packages: newList(h)}
+	d.gate = newGate(s)
+	d.form = newDeployForm(s, h, d.gate)
+	form := newSection(lang.L("Deploy or upgrade"), true, d.form.box)
+	page := scroll(d.gate.box, d.definitions, form,
+		newSection(lang.L("Containers and processes"), true, d.containers), newSection(lang.L("Installed packages"), false, d.packages))
+	p := newPanel(lang.L("Chaincode"), page, page)
+	p.update, p.shut = d.update, d.survey.cancel
+	p.first = d.definitions
+	d.update()
+	return p
+}
+
+func (d *chaincodes) update() {
+	d.gate.update()
+	d.survey.ask()
+	d.form.update()
+	d.writeDefinitions()
+	d.writeContainers()
+	d.writePackages()
+}
+
+// deployed is how the topology describes a chaincode; the zero value where it does not.
+func (d *chaincodes) deployed(name string) network.Chaincode {
+	if d.s != nil && d.s.Topology() != nil {
+		for _, c := range d.s.Topology().Chaincodes {
+			if c.Name == name {
+				return c
+			}
+		}
+	}
+	return network.Chaincode{Name: name}
+}
+
+func (d *chaincodes) writeDefinitions() {
+	var all []session.Chaincode
+	if d.s != nil {
+		all = d.s.Chaincodes()
+	}
+	d.definitions.show(fmt.Sprint(d.gate.open(), all), func(b *sheet.Builder) {
+		b.Text(lang.L("Definitions of the channel"), sheet.Style{Size: 13, Bold: true})
+		b.Gap(6)
+		if len(all) == 0 {
+			b.Text(lang.L("No chaincode is committed yet. Deploy one below."), sheet.Style{Tone: sheet.Quiet})
+		}
+		for _, c := range all {
+			d.definition(b, c)
+		}
+	})
+}
+
+func (d *chaincodes) definition(b *sheet.Builder, c session.Chaincode) {
+	t := d.deployed(c.Name)
+	policy := t.Policy
+	if policy == "" {
+		policy = lang.L("a majority of the organisations")
+	}
+	lines := []string{lang.L("version {{.V}}", map[string]any{"V": c.Version}), lang.L("policy: {{.P}}", map[string]any{"P": policy})}
+	if c.Sample != "" {
+		lines[0] += " · " + lang.L("sample {{.Name}}", map[string]any{"Name": c.Sample})
+	}
+	if len(c.Running) > 0 {
+		names := make([]string, len(c.Running))
+		for i, p := range c.Running {
+			names[i] = view.Short(p)
+		}
+		lines = append(lines, lang.L("runs at {{.Peers}}", map[string]any{"Peers": strings.Join(names, ", ")}))
+	} else {
+		lines = append(lines, lang.L("runs at no peer; the first call starts it"))
+	}
+	it := sheet.Item{Name: c.Name, Sign: sheet.Square, Tone: sheet.Read, Detail: strings.Join(lines, "\n"),
+		Note: lang.L("sequence {{.N}}", map[string]any{"N": c.Sequence}), NoteIn: sheet.Quiet}
+	up := sheet.Action{Label: lang.L("Upgrade")}
+	if d.gate.open() {
+		up.Do = func() { d.form.fill(t, session.NextVersion(c.Version)) }
+	}
+	it.Actions = []sheet.Action{up}
+	b.Item(it)
+}
+
+func (d *chaincodes) writeContainers() {
+	nodes, _, version := d.survey.answer()
+	var paused []string
+	if d.s != nil {
+		for _, n := range d.s.Nodes() {
+			paused = append(paused, fmt.Sprint(n.Name, n.Paused))
+		}
+	}
+	d.containers.show(fmt.Sprint(version, d.gate.open(), paused), func(b *sheet.Builder) {
+		n := 0
+		for _, node := range nodes {
+			for _, c := range node.Chaincodes {
+				b.Item(d.container(node, c.PackageID, c.Runtime, c.Instance, c.Node, c.Ready, c.Calls))
+				n++
+			}
+		}
+		if n == 0 {
+			b.Text(lang.L("No chaincode runs. A peer starts the one it needs when it is deployed or called."), sheet.Style{Tone: sheet.Quiet})
+		}
+	})
+}
+
+func (d *chaincodes) container(node network.NodeStatus, id, runtime, instance, name string, ready bool, calls int) sheet.Item {
+	label, _, _ := strings.Cut(id, ":")
+	it := sheet.Item{Name: label + " @ " + view.Short(node.Name), Sign: sheet.Square, Tone: sheet.Good, NoteIn: sheet.Quiet,
+		Do: func() { d.h.choose(view.Selection{What: view.SelectNode, Node: name}) }}
+	it.Detail = runtime
+	if instance != "" {
+		it.Detail += ", " + shorten(instance, 20)
+	}
+	if node.RuntimeWhy != "" {
+		it.Detail += "\n" + node.RuntimeWhy
+	}
+	it.Note = lang.L("{{.N}} calls now", map[string]any{"N": calls})
+	if !ready {
+		it.Sign, it.Tone, it.Note = sheet.Ring, sheet.Warn, lang.L("starting")
+	}
+	paused := false
+	if n, ok := d.s.Node(node.Name); ok {
+		paused = slices.Contains(n.Paused, label)
+	}
+	action := sheet.Action{Label: lang.L("Pause"), On: paused}
+	if paused {
+		it.Sign, it.Tone, it.Note, it.NoteIn = sheet.Pause, sheet.Warn, lang.L("paused"), sheet.Warn
+		action.Label = lang.L("Let it go on")
+	}
+	if d.gate.open() {
+		action.Do = func() { d.s.Pause(node.Name, label, !paused, d.h.fail) }
+	}
+	it.Actions = []sheet.Action{action}
+	return it
+}
+
+func shorten(s string, n int) string {
+	if len(s) > n {
+		return s[:n] + "…"
+	}
+	return s
+}
+
+func (d *chaincodes) writePackages() {
+	_, packs, version := d.survey.answer()
+	var seen []string
+	if d.s != nil {
+		seen = d.s.Packages()
+	}
+	d.packages.show(fmt.Sprint(version, len(seen)), func(b *sheet.Builder) {
+		if len(packs) == 0 && len(seen) == 0 {
+			b.Text(lang.L("No package is installed."), sheet.Style{Tone: sheet.Quiet})
+			return
+		}
+		if len(packs) == 0 { // a recording: all that is known is that they were installed
+			for _, id := range seen {
+				b.Text(id, sheet.Style{Mono: true, Size: 10})
+			}
+			return
+		}
+		peers := make([]string, 0, len(packs))
+		for p := range packs {
+			peers = append(peers, p)
+		}
+		slices.Sort(peers)
+		rows := [][2]sheet.Cell{}
+		for _, p := range peers {
+			rows = append(rows, [2]sheet.Cell{{Text: view.Short(p), Style: sheet.Style{Tone: sheet.Quiet}, Do: nil},
+				{Text: strings.Join(shortPackages(packs[p]), "\n"), Style: sheet.Style{Mono: true}}})
+		}
+		b.Fields(rows)
+	})
+}
+
+// shortPackages shows of each package id the label and the beginning of its hash.
+func shortPackages(ids []string) []string {
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		label, hash, _ := strings.Cut(id, ":")
+		out[i] = label + ":" + shorten(hash, 8)
+	}
+	return out
 }

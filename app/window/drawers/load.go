@@ -1,13 +1,240 @@
 package drawers
 
 import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/lang"
+	"fyne.io/fyne/v2/widget"
 
 	"github.com/fabriscope/fabriscope/app/session"
+	"github.com/fabriscope/fabriscope/app/window/inspector/sheet"
+	"github.com/fabriscope/fabriscope/app/window/look"
 )
+
+// maxLoadsShown bounds the list of loads that are over.
+const maxLoadsShown = 10
+
+// loads is the drawer that makes many transactions.
+type loads struct {
+	s *session.Session
+	h Host
+
+	gate      *gate
+	kinds     []session.Workload
+	workload  *widget.Select
+	about     *look.Text
+	clients   *look.Entry
+	seconds   *look.Entry
+	rate      *look.Entry
+	hotKeys   *look.Entry
+	hotRow    *fyne.Container
+	chaincode *widget.Select
+	identity  *widget.Select
+	wrong     *look.Text
+	start     *look.Button
+	list      *list
+	runs      []*session.LoadRun // newest first
+}
 
 // NewLoad makes the drawer "Load".
 func NewLoad(s *session.Session, h Host) *Panel {
-	return newPanel(lang.L("Load"), container.NewVBox())
+	d := &loads{s: s, h: h, kinds: session.Workloads(), list: newList(h)}
+	var names []string
+	for _, k := range d.kinds {
+		names = append(names, k.Name)
+	}
+	d.about = look.Muted("").Wrapped()
+	d.clients, d.seconds, d.rate, d.hotKeys = look.NewEntry(), look.NewEntry(), look.NewEntry(), look.NewEntry()
+	d.clients.Text, d.seconds.Text, d.hotKeys.Text = "8", "10", "1"
+	d.rate.PlaceHolder = lang.L("as many as go")
+	d.chaincode, d.identity = widget.NewSelect(nil, nil), widget.NewSelect(nil, nil)
+	d.hotRow = look.FormRow(lang.L("Hot keys"), d.hotKeys)
+	d.workload = widget.NewSelect(names, func(string) { d.chosen() })
+	d.wrong = look.Small("").Wrapped().Toned(look.Bad)
+	d.wrong.Hide()
+	d.start = look.Primary(lang.L("Start the load"), d.begin).WithIcon("play")
+	d.gate = newGate(s, d.start)
+	page := scroll(d.gate.box, look.FormRow(lang.L("Workload"), d.workload), d.about,
+		container.New(twoColumns{}, look.FormRow(lang.L("Clients at once"), d.clients), look.FormRow(lang.L("Seconds"), d.seconds),
+			look.FormRow(lang.L("Transactions a second"), d.rate), d.hotRow,
+			look.FormRow(lang.L("Chaincode"), d.chaincode), look.FormRow(lang.L("Client"), d.identity)),
+		d.wrong, container.NewHBox(d.start), d.list)
+	p := newPanel(lang.L("Load"), page, page)
+	p.update = d.update
+	p.first = d.workload
+	if len(names) > 0 {
+		d.workload.SetSelected(preferredLoad(names))
+	}
+	d.update()
+	return p
+}
+
+// preferredLoad is the load in which there is most to see.
+func preferredLoad(names []string) string {
+	if slices.Contains(names, "mixed") {
+		return "mixed"
+	}
+	return names[0]
+}
+
+func (d *loads) chosen() {
+	i := d.workload.SelectedIndex()
+	if i < 0 {
+		return
+	}
+	d.about.SetText(capital(lang.L(d.kinds[i].Text)) + ".")
+	if d.kinds[i].Name == "create" {
+		d.hotKeys.Disable()
+	} else {
+		d.hotKeys.Enable()
+	}
+}
+
+func capital(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+func (d *loads) update() {
+	d.gate.update()
+	if d.s != nil {
+		offer := func(s *widget.Select, names []string, first string) {
+			names = append([]string{first}, names...)
+			if !slices.Equal(names, s.Options) {
+				s.SetOptions(names)
+			}
+			if s.Selected == "" {
+				s.SetSelectedIndex(0)
+			}
+		}
+		var names []string
+		for _, c := range d.s.Chaincodes() {
+			names = append(names, c.Name)
+		}
+		offer(d.chaincode, names, lang.L("as the workload needs"))
+		offer(d.identity, d.s.Identities(), lang.L("the first"))
+	}
+	d.write()
+}
+
+// number reads a whole number of at least low; nothing is 0 if low is 0.
+func number(name, text string, low, high int) (int, error) {
+	text = strings.TrimSpace(text)
+	if text == "" && low == 0 {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < low || n > high {
+		return 0, fmt.Errorf("%s", lang.L("{{.Name}}: write a number from {{.Low}} to {{.High}}", map[string]any{"Name": name, "Low": low, "High": high}))
+	}
+	return n, nil
+}
+
+// options reads the form.
+func (d *loads) options() (o session.LoadOptions, err error) {
+	o.Workload = d.workload.Selected
+	if o.Clients, err = number(lang.L("Clients at once"), d.clients.Text, 1, 1000); err != nil {
+		return o, err
+	}
+	seconds, err := number(lang.L("Seconds"), d.seconds.Text, 1, 3600)
+	if err != nil {
+		return o, err
+	}
+	o.Duration = time.Duration(seconds) * time.Second
+	if o.Rate, err = number(lang.L("Transactions a second"), d.rate.Text, 0, 100_000); err != nil {
+		return o, err
+	}
+	if o.HotKeys, err = number(lang.L("Hot keys"), d.hotKeys.Text, 1, 100); err != nil {
+		return o, err
+	}
+	if d.chaincode.SelectedIndex() > 0 {
+		o.Chaincode = d.chaincode.Selected
+	}
+	if d.identity.SelectedIndex() > 0 {
+		o.Identity = d.identity.Selected
+	}
+	return o, nil
+}
+
+func (d *loads) begin() {
+	o, err := d.options()
+	if err == nil {
+		var r *session.LoadRun
+		if r, err = d.s.StartLoad(o, func(session.LoadTotals) { d.write() }); err == nil {
+			d.runs = append([]*session.LoadRun{r}, d.runs...)
+			d.runs = d.runs[:min(len(d.runs), maxLoadsShown)]
+		}
+	}
+	text := ""
+	if err != nil {
+		text = capital(err.Error())
+	}
+	d.wrong.SetText(text)
+	show(d.wrong, text != "")
+	d.write()
+}
+
+func (d *loads) write() {
+	key := fmt.Sprint(d.gate.open())
+	for _, r := range d.runs {
+		t := r.Totals()
+		key += fmt.Sprint(" ", t.Running, t.Committed, int(t.Elapsed.Seconds()*2))
+	}
+	d.list.show(key, func(b *sheet.Builder) {
+		b.Section(lang.L("Loads"), "", sheet.Quiet, nil)
+		if len(d.runs) == 0 {
+			b.Text(lang.L("None yet. A load keeps its clients busy with one transaction after the other, and measures what comes of them."), sheet.Style{Tone: sheet.Quiet})
+		}
+		for _, r := range d.runs {
+			d.run(b, r)
+		}
+	})
+}
+
+func (d *loads) run(b *sheet.Builder, r *session.LoadRun) {
+	t := r.Totals()
+	name := lang.L("{{.Name}}, {{.N}} clients", map[string]any{"Name": r.Options.Workload, "N": max(1, r.Options.Clients)})
+	it := sheet.Item{Name: name, Note: fmt.Sprintf("%.0f tx/s", t.PerSecond()), NoteIn: sheet.Quiet}
+	switch {
+	case t.Running:
+		it.Sign, it.Tone, it.Marked = sheet.Disc, sheet.Accent, true
+		it.Detail = lang.L("{{.N}} transactions in {{.T}} s", map[string]any{"N": t.Committed, "T": int(t.Elapsed.Seconds())})
+		if r.Options.Duration > 0 {
+			it.Share = max(0.01, min(1, float64(t.Elapsed)/float64(r.Options.Duration)))
+		}
+		it.Actions = []sheet.Action{{Label: lang.L("Stop"), Tone: sheet.Bad, Do: r.Stop}}
+	case t.Err != nil:
+		it.Sign, it.Tone, it.Detail = sheet.Cross, sheet.Bad, t.Text()
+	default:
+		it.Sign, it.Tone, it.Detail = sheet.Tick, sheet.Good, t.Text()
+	}
+	b.Item(it)
+	if t.Summary == nil || len(t.Summary.Codes) == 0 {
+		return
+	}
+	codes := make([]string, 0, len(t.Summary.Codes))
+	for c := range t.Summary.Codes {
+		codes = append(codes, c)
+	}
+	slices.Sort(codes)
+	rows := make([][]sheet.Cell, 0, len(codes))
+	for _, c := range codes {
+		tone := sheet.Bad
+		if c == "VALID" {
+			tone = sheet.Good
+		}
+		n := t.Summary.Codes[c]
+		rows = append(rows, []sheet.Cell{{Text: c, Style: sheet.Style{Mono: true, Tone: tone}}, {Text: strconv.Itoa(n), Style: sheet.Style{Mono: true}},
+			{Text: fmt.Sprintf("%.1f %%", 100*float64(n)/float64(max(1, t.Summary.Committed))), Style: sheet.Style{Mono: true}}})
+	}
+	b.Table([]string{lang.L("verdict"), lang.L("number"), lang.L("share")}, rows)
+	b.Gap(8)
 }

@@ -5,9 +5,34 @@ import (
 	"fyne.io/fyne/v2/lang"
 
 	"github.com/fabriscope/fabriscope/app/session"
+	"github.com/fabriscope/fabriscope/app/window/look"
 )
 
-// NewNetwork makes the drawer "Network".
+// NewNetwork makes the drawer "Network": the client panel, and the topology editor.
 func NewNetwork(s *session.Session, h Host) *Panel {
-	return newPanel(lang.L("Network"), container.NewVBox())
+	c := newClient(s, h)
+	t := newTopology(s, h)
+	tabs := look.NewSegmented([]string{lang.L("Client"), lang.L("Topology")}, nil)
+	choose := func(i int) {
+		show(c.page, i == 0)
+		show(t.box, i == 1)
+	}
+	tabs.OnChanged = choose
+	p := newPanel(lang.L("Network"), container.NewBorder(look.Inset(16, 10, container.NewHBox(tabs)), nil, nil, nil, container.NewStack(c.page, t.box)),
+		c.page, t.page)
+	p.update = func() {
+		if tabs.Chosen() == 0 {
+			c.update()
+		} else {
+			t.update()
+		}
+	}
+	p.first = c.function
+	first := 0
+	if why(s) != "" && (s == nil || s.Topology() != nil) {
+		first = 1
+	}
+	tabs.Choose(first)
+	choose(first)
+	return p
 }

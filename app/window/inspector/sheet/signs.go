@@ -129,3 +129,10 @@ func (b *Builder) stop(s Stop, middle, wide float64, name, detail Style) {
 	}
 	b.y = middle + float64(len(lines))*b.lineHeight(detail) - b.lineHeight(detail)/2 + b.Px(6)
 }
+
+// Point writes a text with a small sign before it.
+func (b *Builder) Point(sign Sign, tone Tone, text string) {
+	s := Style{}
+	b.Sign(sign, view.Point{X: b.left + b.Px(6), Y: b.y + b.lineHeight(s)/2}, b.Px(6), tone)
+	b.Indent(18, func() { b.Text(text, s) })
+}

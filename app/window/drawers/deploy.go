@@ -1,0 +1,220 @@
+package drawers
+
+import (
+	"fmt"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/lang"
+	"fyne.io/fyne/v2/widget"
+
+	"github.com/fabriscope/fabriscope/app/session"
+	"github.com/fabriscope/fabriscope/app/window/inspector/sheet"
+	"github.com/fabriscope/fabriscope/app/window/look"
+	"github.com/fabriscope/fabriscope/network"
+)
+
+// The places where a chaincode's code can come from.
+const (
+	fromSample = iota
+	fromFolder
+	fromPackage
+	fromAddress
+)
+
+// deployForm deploys a chaincode or the next definition of one.
+type deployForm struct {
+	s *session.Session
+	h Host
+
+	box             *fyne.Container
+	from            *widget.Select
+	sample          *widget.Select
+	about           *look.Text
+	place           *look.Entry
+	choose          *look.Button
+	placeRow        *fyne.Container
+	name, version   *look.Entry
+	policy          *look.Entry
+	runtime         *widget.Select
+	build           *widget.Check
+	deploy          *look.Button
+	steps           *list
+	doing           string // the chaincode that is being deployed, "" for none
+	done            []network.Step
+	begun           time.Time
+	result, problem string
+}
+
+func newDeployForm(s *session.Session, h Host, g *gate) *deployForm {
+	f := &deployForm{s: s, h: h, steps: newList(h)}
+	f.about = look.Muted("").Wrapped()
+	f.place = look.NewEntry()
+	f.choose = look.IconButton("folder", lang.L("Choose it"), f.pick)
+	f.placeRow = container.NewBorder(nil, nil, nil, f.choose, f.place)
+	var names []string
+	for _, c := range session.SampleChaincodes() {
+		names = append(names, c.Name)
+	}
+	f.sample = widget.NewSelect(names, func(string) { f.chosenSample() })
+	f.from = widget.NewSelect([]string{lang.L("a sample"), lang.L("a folder with Go source"), lang.L("a package file"), lang.L("a running service")}, func(string) { f.chosen() })
+	f.name, f.version, f.policy = look.NewEntry(), look.NewEntry(), look.NewEntry()
+	f.version.Text = "1.0"
+	f.policy.PlaceHolder = "AND('Org1MSP.peer', 'Org2MSP.peer')"
+	f.runtime = widget.NewSelect([]string{lang.L("as the network"), "process", "docker"}, nil)
+	f.runtime.SetSelectedIndex(0)
+	f.build = widget.NewCheck(lang.L("Compile it, even if it comes ready"), nil)
+	f.deploy = look.Primary(lang.L("Deploy"), f.start)
+	g.add(f.deploy)
+	f.name.OnChanged = func(string) { f.label() }
+	f.box = look.Column(8, look.FormRow(lang.L("Code from"), f.from), f.sample, f.about, f.placeRow,
+		container.New(twoColumns{}, look.FormRow(lang.L("Name"), f.name), look.FormRow(lang.L("Version"), f.version)),
+		look.FormRow(lang.L("Endorsement policy; empty: a majority of the organisations"), f.policy),
+		look.FormRow(lang.L("Runs as"), f.runtime), f.build, container.NewHBox(f.deploy), f.steps)
+	f.from.SetSelectedIndex(fromSample)
+	if len(names) > 0 {
+		f.sample.SetSelectedIndex(min(1, len(names)-1))
+	}
+	return f
+}
+
+func (f *deployForm) chosen() {
+	i := f.from.SelectedIndex()
+	show(f.sample, i == fromSample)
+	show(f.about, i == fromSample)
+	show(f.build, i == fromSample)
+	show(f.placeRow, i != fromSample)
+	show(f.choose, i == fromFolder || i == fromPackage)
+	f.place.SetPlaceHolder(map[int]string{fromFolder: "/path/to/chaincode", fromPackage: "/path/to/chaincode.tar.gz", fromAddress: "localhost:9999"}[i])
+}
+
+func (f *deployForm) chosenSample() {
+	for _, c := range session.SampleChaincodes() {
+		if c.Name == f.sample.Selected {
+			f.about.SetText(c.Doc)
+			f.name.SetText(c.Name)
+		}
+	}
+}
+
+func (f *deployForm) pick() {
+	set := func(path string) { f.place.SetText(path) }
+	switch {
+	case f.from.SelectedIndex() == fromFolder && f.h.OpenFolder != nil:
+		f.h.OpenFolder(set)
+	case f.from.SelectedIndex() == fromPackage && f.h.OpenFile != nil:
+		f.h.OpenFile([]string{".gz", ".tgz"}, set)
+	}
+}
+
+// fill puts a chaincode that is deployed already into the form, for an upgrade.
+func (f *deployForm) fill(c network.Chaincode, version string) {
+	switch {
+	case c.Path != "":
+		f.from.SetSelectedIndex(fromFolder)
+		f.place.SetText(c.Path)
+	case c.Package != "":
+		f.from.SetSelectedIndex(fromPackage)
+		f.place.SetText(c.Package)
+	case c.Address != "":
+		f.from.SetSelectedIndex(fromAddress)
+		f.place.SetText(c.Address)
+	default:
+		f.from.SetSelectedIndex(fromSample)
+		f.sample.SetSelected(c.Sample)
+	}
+	f.name.SetText(c.Name)
+	f.version.SetText(version)
+	f.policy.SetText(c.Policy)
+	f.build.SetChecked(c.Build)
+	if canvas := fyne.CurrentApp().Driver().CanvasForObject(f.version); canvas != nil {
+		canvas.Focus(f.version)
+	}
+}
+
+// label says whether the button deploys something new or the next definition.
+func (f *deployForm) label() {
+	text := lang.L("Deploy")
+	if f.s != nil {
+		for _, c := range f.s.Chaincodes() {
+			if c.Name == f.name.Text {
+				text = lang.L("Upgrade to sequence {{.N}}", map[string]any{"N": c.Sequence + 1})
+			}
+		}
+	}
+	f.deploy.SetText(text)
+}
+
+// chaincode reads the form.
+func (f *deployForm) chaincode() network.Chaincode {
+	c := network.Chaincode{Name: f.name.Text, Version: f.version.Text, Policy: f.policy.Text}
+	switch f.from.SelectedIndex() {
+	case fromFolder:
+		c.Path = f.place.Text
+	case fromPackage:
+		c.Package = f.place.Text
+	case fromAddress:
+		c.Address = f.place.Text
+	default:
+		c.Sample, c.Build = f.sample.Selected, f.build.Checked
+	}
+	if f.runtime.SelectedIndex() > 0 {
+		c.Runtime = f.runtime.Selected
+	} else if f.s != nil && f.s.Topology() != nil {
+		c.Runtime = f.s.Topology().Runtime
+	}
+	return c
+}
+
+func (f *deployForm) start() {
+	c := f.chaincode()
+	f.doing, f.done, f.begun, f.result, f.problem = c.Name, nil, time.Now(), "", ""
+	f.deploy.Disable()
+	f.s.Deploy(c, func(s network.Step) {
+		f.done = append(f.done, s)
+		f.write()
+	}, func(d *network.Deployment, err error) {
+		f.doing = ""
+		f.deploy.Enable()
+		if err != nil {
+			f.problem = explained(err)
+		} else if d != nil {
+			f.result = lang.L("{{.Name}} {{.Version}} is committed as sequence {{.N}}.", map[string]any{"Name": d.Name, "Version": d.Version, "N": d.Sequence})
+		}
+		f.write()
+	})
+	f.write()
+}
+
+func (f *deployForm) update() {
+	f.label()
+	if f.doing != "" {
+		f.deploy.Disable()
+	}
+	f.write()
+}
+
+// write shows the steps of the deployment.
+func (f *deployForm) write() {
+	waited := 0
+	if f.doing != "" {
+		waited = int(time.Since(f.begun).Seconds())
+	}
+	f.steps.show(fmt.Sprint(f.doing, len(f.done), waited, f.result, f.problem), func(b *sheet.Builder) {
+		var stops []sheet.Stop
+		for _, s := range f.done {
+			stops = append(stops, sheet.Stop{Sign: sheet.Tick, Tone: sheet.Good, Name: s.Name, Note: s.Took.Round(time.Millisecond).String()})
+		}
+		if f.doing != "" {
+			stops = append(stops, sheet.Stop{Sign: sheet.Disc, Tone: sheet.Accent, Name: lang.L("under way"), Note: fmt.Sprintf("%d s", waited)})
+		}
+		b.Journey(stops)
+		if f.result != "" {
+			b.Text(f.result, sheet.Style{Tone: sheet.Good, Bold: true})
+		}
+		if f.problem != "" {
+			b.Box(sheet.Bad, func() { b.Text(f.problem, sheet.Style{Size: 11.5}) })
+		}
+	})
+}

@@ -179,7 +179,7 @@ func WriteMermaid(w io.Writer, x *Explanation) error {
 	}
 	for _, m := range x.Messages {
 		arrow := "->>"
-		if strings.HasSuffix(m.Kind, "response") || strings.HasSuffix(m.Kind, "answer") || strings.HasSuffix(m.Kind, "completed") {
+		if isAnswer(m.Kind) {
 			arrow = "-->>"
 		}
 		fmt.Fprintf(out, "  %s%s%s: %s\n", names[m.From], arrow, names[m.To], mermaidText(strings.TrimSpace(m.Kind+" "+m.Key)))
@@ -197,6 +197,43 @@ func WriteMermaid(w io.Writer, x *Explanation) error {
 		}
 	}
 	return out.Flush()
+}
+
+// WritePlantUML writes one transaction as a PlantUML sequence diagram.
+func WritePlantUML(w io.Writer, x *Explanation) error {
+	out := bufio.NewWriter(w)
+	fmt.Fprintln(out, "@startuml")
+	names := map[string]string{}
+	for _, m := range x.Messages {
+		for _, n := range []string{m.From, m.To} {
+			if _, ok := names[n]; !ok {
+				names[n] = fmt.Sprintf("n%d", len(names))
+				fmt.Fprintf(out, "participant \"%s\" as %s\n", plantText(n), names[n])
+			}
+		}
+	}
+	for _, m := range x.Messages {
+		arrow := "->"
+		if isAnswer(m.Kind) {
+			arrow = "-->"
+		}
+		fmt.Fprintf(out, "%s %s %s : %s\n", names[m.From], arrow, names[m.To], plantText(strings.TrimSpace(m.Kind+" "+m.Key)))
+	}
+	if x.Code != "" && len(x.Verdicts) > 0 {
+		for _, v := range x.Verdicts {
+			if id, ok := names[v.Peer]; ok {
+				fmt.Fprintf(out, "note over %s : %s\n", id, plantText(strings.TrimSpace(x.Code+" "+x.Reason)))
+				break
+			}
+		}
+	}
+	fmt.Fprintln(out, "@enduml")
+	return out.Flush()
+}
+
+// plantText keeps what PlantUML would take for syntax out of a label.
+func plantText(s string) string {
+	return strings.NewReplacer("\n", " ", "\r", " ", "\"", "'", "<", "(", ">", ")", "\\", "/", "\x00", "·", "@start", "(at)start", "@end", "(at)end", "!", "·").Replace(s)
 }
 
 // mermaidText keeps what Mermaid would take for syntax out of a label.

@@ -117,7 +117,7 @@ func Badge(text, icon string, size float32, tone Tone) fyne.CanvasObject {
 		col := tone.Color(k)
 		c.Circle(view.Point{X: w / 2, Y: h / 2}, w/2, paint.Style{Fill: paint.Alpha(col, 0.16)})
 		if icon != "" {
-			drawIcon(c, icon, view.Rect{X: w / 4, Y: h / 4, W: w / 2, H: h / 2}, col, 2)
+			paint.Icon(c, icon, view.Rect{X: w / 4, Y: h / 4, W: w / 2, H: h / 2}, col, 2)
 			return
 		}
 		f := paint.Font{Bold: true, Size: w * 0.44}

@@ -115,7 +115,7 @@ type Icon struct {
 func NewIcon(name string, size float32, tone Tone) *Icon {
 	i := &Icon{name: name, tone: tone}
 	i.Picture = NewPicture(size, size, func(c paint.Canvas, w, h float64, k *paint.Theme) {
-		drawIcon(c, i.name, view.Rect{W: w, H: h}, i.tone.Color(k), 1.6)
+		paint.Icon(c, i.name, view.Rect{W: w, H: h}, i.tone.Color(k), 1.6)
 	})
 	return i
 }

@@ -1,0 +1,432 @@
+package window
+
+import (
+	"fmt"
+	"image/color"
+	"strings"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/lang"
+	"fyne.io/fyne/v2/layout"
+
+	"github.com/fabriscope/fabriscope/app/paint"
+	"github.com/fabriscope/fabriscope/app/session"
+	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/window/look"
+	"github.com/fabriscope/fabriscope/network/scenario"
+)
+
+// lessonState is what the window remembers of the script that runs: what it said since
+// the person last went on, and the option that is marked.
+type lessonState struct {
+	run     *session.ScriptRun
+	texts   []string // said since the last pause, question or chapter
+	marked  int      // option, -1 none
+	verdict string   // right or wrong, and why
+	right   bool
+	ended   bool
+	err     error
+	changed int // counts up whenever the card has to look different
+}
+
+func newLessonState(run *session.ScriptRun) *lessonState { return &lessonState{run: run, marked: -1} }
+
+// mostTexts is how many sentences stand on the card at a time.
+const mostTexts = 4
+
+// lessonHooks keeps the state and the card up to date. All run inside of the session's
+// Tick.
+func lessonHooks(s *Shell) session.Hooks {
+	with := func(f func(l *lessonState)) {
+		if l := s.lesson; l != nil {
+			f(l)
+			l.changed++
+			if s.main != nil {
+				s.main.card.update()
+			}
+		}
+	}
+	return session.Hooks{
+		Chapter: func(scenario.Chapter) { with(func(l *lessonState) { l.texts, l.verdict, l.marked = nil, "", -1 }) },
+		Say: func(text string) {
+			with(func(l *lessonState) {
+				if l.texts = append(l.texts, text); len(l.texts) > mostTexts {
+					l.texts = l.texts[1:]
+				}
+			})
+		},
+		Ask:      func(scenario.Question) { with(func(l *lessonState) { l.verdict, l.marked = "", -1 }) },
+		Pause:    func(string) { with(func(*lessonState) {}) },
+		Task:     func(scenario.Task) { with(func(*lessonState) {}) },
+		TaskDone: func() { with(func(*lessonState) {}) },
+		CloseUp: func(c scenario.CloseUp) {
+			with(func(*lessonState) {})
+			if s.main != nil {
+				s.main.setCloseUp(c.Block, c.Peer)
+			}
+		},
+		End: func(err error) { with(func(l *lessonState) { l.ended, l.err = true, err }) },
+	}
+}
+
+// goOn is what Space does: it confirms a marked answer or continues a pause; false if
+// the lesson waits for nothing.
+func (l *lessonState) goOn() bool {
+	if q, answered := l.run.Question(); q != nil && !answered {
+		if l.marked >= 0 {
+			l.answer(l.marked)
+		}
+		return true
+	}
+	if _, paused := l.run.Paused(); paused {
+		l.texts, l.verdict, l.marked = nil, "", -1
+		l.run.Continue()
+		l.changed++
+		return true
+	}
+	return false
+}
+
+// answer gives the answer and keeps what to say about it.
+func (l *lessonState) answer(i int) {
+	q, _ := l.run.Question()
+	if q == nil {
+		return
+	}
+	right, ok := l.run.Answer(i)
+	if !ok {
+		return
+	}
+	l.marked, l.right = i, right
+	l.changed++
+	switch {
+	case q.Later:
+		l.verdict = lang.L("Let us see what the network says.")
+	case right:
+		l.verdict = lang.L("Right.") + " " + q.Why
+	default:
+		l.verdict = lang.L("Not quite: {{.Letter}} is right.", map[string]any{"Letter": letter(q.Answer)}) + " " + q.Why
+	}
+}
+
+// said is the sentence that a presenter's caption shows.
+func (l *lessonState) said() string {
+	if n := len(l.texts); n > 0 {
+		return l.texts[n-1]
+	}
+	if text, paused := l.run.Paused(); paused {
+		return text
+	}
+	return ""
+}
+
+func letter(i int) string { return string(rune('A' + i)) }
+
+// lessonCard is the card below the stage that tells, asks and lets go on.
+type lessonCard struct {
+	s       *Shell
+	object  *fyne.Container
+	content *fyne.Container
+	dashes  *look.Picture
+	hidden  bool
+	shown   int // of lessonState.changed
+	of      *lessonState
+	options []*look.TapCard
+	tall    float32
+}
+
+func newLessonCard(s *Shell) *lessonCard {
+	c := &lessonCard{s: s, shown: -1}
+	c.content = container.NewStack()
+	plane := look.NewPlane(12, func(k *paint.Theme) color.NRGBA { return k.Panel }, func(k *paint.Theme) color.NRGBA { return k.Accent })
+	c.object = container.NewStack(plane.Thick(1.5), look.Inset(20, 14, c.content))
+	c.object.Hide()
+	return c
+}
+
+// update builds the card anew if the lesson is somewhere else.
+func (c *lessonCard) update() {
+	l := c.s.lesson
+	if l == nil || c.of == l && c.shown == l.changed {
+		return
+	}
+	c.of, c.shown = l, l.changed
+	c.content.Objects = []fyne.CanvasObject{c.build(l)}
+	c.content.Refresh()
+	if c.s.main != nil && c.s.main.card == c {
+		c.s.main.arrange()
+	}
+}
+
+func (c *lessonCard) build(l *lessonState) fyne.CanvasObject {
+	column := look.Column(8)
+	if !c.s.presenter {
+		column.Add(c.heading(l))
+	}
+	for _, text := range l.texts {
+		if !c.s.presenter {
+			column.Add(look.Body(text).Wrapped())
+		}
+	}
+	c.options = nil
+	q, answered := l.run.Question()
+	pause, paused := l.run.Paused()
+	if q != nil && (!answered || l.verdict != "") {
+		column.Add(c.question(l, q, answered))
+	}
+	if task := l.run.Task(); task != nil {
+		column.Add(c.task(task))
+	}
+	if paused && pause != "" && !c.s.presenter {
+		column.Add(look.Body(pause).Wrapped())
+	}
+	switch {
+	case paused:
+		column.Add(container.NewHBox(look.Primary(lang.L("Go on"), func() { c.s.do1("play") }), look.Middle(look.Muted(lang.L("or Space")))))
+	case l.ended:
+		column.Add(c.ending(l))
+	}
+	if len(column.Objects) == 0 || len(column.Objects) == 1 && !c.s.presenter && len(l.texts) == 0 {
+		column.Add(look.Muted(lang.L("The network is being started ...")))
+	}
+	return column
+}
+
+func (c *lessonCard) heading(l *lessonState) fyne.CanvasObject {
+	title := l.run.Name
+	if ch := l.run.Chapter(); ch.Title != "" {
+		title += "  ·  " + ch.Title
+	}
+	return look.Line(look.Heading(title).Cut(), look.Middle(chapterDashes(l, 150)),
+		look.IconButton("cross", lang.L("End the lesson; the network stays"), c.leave))
+}
+
+// leave ends the lesson and lets the network go on.
+func (c *lessonCard) leave() {
+	c.s.lesson = nil
+	c.s.main.closeUp = closeUp{}
+	c.s.main.arrange()
+}
+
+func (c *lessonCard) question(l *lessonState, q *scenario.Question, answered bool) fyne.CanvasObject {
+	title := look.Title(q.Text).Wrapped()
+	column := look.Column(6, title)
+	for i, o := range q.Options {
+		tag := look.Sized(22, 22, container.NewStack(look.NewPlane(5, func(k *paint.Theme) color.NRGBA { return k.Sunken }, nil),
+			look.Middle(look.Heading(letter(i)))))
+		text := look.Body(o).Wrapped()
+		if i == l.marked {
+			text.Bold()
+		}
+		var mark fyne.CanvasObject
+		if answered && !q.Later {
+			switch i {
+			case q.Answer:
+				mark = look.Middle(look.NewIcon("check", 18, look.Good).Picture)
+			case l.marked:
+				mark = look.Middle(look.NewIcon("cross", 18, look.Bad).Picture)
+			}
+		}
+		row := look.NewTapRow(o, container.NewBorder(nil, nil, look.Middle(tag), mark, look.MiddleWide(look.Inset(10, 0, text))), func() {
+			if !answered {
+				l.answer(i)
+				c.update()
+			}
+		})
+		row.SetOn(i == l.marked)
+		c.options = append(c.options, row)
+		column.Add(row)
+	}
+	switch {
+	case l.verdict != "":
+		tone := look.Bad
+		if l.right || q.Later {
+			tone = look.Good
+		}
+		if q.Later {
+			tone = look.Quiet
+		}
+		column.Add(look.Body(l.verdict).Wrapped().Toned(tone))
+	case !c.s.presenter:
+		column.Add(look.Muted(lang.L("Choose with A, B, C and confirm with Enter.")))
+	}
+	return column
+}
+
+func (c *lessonCard) task(t *scenario.Task) fyne.CanvasObject {
+	column := look.Column(6, look.Heading(lang.L("Your turn")), look.Body(t.Text).Wrapped())
+	if t.Hint != "" {
+		column.Add(look.Muted(t.Hint).Wrapped())
+	}
+	if t.Do != nil {
+		do := t.Do
+		column.Add(container.NewHBox(look.Secondary(lang.L("Show me"), func() { go do() })))
+	}
+	return column
+}
+
+func (c *lessonCard) ending(l *lessonState) fyne.CanvasObject {
+	if l.err != nil {
+		t := session.Explain(l.err)
+		return look.ErrorBox(lang.L("It ended early"), t.What, t.Remedy, look.Secondary(lang.L("Close"), c.leave))
+	}
+	words := lang.L("It ran to its end, and everything held. The network goes on: try things out.")
+	if right, asked := l.run.Score(); asked > 0 {
+		words = lang.L("Done: {{.Right}} of {{.Asked}} predictions were right. The network goes on: try things out.",
+			map[string]any{"Right": right, "Asked": asked})
+	}
+	return look.Column(8, look.Body(words).Wrapped(), container.NewHBox(look.Primary(lang.L("Close"), c.leave),
+		look.Secondary(lang.L("All lessons"), func() { c.leave(); c.s.do1("drawerbook") }), layout.NewSpacer()))
+}
+
+// place puts the card at the foot of the stage's room and gives the height that it takes.
+func (c *lessonCard) place(x, y, w, h float32) float32 {
+	margin := look.Px(14)
+	width := min(w-2*margin, look.Px(900))
+	c.object.Resize(fyne.NewSize(width, c.object.MinSize().Height))
+	height := min(c.object.MinSize().Height, h*0.72)
+	c.object.Resize(fyne.NewSize(width, height))
+	c.object.Move(fyne.NewPos(x+(w-width)/2, y+h-height-margin))
+	return height + 2*margin
+}
+
+// typedRune takes the letters of a question's options.
+func (c *lessonCard) typedRune(r rune) bool {
+	l := c.s.lesson
+	q, answered := l.run.Question()
+	if q == nil || answered {
+		return false
+	}
+	i := strings.IndexRune("abcdefgh", toLower(r))
+	if i < 0 || i >= len(q.Options) {
+		return false
+	}
+	if l.marked == i {
+		l.answer(i)
+	} else {
+		l.marked = i
+		l.changed++
+	}
+	c.update()
+	return true
+}
+
+func toLower(r rune) rune {
+	if r >= 'A' && r <= 'Z' {
+		return r + 32
+	}
+	return r
+}
+
+// typedKey takes Enter and the arrows while a question is open.
+func (c *lessonCard) typedKey(k fyne.KeyName) bool {
+	l := c.s.lesson
+	q, answered := l.run.Question()
+	if q == nil || answered {
+		if k == fyne.KeyReturn || k == fyne.KeyEnter {
+			return l.goOn()
+		}
+		return false
+	}
+	switch k {
+	case fyne.KeyDown:
+		l.marked = (l.marked + 1) % len(q.Options)
+	case fyne.KeyUp:
+		l.marked = (max(l.marked, 0) + len(q.Options) - 1) % len(q.Options)
+	case fyne.KeyReturn, fyne.KeyEnter:
+		if l.marked < 0 {
+			return true
+		}
+		l.answer(l.marked)
+	default:
+		return false
+	}
+	l.changed++
+	c.update()
+	return true
+}
+
+// chapterDashes shows how far a lesson is: one dash for each chapter.
+func chapterDashes(l *lessonState, width float32) fyne.CanvasObject {
+	return look.NewPicture(width, 10, func(c paint.Canvas, w, h float64, k *paint.Theme) {
+		ch := l.run.Chapter()
+		if ch.Of == 0 {
+			return
+		}
+		gap := 6.0
+		each := (w - gap*float64(ch.Of-1)) / float64(ch.Of)
+		for i := range ch.Of {
+			col := k.Line
+			switch {
+			case i+1 < ch.N || l.ended && l.err == nil:
+				col = k.Valid
+			case i+1 == ch.N:
+				col = k.Accent
+			}
+			c.Rect(view.Rect{X: float64(i) * (each + gap), Y: h/2 - 2.5, W: each, H: 5}, 2.5, paint.Style{Fill: col})
+		}
+	})
+}
+
+// presenterBar is the line above everything in presenter mode.
+type presenterBar struct {
+	s      *Shell
+	object *fyne.Container
+	title  *look.Text
+	dashes *fyne.Container
+	label  *look.Picture
+	said   string
+	dashed string
+}
+
+func newPresenterBar(s *Shell) *presenterBar {
+	b := &presenterBar{s: s, title: look.Title("").Cut(), dashes: container.NewStack()}
+	b.label = look.NewPicture(130, 20, func(c paint.Canvas, w, h float64, k *paint.Theme) {
+		f := paint.Font{Size: 11}
+		paint.TextEnd(c, view.Point{X: w, Y: paint.Baseline(h/2, f)}, b.said, f, k.Muted)
+	})
+	b.object = container.New(&presenterBarLayout{}, look.Middle(look.NewIcon("mark", 26, look.Accent).Picture), look.MiddleWide(b.title),
+		look.Middle(b.dashes), look.Middle(b.label))
+	return b
+}
+
+type presenterBarLayout struct{}
+
+func (presenterBarLayout) MinSize([]fyne.CanvasObject) fyne.Size {
+	return fyne.NewSize(0, look.Px(topHeight))
+}
+
+func (presenterBarLayout) Layout(o []fyne.CanvasObject, s fyne.Size) {
+	place := func(c fyne.CanvasObject, x, w float32) {
+		c.Move(fyne.NewPos(x, 0))
+		c.Resize(fyne.NewSize(w, s.Height))
+	}
+	icon, label := o[0].MinSize().Width, o[3].MinSize().Width
+	place(o[0], look.Px(10), icon)
+	dashes := look.Px(210)
+	place(o[1], look.Px(10)+icon+look.Px(8), (s.Width-dashes)/2-icon-look.Px(26))
+	place(o[2], (s.Width-dashes)/2, dashes)
+	place(o[3], s.Width-label-look.Px(16), label)
+}
+
+func (b *presenterBar) update() {
+	title, dashed := b.s.session.Name(), ""
+	if l := b.s.lesson; l != nil {
+		title = l.run.Name
+		dashed = fmt.Sprint(l.run.Chapter(), l.ended)
+	}
+	b.title.SetText(title)
+	if dashed != b.dashed {
+		b.dashed = dashed
+		b.dashes.Objects = nil
+		if b.s.lesson != nil {
+			b.dashes.Objects = []fyne.CanvasObject{chapterDashes(b.s.lesson, 200)}
+		}
+		b.dashes.Refresh()
+	}
+	if said := paceText(b.s.session.Playhead); said != b.said {
+		b.said = said
+		b.label.Refresh()
+	}
+}

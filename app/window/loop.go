@@ -1,0 +1,81 @@
+package window
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// The pace of the frame loop. While something moves there are up to 60 frames a second;
+// at rest the loop only looks for new events. When drawing takes long (software OpenGL,
+// a busy machine) frames become fewer, so that the network keeps its share of the
+// processor.
+const (
+	busyFrame  = 16 * time.Millisecond
+	idleFrame  = 60 * time.Millisecond
+	slowest    = 120 * time.Millisecond
+	longestGap = 250 * time.Millisecond // of the screen's time that one frame may cover
+)
+
+// loop calls a function on the goroutine of the user interface, once a frame. At most one
+// call waits at any time, however slow the interface is.
+type loop struct {
+	tick    func(dt time.Duration) (busy bool)
+	waiting atomic.Bool
+	period  atomic.Int64
+	quit    chan struct{}
+}
+
+func newLoop(tick func(time.Duration) bool) *loop {
+	l := &loop{tick: tick, quit: make(chan struct{})}
+	l.period.Store(int64(busyFrame))
+	return l
+}
+
+// start begins to call tick through do, which runs a function on the goroutine of the
+// user interface later.
+func (l *loop) start(do func(func())) {
+	go func() {
+		timer := time.NewTimer(busyFrame)
+		defer timer.Stop()
+		last := time.Now()
+		for {
+			select {
+			case <-l.quit:
+				return
+			case <-timer.C:
+			}
+			timer.Reset(time.Duration(l.period.Load()))
+			if !l.waiting.CompareAndSwap(false, true) {
+				continue
+			}
+			asked := time.Now()
+			do(func() {
+				defer l.waiting.Store(false)
+				now := time.Now()
+				dt := min(now.Sub(last), longestGap)
+				last = now
+				l.frame(dt, now.Sub(asked))
+			})
+		}
+	}()
+}
+
+// frame runs one tick; lag is how long it waited for its turn, which is about what
+// drawing the frame before took.
+func (l *loop) frame(dt, lag time.Duration) {
+	began := time.Now()
+	period := idleFrame
+	if l.tick(dt) {
+		cost := time.Since(began) + lag
+		period = min(max(busyFrame, 2*cost), slowest)
+	}
+	l.period.Store(int64(period))
+}
+
+func (l *loop) stop() {
+	select {
+	case <-l.quit:
+	default:
+		close(l.quit)
+	}
+}

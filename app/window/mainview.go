@@ -1,0 +1,509 @@
+package window
+
+import (
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/lang"
+
+	"github.com/fabriscope/fabriscope/app/paint"
+	"github.com/fabriscope/fabriscope/app/session"
+	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/chain"
+	"github.com/fabriscope/fabriscope/app/view/stage"
+	"github.com/fabriscope/fabriscope/app/view/timeline"
+	"github.com/fabriscope/fabriscope/app/window/inspector"
+	"github.com/fabriscope/fabriscope/app/window/look"
+	"github.com/fabriscope/fabriscope/app/window/panel"
+)
+
+// slowEvery is how often the parts made of Fyne's own widgets are brought up to date.
+const slowEvery = 200 * time.Millisecond
+
+// mainView is a session on the screen: bar, rail, drawer, stage, timeline, chain,
+// inspector and caption.
+type mainView struct {
+	s *Shell
+	n *session.Session
+
+	bar       *topBar
+	head      *presenterBar
+	rail      *rail
+	stage     *panel.Stage
+	closeup   *panel.Closeup
+	timeline  *panel.Timeline
+	chain     *panel.Chain
+	inspector *inspector.Inspector
+	caption   *captionLine
+	card      *lessonCard
+	layout    *mainLayout
+	column    *fyne.Container
+
+	closeUp    closeUp // the block that is enlarged; block 0: none
+	window     timeline.Window
+	follows    bool  // the window runs along with the playhead
+	span       int64 // of a window that follows
+	quiet      bool  // lanes without anything in the window are left out
+	chainPeer  string
+	sinceSlow  time.Duration
+	wasPlaying bool
+	stopSelect bool // the view was closed; the session still knows its listener
+}
+
+type closeUp struct {
+	block uint64
+	peer  string
+}
+
+// firstSpan is how much of the trace the timeline shows at first.
+const firstSpan = int64(40 * time.Millisecond)
+
+func newMainView(s *Shell, n *session.Session) *mainView {
+	m := &mainView{s: s, n: n, follows: true, span: firstSpan}
+	s.main = m
+	m.bar = newTopBar(s)
+	m.head = newPresenterBar(s)
+	m.stage = panel.NewStage(m.stageFrame, panel.StageEvents{Select: n.Select, Open: m.open, Menu: m.menu, Walk: m.walk,
+		Move: func(node string, to view.Point) { n.Stage.Move(node, to) }, Moved: m.stageChanged, Line: m.partition})
+	m.closeup = panel.NewCloseup(func() *chain.Validation {
+		return n.Chain.Validation(n.Playhead.At, m.closeUp.block, m.closeUp.peer)
+	})
+	m.timeline = panel.NewTimeline(panel.TimelineEvents{Select: n.Select, Menu: m.menu, Seek: m.seek, Window: m.setWindow, Mods: s.mods,
+		Frame: m.timelineFrame})
+	m.chain = panel.NewChain(m.chainFrame, panel.ChainEvents{Select: n.Select, Menu: m.menu, Step: m.stepChain})
+	m.inspector = inspector.New(inspector.Events{Select: n.Select, Copy: s.copied, Search: n.Search, Key: s.typedKey})
+	m.rail = newRail(s, m)
+	m.caption = newCaption()
+	m.card = newLessonCard(s)
+	m.build()
+	n.OnSelect(func(view.Selection) {
+		if !m.stopSelect {
+			m.repaint()
+		}
+	})
+	return m
+}
+
+// build puts the parts into their places.
+func (m *mainView) build() {
+	s := m.s
+	l := &mainLayout{m: m}
+	m.layout = l
+	side := look.OnPanel(m.inspector.Content())
+	l.sides[0] = newDivider(true, func(by float32) { l.move("inspector", -by) }, s.saveSettings)
+	l.sides[1] = newDivider(false, func(by float32) { l.move("timeline", -by) }, s.saveSettings)
+	l.sides[2] = newDivider(false, func(by float32) { l.move("chain", -by) }, s.saveSettings)
+	l.top = look.OnPanel(m.bar.object)
+	if s.presenter {
+		l.top = look.OnPanel(m.head.object)
+	}
+	l.topLine, l.railLine = look.HLine(), look.VLine()
+	l.rail, l.drawer, l.drawerLine = look.OnPanel(m.rail.object), m.rail.drawer, look.VLine()
+	l.side = side
+	objects := []fyne.CanvasObject{m.stage, m.closeup, m.timeline, m.chain, m.caption.object, l.rail, l.drawer, l.drawerLine, l.side,
+		l.top, l.topLine, l.railLine, m.card.object}
+	for _, d := range l.sides {
+		objects = append(objects, d)
+	}
+	m.column = container.New(l, objects...)
+	m.arrange()
+}
+
+func (m *mainView) content() fyne.CanvasObject { return m.column }
+
+// inherit keeps what a person was looking at when the view is built anew.
+func (m *mainView) inherit(old *mainView) {
+	m.window, m.follows, m.span, m.quiet = old.window, old.follows, old.span, old.quiet
+	m.closeUp, m.chainPeer = old.closeUp, old.chainPeer
+	if old.rail.open > 0 && !m.s.presenter {
+		m.rail.show(old.rail.open)
+	}
+	m.card.update()
+	m.arrange()
+}
+
+// close ends what the view does by itself; the session goes on.
+func (m *mainView) close() {
+	m.stopSelect = true
+	m.rail.shut()
+}
+
+// tick shows what has changed since the last frame, and says whether something moves.
+func (m *mainView) tick(dt time.Duration, changed bool) bool {
+	p := m.n.Playhead
+	if p.Playing != m.wasPlaying {
+		m.wasPlaying, changed = p.Playing, true
+	}
+	if changed {
+		m.repaint()
+	}
+	if m.sinceSlow += dt; m.sinceSlow >= slowEvery || dt == 0 {
+		m.sinceSlow = 0
+		m.slow()
+	}
+	return changed
+}
+
+// slow brings up to date what is made of widgets.
+func (m *mainView) slow() {
+	m.inspector.Show(m.n.Document())
+	m.rail.refresh()
+	m.bar.update()
+	m.card.update()
+}
+
+// repaint draws the panels anew, as far as they show something else.
+func (m *mainView) repaint() {
+	if m.closeUp.block != 0 {
+		m.closeup.Repaint()
+	} else {
+		m.stage.Repaint()
+	}
+	m.followPlayhead()
+	if m.timeline.Visible() {
+		m.timeline.Repaint()
+	}
+	m.chain.Update()
+	m.caption.set(m.captionText())
+	if m.s.presenter {
+		m.head.update()
+	} else {
+		m.bar.update()
+	}
+}
+
+// stageFrame is what the stage shows at the playhead.
+func (m *mainView) stageFrame() *stage.Frame {
+	n := m.n
+	o := stage.Options{Selection: n.Selection(), Heartbeats: m.s.settings.Heartbeats, StillMotion: m.s.settings.ReduceMotion, Highlight: n.Highlight()}
+	if n.Playhead.Pace == view.Live {
+		o.Scale = time.Second
+	} else if n.Playhead.Pace == view.Stretch && n.Playhead.Playing {
+		o.Scale = n.Playhead.Scale
+	}
+	for _, h := range n.Held() {
+		o.Held = append(o.Held, stage.Held{Msg: h.ID, Node: h.Event.Node})
+	}
+	return n.Stage.Frame(n.Playhead.At, o)
+}
+
+func (m *mainView) timelineFrame(w, h, scale float64) *timeline.Frame {
+	if m.window.Span() <= 0 {
+		m.followPlayhead()
+	}
+	return m.n.Timeline.Frame(timeline.Options{Window: m.window, W: w, H: h, Scale: scale, At: m.n.Playhead.At, Selection: m.n.Selection(),
+		Heartbeats: m.s.settings.Heartbeats, Lanes: timeline.Filter{HideQuiet: m.quiet}})
+}
+
+func (m *mainView) chainFrame(w, h, scroll float64) *chain.Frame {
+	return m.n.Chain.Frame(chain.Options{At: m.n.Playhead.At, Selection: m.n.Selection(), W: w, H: h, Scroll: scroll, Peer: m.chainPeer,
+		Words: chain.Words{Title: lang.L("Chain"), Note: lang.L("one square per transaction"), Next: lang.L("next")}})
+}
+
+// followPlayhead moves the timeline's window along with the playhead.
+func (m *mainView) followPlayhead() {
+	at := m.n.Playhead.At.Time
+	if at == 0 {
+		return
+	}
+	scroll := m.window.Scroll
+	switch {
+	case m.follows && m.n.Playhead.Pace == view.Live:
+		m.window = m.n.Timeline.FollowAt(at, m.span)
+	case m.window.Span() <= 0:
+		m.window = m.n.Timeline.FollowAt(at, m.span)
+	case m.follows:
+		m.window = m.window.Reveal(at)
+	}
+	m.window.Scroll = scroll
+}
+
+// setWindow is a zoom or pan by hand: a live timeline keeps following with the new span.
+func (m *mainView) setWindow(w timeline.Window) {
+	before := m.window
+	w = m.n.Timeline.Clamp(w)
+	m.span = w.Span()
+	if w.Span() == before.Span() && w.From != before.From {
+		m.follows = false
+	}
+	m.window = w
+	m.timeline.Repaint()
+}
+
+// seek puts the playhead where a person pointed.
+func (m *mainView) seek(ns int64) {
+	m.n.Playhead.Seek(m.n.Axis.At(ns))
+	m.repaint()
+}
+
+// stageChanged keeps the positions that a person gave to nodes.
+func (m *mainView) stageChanged() { m.stage.Repaint() }
+
+// walk selects the next or previous node.
+func (m *mainView) walk(step int) {
+	nodes := m.n.Stage.Nodes()
+	if len(nodes) == 0 {
+		return
+	}
+	at := -1
+	for i, name := range nodes {
+		if m.n.Selection().What == view.SelectNode && m.n.Selection().Node == name {
+			at = i
+		}
+	}
+	if at < 0 && step < 0 {
+		at = 0
+	}
+	m.n.Select(view.Selection{What: view.SelectNode, Node: nodes[(at+step+len(nodes))%len(nodes)]})
+}
+
+func (m *mainView) stepChain(dx, dy int) { m.n.Select(m.n.Chain.Step(m.n.Selection(), dx, dy)) }
+
+// open is a double tap: a transaction or message is shown from its beginning, a block
+// enlarged.
+func (m *mainView) open(sel view.Selection) {
+	m.n.Select(sel)
+	switch {
+	case sel.What == view.SelectBlock:
+		m.setCloseUp(sel.Block, sel.Node)
+	case sel.Tx() != "":
+		m.showTx(sel.Tx())
+	case sel.What == view.SelectNode && m.isPeer(sel.Node):
+		m.n.Select(view.Selection{What: view.SelectLedger, Node: sel.Node})
+	}
+}
+
+func (m *mainView) isPeer(name string) bool {
+	for _, p := range m.n.Peers() {
+		if p == name {
+			return true
+		}
+	}
+	return false
+}
+
+// showTx lets the timeline show the whole way of a transaction.
+func (m *mainView) showTx(tx string) {
+	if w, ok := m.n.Timeline.OfTx(tx); ok {
+		w.Scroll = m.window.Scroll
+		m.window, m.follows, m.span = w, false, w.Span()
+		m.timeline.Repaint()
+	}
+}
+
+// setCloseUp enlarges the validation of a block; block 0 goes back to the stage.
+func (m *mainView) setCloseUp(block uint64, peer string) {
+	m.closeUp = closeUp{block, peer}
+	m.arrange()
+	m.repaint()
+}
+
+// arrange shows and hides the parts and lays them out.
+func (m *mainView) arrange() {
+	l := m.layout
+	shown := func(o fyne.CanvasObject, on bool) {
+		if on {
+			o.Show()
+		} else {
+			o.Hide()
+		}
+	}
+	enlarged := m.closeUp.block != 0
+	shown(m.stage, !enlarged)
+	shown(m.closeup, enlarged)
+	p := m.s.presenter
+	lesson := m.s.lesson != nil
+	shown(l.rail, !p)
+	shown(l.railLine, !p)
+	shown(l.drawer, !p && m.rail.open > 0)
+	shown(l.drawerLine, !p && m.rail.open > 0)
+	shown(l.side, !p && m.s.shows("inspector"))
+	shown(m.timeline, m.s.shows("timeline") && !(p && (lesson || enlarged)))
+	shown(m.chain, m.s.shows("chain") && !p)
+	shown(m.caption.object, m.s.shows("caption") || p)
+	shown(l.sides[0], l.side.Visible())
+	shown(l.sides[1], m.timeline.Visible())
+	shown(l.sides[2], m.chain.Visible())
+	shown(m.card.object, lesson && !m.card.hidden)
+	m.column.Refresh()
+	l.Layout(nil, m.column.Size())
+}
+
+// shows tells whether a panel is shown; all are until a person hides one.
+func (s *Shell) shows(name string) bool {
+	on, known := s.settings.Panels[name]
+	return on || !known
+}
+
+// togglePanel shows or hides a panel.
+func (s *Shell) togglePanel(name string) {
+	s.settings.Panels[name] = !s.shows(name)
+	s.main.arrange()
+	s.main.repaint()
+	s.saveSettings()
+}
+
+// mainLayout places the parts; sizes are shares of the window, kept in the settings.
+type mainLayout struct {
+	m                            *mainView
+	top, topLine, rail, railLine fyne.CanvasObject
+	drawer, drawerLine, side     fyne.CanvasObject
+	sides                        [3]*divider
+	size                         fyne.Size
+}
+
+// The sizes of the target picture, in pixels at 1440 by 900.
+const (
+	railWidth    = 72
+	drawerWidth  = 348
+	captionLow   = 28
+	captionHigh  = 54 // in presenter mode, before its scale
+	sideShare    = 364.0 / 1440
+	timelineRate = 206.0 / 852
+	chainRate    = 104.0 / 852
+)
+
+func (l *mainLayout) share(name string) float64 {
+	if v, ok := l.m.s.settings.Splits[name]; ok && v > 0 && v < 0.9 {
+		return v
+	}
+	switch name {
+	case "inspector":
+		return sideShare
+	case "timeline":
+		return timelineRate
+	}
+	return chainRate
+}
+
+// move changes a panel's size by pixels.
+func (l *mainLayout) move(name string, by float32) {
+	whole := l.size.Height - look.Px(topHeight)
+	if name == "inspector" {
+		whole = l.size.Width
+	}
+	if whole <= 0 {
+		return
+	}
+	l.m.s.settings.Splits[name] = min(0.7, max(0.05, l.share(name)+float64(by/whole)))
+	l.Layout(nil, l.size)
+}
+
+// MinSize lets the window be as small as a person likes.
+func (l *mainLayout) MinSize([]fyne.CanvasObject) fyne.Size { return fyne.NewSize(640, 420) }
+
+// Layout places everything.
+func (l *mainLayout) Layout(_ []fyne.CanvasObject, size fyne.Size) {
+	if size.Width < 1 || size.Height < 1 {
+		return
+	}
+	l.size = size
+	m := l.m
+	place := func(o fyne.CanvasObject, x, y, w, h float32) {
+		o.Move(fyne.NewPos(x, y))
+		o.Resize(fyne.NewSize(max(0, w), max(0, h)))
+	}
+	top := look.Px(topHeight)
+	place(l.top, 0, 0, size.Width, top)
+	place(l.topLine, 0, top-look.Px(1), size.Width, look.Px(1))
+	x, right, bottom := float32(0), size.Width, size.Height
+	if l.rail.Visible() {
+		place(l.rail, 0, top, look.Px(railWidth), bottom-top)
+		x = look.Px(railWidth)
+		place(l.railLine, x, top, look.Px(1), bottom-top)
+		x += look.Px(1)
+	}
+	grip := look.Px(dividerGrip)
+	if l.side.Visible() {
+		w := max(look.Px(280), min(size.Width*float32(l.share("inspector")), size.Width-x-look.Px(320)))
+		right -= w
+		place(l.side, right, top, w, bottom-top)
+		place(l.sides[0], right-grip/2, top, grip, bottom-top)
+	}
+	if l.drawer.Visible() {
+		w := min(look.Px(drawerWidth), (right-x)*0.6)
+		place(l.drawer, x, top, w, bottom-top)
+		x += w
+		place(l.drawerLine, x, top, look.Px(1), bottom-top)
+		x += look.Px(1)
+	}
+	width, whole := right-x, size.Height-top
+	if m.caption.object.Visible() {
+		h := look.Px(captionLow)
+		if m.s.presenter {
+			h = look.Px(captionHigh)
+		}
+		bottom -= h
+		place(m.caption.object, x, bottom, width, h)
+	}
+	if m.chain.Visible() {
+		h := max(look.Px(70), whole*float32(l.share("chain")))
+		bottom -= h
+		place(m.chain, x, bottom, width, h)
+		place(l.sides[2], x, bottom-grip/2, width, grip)
+	}
+	if m.timeline.Visible() {
+		h := min(max(look.Px(70), whole*float32(l.share("timeline"))), max(look.Px(70), (bottom-top)*0.7))
+		bottom -= h
+		place(m.timeline, x, bottom, width, h)
+		place(l.sides[1], x, bottom-grip/2, width, grip)
+	}
+	cardHeight := float32(0)
+	if m.card.object.Visible() {
+		cardHeight = m.card.place(x, top, width, bottom-top)
+	}
+	place(m.stage, x, top, width, bottom-top-cardHeight)
+	place(m.closeup, x, top, width, bottom-top-cardHeight)
+}
+
+// captionLine is one plain sentence on what is happening at the playhead. It is painted,
+// since it changes often.
+type captionLine struct {
+	object  fyne.CanvasObject
+	picture *look.Picture
+	text    string
+}
+
+func newCaption() *captionLine {
+	c := &captionLine{}
+	c.picture = look.NewPicture(100, 20, func(to paint.Canvas, w, h float64, k *paint.Theme) {
+		if k.Scale > 1.3 {
+			f := paint.Font{Size: look.SizeTitle}
+			paint.TextMiddle(to, view.Point{X: w / 2, Y: paint.Baseline(h/2, f)}, paint.Fit(c.text, f, w-40), f, k.Text)
+			return
+		}
+		f := paint.Font{Size: look.SizeSmall + 1}
+		to.Text(view.Point{X: 15, Y: paint.Baseline(h/2, f)}, paint.Fit(c.text, f, w-30), f, k.Muted)
+	})
+	c.object = container.NewBorder(look.HLine(), nil, nil, nil, look.OnPanel(c.picture))
+	return c
+}
+
+func (c *captionLine) set(text string) {
+	if text != c.text {
+		c.text = text
+		c.picture.Refresh()
+	}
+}
+
+// captionText is what a lesson says, or what happens at the playhead.
+func (m *mainView) captionText() string {
+	if m.s.presenter && m.s.lesson != nil {
+		if said := m.s.lesson.said(); said != "" {
+			return said
+		}
+	}
+	return m.n.Stage.Caption(m.n.Playhead.At, m.n.Selection())
+}
+
+// gauges are the numbers of the top bar at the playhead.
+func (m *mainView) gauges() [4]gauge {
+	r := m.n.Meter.At(m.n.Playhead.At)
+	return [4]gauge{
+		{thousands(r.Height), lang.L("height")},
+		{thousands(uint64(r.TxPerSecond + 0.5)), lang.L("tx/s")},
+		{thousands(uint64(max(0, r.Pending))), lang.L("pending")},
+		{percent(r.ConflictShare), lang.L("conflicts")},
+	}
+}

@@ -1,0 +1,171 @@
+package window
+
+import (
+	"image/color"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/lang"
+
+	"github.com/fabriscope/fabriscope/app/session"
+	"github.com/fabriscope/fabriscope/app/window/drawers"
+	"github.com/fabriscope/fabriscope/app/window/look"
+)
+
+// rail is the column of buttons at the left; each opens a drawer beside the stage.
+type rail struct {
+	s       *Shell
+	m       *mainView
+	object  *fyne.Container
+	buttons []*railButton
+	drawer  *fyne.Container
+	panel   *drawers.Panel
+	open    int // 1 to 6, 0: none
+}
+
+type drawerKind struct {
+	icon, title string
+	make        func(*session.Session, drawers.Host) *drawers.Panel
+}
+
+// drawerKinds are the drawers in the order of the keys 1 to 6.
+func drawerKinds() []drawerKind {
+	return []drawerKind{
+		{"book", lang.L("Lessons"), drawers.NewLessons},
+		{"network", lang.L("Network"), drawers.NewNetwork},
+		{"cube", lang.L("Chaincode"), drawers.NewChaincode},
+		{"chart", lang.L("Load"), drawers.NewLoad},
+		{"bolt", lang.L("Faults"), drawers.NewFaults},
+		{"code", lang.L("Script"), drawers.NewScript},
+	}
+}
+
+func newRail(s *Shell, m *mainView) *rail {
+	r := &rail{s: s, m: m, drawer: container.NewStack()}
+	column := look.Column(6, look.Gap(0, 8))
+	for i, k := range drawerKinds() {
+		b := newRailButton(k.icon, k.title, func() { r.toggle(i + 1) })
+		r.buttons = append(r.buttons, b)
+		column.Add(container.NewCenter(b))
+	}
+	r.object = column
+	return r
+}
+
+// toggle opens a drawer, or closes it if it is open.
+func (r *rail) toggle(number int) {
+	if r.open == number {
+		r.shut()
+	} else {
+		r.show(number)
+	}
+	r.m.arrange()
+	r.m.repaint()
+}
+
+func (r *rail) show(number int) {
+	r.shut()
+	k := drawerKinds()[number-1]
+	r.open, r.panel = number, k.make(r.m.n, r.s.host())
+	head := look.Line(look.Title(k.title), look.IconButton("cross", lang.L("Close the drawer"), func() { r.toggle(number) }))
+	r.drawer.Objects = []fyne.CanvasObject{look.OnPanel(container.NewBorder(
+		look.Inset(14, 8, head), nil, nil, nil, r.panel))}
+	r.drawer.Refresh()
+	r.buttons[number-1].setOn(true)
+	r.panel.Refresh()
+	if f := r.panel.First(); f != nil && r.s.win.Canvas() != nil {
+		r.s.do(func() { r.s.win.Canvas().Focus(f) })
+	}
+}
+
+func (r *rail) shut() {
+	if r.open == 0 {
+		return
+	}
+	r.buttons[r.open-1].setOn(false)
+	r.panel.Close()
+	r.open, r.panel = 0, nil
+	r.drawer.Objects = nil
+}
+
+// refresh brings the open drawer up to date.
+func (r *rail) refresh() {
+	if r.panel != nil {
+		r.panel.Refresh()
+	}
+}
+
+// railButton is an icon with its name below it.
+type railButton struct {
+	look.Press
+	icon, title string
+	on          bool
+}
+
+func newRailButton(icon, title string, tapped func()) *railButton {
+	b := &railButton{icon: icon, title: title}
+	b.Init(b, tapped)
+	return b
+}
+
+func (b *railButton) setOn(on bool) {
+	b.on = on
+	b.Refresh()
+}
+
+func (b *railButton) CreateRenderer() fyne.WidgetRenderer {
+	r := &railRenderer{b: b, ground: canvas.NewRectangle(color.Transparent), icon: look.NewIcon(b.icon, 26, look.Quiet),
+		text: canvas.NewText(b.title, color.Transparent)}
+	r.text.Alignment = fyne.TextAlignCenter
+	r.style()
+	return r
+}
+
+type railRenderer struct {
+	b      *railButton
+	ground *canvas.Rectangle
+	icon   *look.Icon
+	text   *canvas.Text
+}
+
+func (r *railRenderer) style() {
+	k := look.Current()
+	tone := look.Quiet
+	r.ground.FillColor, r.ground.StrokeColor, r.ground.CornerRadius = color.Color(color.Transparent), color.Color(color.Transparent), look.Px(8)
+	if r.b.Hovered() {
+		r.ground.FillColor, tone = k.Sunken, look.Plain
+	}
+	if r.b.on {
+		r.ground.FillColor, tone = k.Selected, look.Accent
+	}
+	if r.b.Focused() {
+		r.ground.StrokeColor, r.ground.StrokeWidth = k.Accent, look.Px(2)
+	}
+	r.icon.Set(r.b.icon, tone)
+	r.text.TextSize, r.text.Color = look.Px(look.SizeSmall), tone.Color(k)
+}
+
+func (r *railRenderer) MinSize() fyne.Size { return fyne.NewSize(look.Px(60), look.Px(54)) }
+
+func (r *railRenderer) Layout(s fyne.Size) {
+	r.ground.Resize(s)
+	m := r.icon.MinSize()
+	r.icon.Resize(m)
+	r.icon.Move(fyne.NewPos((s.Width-m.Width)/2, look.Px(6)))
+	t := r.text.MinSize()
+	r.text.Resize(fyne.NewSize(s.Width, t.Height))
+	r.text.Move(fyne.NewPos(0, s.Height-t.Height-look.Px(4)))
+}
+
+func (r *railRenderer) Refresh() {
+	r.style()
+	r.ground.Refresh()
+	r.text.Refresh()
+}
+
+func (r *railRenderer) Objects() []fyne.CanvasObject {
+	return []fyne.CanvasObject{r.ground, r.icon.Picture, r.text}
+}
+
+func (r *railRenderer) Destroy() {}

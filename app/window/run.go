@@ -1,0 +1,144 @@
+package window
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"strings"
+	"sync"
+
+	"fyne.io/fyne/v2"
+	fyneapp "fyne.io/fyne/v2/app"
+
+	"github.com/fabriscope/fabriscope/app/session"
+)
+
+// ErrNoDisplay says that there is no screen to open a window on, and what to do instead.
+var ErrNoDisplay = errors.New("there is no display with OpenGL to open a window on; without one use: fabriscope up (a network), " +
+	"fabriscope run SCENARIO --record RUN.fscope, fabriscope events RUN.fscope, fabriscope inspect FILE.block")
+
+// Options says what the window opens with. The zero value is the start screen.
+type Options struct {
+	// Open is a topology (.yaml), scenario (.star), recorded run (.fscope), or blocks of
+	// another network (.block, several).
+	Open []string
+	// Sample is a sample topology to start at once, such as two-organisations.
+	Sample string
+	// Lesson is a lesson to start, such as 6 or lesson-6.
+	Lesson string
+	// Theme is dark or light; empty: as in the settings.
+	Theme string
+	// Language is en or de; empty: as in the settings, or the system's.
+	Language string
+	// Presenter begins in presenter mode.
+	Presenter bool
+	// Width and Height are the window's size; 0: as it was left.
+	Width, Height float32
+	// SettingsPath is where the settings are kept; empty: in the user's folder.
+	SettingsPath string
+	// Version of the program, for the about box.
+	Version string
+}
+
+// Run opens the window and returns when it is closed, everything that it started ended.
+// It must be called on the main goroutine. Where there is no display it gives
+// ErrNoDisplay.
+func Run(o Options) (err error) {
+	if err := checkDisplay(os.Getenv, dial); err != nil {
+		return err
+	}
+	defer func() {
+		// What a broken graphics driver does inside of Fyne ends in a panic there.
+		if p := recover(); p != nil && strings.Contains(fmt.Sprint(p), "GL") {
+			err = fmt.Errorf("%w (%v)", ErrNoDisplay, p)
+		} else if p != nil {
+			panic(p)
+		}
+	}()
+	noted := &fyneErrors{to: os.Stderr}
+	log.SetOutput(noted)
+	defer log.SetOutput(os.Stderr)
+
+	settings, note := openSettings(o)
+	if lang := language(o, settings); lang != "" {
+		// Fyne takes the language from the environment, when the application begins.
+		os.Setenv("LANGUAGE", lang)
+		os.Setenv("LANG", lang+".UTF-8")
+		os.Setenv("LC_ALL", lang+".UTF-8")
+	}
+	a := fyneapp.NewWithID("io.github.fabriscope")
+	s := New(a, settings, o)
+	s.Show()
+	if why := noted.creation(); why != "" {
+		return fmt.Errorf("%w (%s)", ErrNoDisplay, why)
+	}
+	if note != "" {
+		s.toast(note)
+	}
+	s.begin()
+	s.loop.start(fyne.Do)
+	a.Run()
+	s.loop.stop()
+	s.Close()
+	if why := noted.creation(); why != "" {
+		return fmt.Errorf("%w (%s)", ErrNoDisplay, why)
+	}
+	return nil
+}
+
+func openSettings(o Options) (*session.Settings, string) {
+	path := o.SettingsPath
+	if path == "" {
+		p, err := session.SettingsPath()
+		if err != nil {
+			return session.DefaultSettings(), err.Error()
+		}
+		path = p
+	}
+	return session.LoadSettings(path)
+}
+
+func language(o Options, s *session.Settings) string {
+	if o.Language != "" {
+		return o.Language
+	}
+	return s.Language
+}
+
+// fyneErrors passes on what Fyne logs and remembers whether a window could not be made:
+// Fyne logs that and tells it in no other way.
+type fyneErrors struct {
+	mu   sync.Mutex
+	to   io.Writer
+	seen bytes.Buffer
+	why  string
+}
+
+func (f *fyneErrors) Write(b []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.seen.Len() < 16<<10 {
+		f.seen.Write(b)
+	}
+	text := f.seen.String()
+	if strings.Contains(text, "window creation error") || strings.Contains(text, "failed to initialise GLFW") {
+		if _, cause, ok := strings.Cut(text, "Cause:"); ok && f.why == "" {
+			f.why = strings.TrimSpace(strings.SplitN(cause, "\n", 2)[0])
+		}
+		return len(b), nil
+	}
+	if strings.Contains(string(b), "Error parsing user locale") {
+		return len(b), nil // LANG=C: nothing is wrong
+	}
+	return f.to.Write(b)
+}
+
+// creation says why no window could be made, "" if one could.
+func (f *fyneErrors) creation() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.why
+}

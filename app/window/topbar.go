@@ -1,0 +1,310 @@
+package window
+
+import (
+	"fmt"
+	"image/color"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/lang"
+	"fyne.io/fyne/v2/widget"
+
+	"github.com/fabriscope/fabriscope/app/paint"
+	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/window/look"
+)
+
+const topHeight = 48
+
+// topBar is the line above everything: the run, the transport, the numbers that change.
+type topBar struct {
+	s      *Shell
+	object *fyne.Container
+	logo   *look.TapCard
+	name   *look.Text
+	play   *look.Button
+	live   *look.Button
+	slider *stretch
+	label  *look.Picture
+	said   string // on label
+	gauges *look.Picture
+	shown  [4]gauge
+	rec    *look.TapCard
+	recPic *look.Picture
+	recFor string
+}
+
+type gauge struct{ value, name string }
+
+func newTopBar(s *Shell) *topBar {
+	b := &topBar{s: s}
+	mark := look.NewIcon("mark", 28, look.Accent)
+	menu := &logoButton{}
+	menu.show = func() { s.showMenu(fyne.NewPos(look.Px(10), look.Px(topHeight-4))) }
+	menu.Init(menu, menu.show)
+	menu.content = look.Row(7, look.Middle(mark.Picture), look.Middle(look.Title("Fabriscope")))
+	b.name = look.Body("").Toned(look.Quiet).Cut()
+	left := container.NewBorder(nil, nil, look.Row(8, look.Gap(8, 0), look.Middle(menu)), nil, look.MiddleWide(look.Inset(8, 0, b.name)))
+
+	back := look.IconButton("back", lang.L("One event back"), func() { s.do1("back") })
+	b.play = look.IconButton("pause", lang.L("Play or pause"), func() { s.do1("play") })
+	step := look.IconButton("step", lang.L("One event on"), func() { s.do1("step") })
+	b.slider = newStretch(s.setPace)
+	b.label = look.NewPicture(96, 20, func(c paint.Canvas, w, h float64, k *paint.Theme) {
+		f := paint.Font{Size: look.SizeBody - 1}
+		paint.TextEnd(c, view.Point{X: w, Y: paint.Baseline(h/2, f)}, paint.Fit(b.said, f, w), f, k.Muted)
+	})
+	b.live = look.Secondary("L", func() { s.do1("live") })
+	transport := look.Sheet(look.Inset(10, 0, look.Row(4, look.Middle(back), look.Middle(b.play), look.Middle(step), look.Gap(8, 0),
+		look.Middle(b.slider), look.Gap(2, 0), look.Middle(b.label), look.Gap(2, 0), look.Middle(b.live))))
+
+	b.gauges = look.NewPicture(268, 36, b.drawGauges)
+	b.recPic = look.NewPicture(92, 22, b.drawRecording)
+	rec := &logoButton{show: func() { s.do1("record") }}
+	rec.Init(rec, rec.show)
+	rec.content = b.recPic
+	b.object = container.New(&topLayout{}, left, look.Middle(transport), look.Middle(b.gauges), look.Middle(rec))
+	return b
+}
+
+// logoButton is content to press that looks like nothing but its content.
+type logoButton struct {
+	look.Press
+	content fyne.CanvasObject
+	show    func()
+}
+
+func (l *logoButton) CreateRenderer() fyne.WidgetRenderer {
+	ring := look.NewPlane(8, nil, nil)
+	return widget.NewSimpleRenderer(container.NewStack(ring, l.content))
+}
+
+// topLayout puts the transport near the middle, the numbers after it, recording at the
+// right end; the name has what is left.
+type topLayout struct{}
+
+func (topLayout) MinSize([]fyne.CanvasObject) fyne.Size { return fyne.NewSize(0, look.Px(topHeight)) }
+
+func (topLayout) Layout(o []fyne.CanvasObject, s fyne.Size) {
+	gap := look.Px(24)
+	tw, gw, rw := o[1].MinSize().Width, o[2].MinSize().Width, o[3].MinSize().Width
+	right := s.Width - look.Px(16) - rw
+	x := (s.Width-tw)/2 - look.Px(44)
+	x = min(x, right-gap-gw-gap-tw)
+	x = max(x, look.Px(180))
+	place := func(c fyne.CanvasObject, x, w float32) {
+		c.Move(fyne.NewPos(x, 0))
+		c.Resize(fyne.NewSize(w, s.Height))
+	}
+	place(o[0], 0, x-look.Px(8))
+	place(o[1], x, tw)
+	place(o[2], x+tw+gap, gw)
+	o[2].Show()
+	if x+tw+gap+gw > right { // a narrow window: the numbers give way
+		o[2].Hide()
+	}
+	place(o[3], right, rw)
+}
+
+func (b *topBar) drawGauges(c paint.Canvas, w, h float64, k *paint.Theme) {
+	value, name := paint.Font{Mono: true, Size: look.SizeBody}, paint.Font{Size: look.SizeTiny}
+	x, step := 0.0, w/4
+	for _, g := range b.shown {
+		c.Text(view.Point{X: x, Y: 14}, g.value, value, k.Text)
+		c.Text(view.Point{X: x, Y: 30}, g.name, name, k.Muted)
+		x += step
+	}
+}
+
+func (b *topBar) drawRecording(c paint.Canvas, w, h float64, k *paint.Theme) {
+	f := paint.Font{Mono: true, Size: 12}
+	if b.recFor == "" {
+		c.Rect(view.Rect{W: w, H: h}.Inset(0.5), h/2, paint.Style{Stroke: k.Line, Width: 1})
+		c.Circle(view.Point{X: 15, Y: h / 2}, 4, paint.Style{Stroke: k.Muted, Width: 1.4})
+		f.Mono = false
+		c.Text(view.Point{X: 27, Y: paint.Baseline(h/2, f)}, lang.L("record"), f, k.Muted)
+		return
+	}
+	c.Rect(view.Rect{W: w, H: h}, h/2, paint.Style{Fill: paint.Alpha(k.Invalid, 0.22)})
+	c.Circle(view.Point{X: 13, Y: h / 2}, 4, paint.Style{Fill: k.Invalid})
+	c.Text(view.Point{X: 23, Y: paint.Baseline(h/2, f)}, b.recFor, f, k.Invalid)
+}
+
+// update shows what has changed.
+func (b *topBar) update() {
+	n := b.s.session
+	name := n.Name()
+	if ch := n.Channel(); ch != "" {
+		name += "  ·  " + ch
+	}
+	b.name.SetText(name)
+	p := n.Playhead
+	if p.Playing {
+		b.play.SetIcon("pause", lang.L("Pause"))
+	} else {
+		b.play.SetIcon("play", lang.L("Play"))
+	}
+	b.play.SetOn(p.Playing)
+	b.live.SetOn(p.Pace == view.Live)
+	b.slider.show(p.Pace, p.Scale)
+	if said := paceText(p); said != b.said {
+		b.said = said
+		b.label.Refresh()
+	}
+	if g := b.s.main.gauges(); g != b.shown {
+		b.shown = g
+		b.gauges.Refresh()
+	}
+	if text := b.s.recordingText(); text != b.recFor {
+		b.recFor = text
+		b.recPic.Refresh()
+	}
+}
+
+// paceText says how time is shown.
+func paceText(p *view.Playhead) string {
+	switch p.Pace {
+	case view.Live:
+		return lang.L("live")
+	case view.Events:
+		return lang.L("event by event")
+	}
+	return lang.L("1 s shows {{.Time}}", map[string]any{"Time": span(p.Scale)})
+}
+
+// span writes a duration with at most two digits that matter.
+func span(d time.Duration) string {
+	v, unit := float64(d), "ns"
+	for _, u := range []struct {
+		size float64
+		name string
+	}{{1e9, "s"}, {1e6, "ms"}, {1e3, "µs"}} {
+		if v >= u.size*0.9995 {
+			v, unit = v/u.size, u.name
+			break
+		}
+	}
+	if v >= 10 {
+		return strconv.Itoa(int(math.Round(v))) + " " + unit
+	}
+	return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 1, 64), ".0") + " " + unit
+}
+
+// thousands writes a number with a thin gap between groups of three digits.
+func thousands(n uint64) string {
+	s := strconv.FormatUint(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + " " + s[i:]
+	}
+	return s
+}
+
+// percent writes a share with one decimal.
+func percent(share float64) string { return fmt.Sprintf("%.1f %%", share*100) }
+
+// stretch is the slider for how much of the trace one second shows: from a microsecond at
+// the left to one second, and live at the right end, on a logarithmic scale.
+type stretch struct {
+	look.Press
+	picture *look.Picture
+	at      float64 // 0 to 1
+	changed func(pace view.Pace, scale time.Duration)
+}
+
+const (
+	stretchLeast = float64(time.Microsecond)
+	stretchMost  = float64(time.Second)
+	stretchLive  = 0.96 // beyond: live
+)
+
+func newStretch(changed func(view.Pace, time.Duration)) *stretch {
+	s := &stretch{changed: changed}
+	s.picture = look.NewPicture(148, 24, func(c paint.Canvas, w, h float64, k *paint.Theme) {
+		x := 8 + s.at*(w-16)
+		track := func(from, to float64, col color.NRGBA) {
+			c.Rect(view.Rect{X: from, Y: h/2 - 2, W: to - from, H: 4}, 2, paint.Style{Fill: col})
+		}
+		track(0, w, k.Line)
+		track(0, x, k.Accent)
+		radius := 7.0
+		if s.Focused() || s.Hovered() {
+			radius = 8.5
+			c.Circle(view.Point{X: x, Y: h / 2}, radius+2, paint.Style{Fill: paint.Alpha(k.Accent, 0.4)})
+		}
+		c.Circle(view.Point{X: x, Y: h / 2}, radius, paint.Style{Fill: k.Text})
+	})
+	s.Init(s, nil)
+	return s
+}
+
+// CreateRenderer is Fyne's.
+func (s *stretch) CreateRenderer() fyne.WidgetRenderer {
+	return widget.NewSimpleRenderer(s.picture)
+}
+
+// Refresh draws the slider.
+func (s *stretch) Refresh() { s.picture.Refresh() }
+
+// Tapped puts the slider where it was tapped.
+func (s *stretch) Tapped(e *fyne.PointEvent) { s.put(e.Position.X) }
+
+// Dragged moves the slider.
+func (s *stretch) Dragged(e *fyne.DragEvent) { s.put(e.Position.X) }
+
+// DragEnd is Fyne's.
+func (s *stretch) DragEnd() {}
+
+func (s *stretch) put(x float32) {
+	edge := look.Px(8)
+	s.set(float64((x - edge) / (s.Size().Width - 2*edge)))
+}
+
+func (s *stretch) set(at float64) {
+	at = min(1, max(0, at))
+	if at >= stretchLive {
+		s.changed(view.Live, 0)
+		return
+	}
+	s.changed(view.Stretch, scaleAt(at/stretchLive))
+}
+
+// TypedKey moves the slider in small steps while it has the keyboard.
+func (s *stretch) TypedKey(e *fyne.KeyEvent) {
+	switch e.Name {
+	case fyne.KeyLeft, fyne.KeyDown:
+		s.set(s.at - 0.04)
+	case fyne.KeyRight, fyne.KeyUp:
+		s.set(s.at + 0.04)
+	default:
+		s.Press.TypedKey(e)
+	}
+}
+
+// show puts the slider where the playhead's pace is.
+func (s *stretch) show(pace view.Pace, scale time.Duration) {
+	at := 1.0
+	if pace != view.Live {
+		at = stretchLive * shareOf(scale)
+	}
+	if at != s.at {
+		s.at = at
+		s.Refresh()
+	}
+}
+
+// scaleAt is the scale at a share of the slider, rounded to two digits.
+func scaleAt(share float64) time.Duration {
+	v := stretchLeast * math.Pow(stretchMost/stretchLeast, min(1, max(0, share)))
+	unit := math.Pow(10, math.Floor(math.Log10(v))-1)
+	return time.Duration(math.Round(v/unit) * unit)
+}
+
+// shareOf is where a scale is on the slider.
+func shareOf(scale time.Duration) float64 {
+	v := math.Log(float64(scale)/stretchLeast) / math.Log(stretchMost/stretchLeast)
+	return min(1, max(0, v))
+}

@@ -37,6 +37,20 @@ func (t *terminal) teacher() *scenario.Teacher {
 	}
 }
 
+// readerSteps leaves out what the terminal has shown itself, what only a window can
+// show, and what a lesson checks for itself.
+func readerSteps(show func(scenario.Step)) func(scenario.Step) {
+	return func(s scenario.Step) {
+		switch s.Name {
+		case "chapter", "ask", "go_on", "task", "highlight", "close_up", "pace", "look", "expect", "events", "wait_event", "content", "nodes", "progress":
+			if !s.Failed {
+				return
+			}
+		}
+		show(s)
+	}
+}
+
 // read waits for a line; the end of the input counts as Enter.
 func (t *terminal) read(ctx context.Context) (string, error) {
 	select {

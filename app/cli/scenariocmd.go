@@ -58,6 +58,7 @@ here they run through, and --ask lets you answer their questions in the terminal
 					return errors.New("--ask and --json exclude each other: a machine answers no questions")
 				}
 				o.Teacher = newTerminal(p.in, p.out).teacher()
+				o.OnStep = readerSteps(o.OnStep)
 			}
 			return p.runScenario(cmd, name, src, record, o)
 		},
@@ -134,7 +135,9 @@ func (p *program) stepPrinter(asJSON bool) func(scenario.Step) {
 	}
 	return func(s scenario.Step) {
 		switch {
-		case narrates(s.Name):
+		case s.Name == "chapter" && !s.Failed:
+			fmt.Fprintf(p.out, "\n== %s\n", s.What)
+		case narrates(s.Name) && !s.Failed:
 			if s.What != "" {
 				fmt.Fprintf(p.out, "\n      %s\n", s.What)
 			}

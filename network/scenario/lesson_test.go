@@ -18,6 +18,7 @@ import (
 func TestLessons(t *testing.T) {
 	for _, l := range assets.Lessons() {
 		t.Run(l.Name, func(t *testing.T) {
+			t.Parallel() // most of the time goes by in elections and in sleeping chaincode
 			count := map[string]int{}
 			err := scenario.Run(t.Context(), l.Name+".star", l.Source, scenario.Options{Runtime: "process", OnStep: func(s scenario.Step) {
 				t.Logf("%3d line %d %s %s: %s", s.N, s.Line, s.Name, s.What, s.Result)
@@ -137,6 +138,7 @@ func acts(t *testing.T) map[int]func(context.Context, *network.Network) {
 func TestLearner(t *testing.T) {
 	for _, l := range assets.Lessons() {
 		t.Run(l.Name, func(t *testing.T) {
+			t.Parallel()
 			s := &learner{t: t}
 			s.answer = func(q scenario.Question) int {
 				if q.N%2 == 1 {

@@ -146,22 +146,43 @@ func (d *timelineDraw) bundle(b *timeline.Bundle) {
 	d.box(b.X, b.Y0, b.X+b.W, b.Y1, Alpha(d.ink(b.Class, b.Tone), 0.06+0.3*b.Share))
 }
 
-// columns draws pixel columns by how busy they were; neighbours that look the same are one.
+// columns draws pixel columns by how busy they were.
 func (d *timelineDraw) columns() {
 	columns := d.f.Columns
-	for i := 0; i < len(columns); {
-		a := &columns[i]
-		level, n := shadeOf(a.Share), i+1
-		for n < len(columns) && columns[n].X == columns[n-1].X+1 && columns[n].Y == a.Y && columns[n].H == a.H &&
-			columns[n].Class == a.Class && columns[n].Tone == a.Tone && shadeOf(columns[n].Share) == level {
+	for len(columns) > 0 {
+		a, n := &columns[0], 1
+		for n < len(columns) && columns[n].Y == a.Y && columns[n].H == a.H && columns[n].Class == a.Class && columns[n].Tone == a.Tone {
 			n++
 		}
-		d.box(a.X, a.Y, columns[n-1].X+1, a.Y+a.H, Alpha(d.ink(a.Class, a.Tone), 0.2+0.6*level))
+		var inks [shades + 1]color.NRGBA
+		for i := range inks {
+			inks[i] = Alpha(d.ink(a.Class, a.Tone), 0.2+0.6*float64(i)/shades)
+		}
+		if d.pic != nil {
+			d.pic.columns(columns[:n], inks)
+		} else {
+			d.merged(columns[:n], inks)
+		}
+		columns = columns[n:]
+	}
+}
+
+// merged draws the columns of one row for a document: neighbours that look the same are one.
+func (d *timelineDraw) merged(columns []timeline.Column, inks [shades + 1]color.NRGBA) {
+	for i := 0; i < len(columns); {
+		a, n := &columns[i], i+1
+		for n < len(columns) && columns[n].X == columns[n-1].X+1 && shadeOf(columns[n].Share) == shadeOf(a.Share) {
+			n++
+		}
+		d.box(float64(a.X), float64(a.Y), float64(columns[n-1].X+1), float64(a.Y+a.H), inks[shadeOf(a.Share)])
 		i = n
 	}
 }
 
-func shadeOf(share float64) float64 { return math.Round(share*16) / 16 }
+// shades is how many steps of occupancy can be told apart.
+const shades = 16
+
+func shadeOf(share float32) int { return int(share*shades + 0.5) }
 
 // bar draws a bar without its label.
 func (d *timelineDraw) bar(b *timeline.Bar) {
@@ -207,10 +228,14 @@ func (d *timelineDraw) down(b *timeline.Bar, x0, x1 float64) {
 		tone = 0.2
 	}
 	d.box(x0, b.Y, x1, b.Y+b.H, Alpha(d.th.Sunken, tone))
-	step := 8 * d.k
+	step, ink := math.Round(8*d.k), Alpha(d.th.Faint, tone*0.7)
+	if d.pic != nil {
+		d.pic.hatch(pixel(x0), pixel(b.Y), pixel(x1), pixel(b.Y+b.H), int(step), ink)
+		return
+	}
 	restore := d.c.Clip(view.Rect{X: math.Max(x0, d.f.Gutter), Y: math.Max(b.Y, d.f.Header), W: x1 - math.Max(x0, d.f.Gutter), H: b.H - math.Max(0, d.f.Header-b.Y)})
 	for x := math.Floor((x0-b.H)/step) * step; x < x1; x += step {
-		d.slant(view.Point{X: x, Y: b.Y + b.H}, view.Point{X: x + b.H, Y: b.Y}, d.k, Alpha(d.th.Faint, tone*0.7))
+		d.slant(view.Point{X: x, Y: b.Y + b.H}, view.Point{X: x + b.H, Y: b.Y}, d.k, ink)
 	}
 	restore()
 }

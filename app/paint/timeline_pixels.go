@@ -1,10 +1,12 @@
 package paint
 
 import (
+	"encoding/binary"
 	"image/color"
 	"math"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/timeline"
 )
 
 // What the timeline draws thousands of, straight into the pixels: the general figures of
@@ -17,8 +19,57 @@ func (m *Image) flat(x0, y0, x1, y1 int, c color.NRGBA) {
 		return
 	}
 	ink := premultiplied(c)
+	if ink.A == 255 && x1-x0 > 4 {
+		for y := y0; y < y1; y++ {
+			m.blend(y, run{x0, x1, 255}, ink)
+		}
+		return
+	}
+	l, rest := lanesOf(ink)*255+half, uint64(255-ink.A)
+	at, n := m.dst.PixOffset(x0, y0), 4*(x1-x0)
 	for y := y0; y < y1; y++ {
-		m.blend(y, run{x0, x1, 255}, ink)
+		for pix := m.dst.Pix[at : at+n]; len(pix) >= 4; pix = pix[4:] {
+			binary.LittleEndian.PutUint32(pix, packed(l+lanes(binary.LittleEndian.Uint32(pix))*rest))
+		}
+		at += m.dst.Stride
+	}
+}
+
+// columns draws the pixel columns of one row, each in the ink of its occupancy.
+func (m *Image) columns(columns []timeline.Column, inks [shades + 1]color.NRGBA) {
+	var l, rest [shades + 1]uint64
+	for i, c := range inks {
+		ink := premultiplied(c)
+		l[i], rest[i] = lanesOf(ink)*255+half, uint64(255-ink.A)
+	}
+	type place struct {
+		at    int32
+		shade int32
+	}
+	places := make([]place, 0, len(columns))
+	for i := range columns {
+		if x := int(columns[i].X + 0.5); x >= m.clip.Min.X && x < m.clip.Max.X {
+			places = append(places, place{int32(4 * (x - m.dst.Rect.Min.X)), int32(shadeOf(columns[i].Share))})
+		}
+	}
+	y0, y1 := pixel(float64(columns[0].Y)), pixel(float64(columns[0].Y+columns[0].H))
+	for y := max(y0, m.clip.Min.Y); y < min(y1, m.clip.Max.Y); y++ {
+		row := m.dst.Pix[m.dst.PixOffset(m.dst.Rect.Min.X, y):]
+		for _, p := range places {
+			pix := row[p.at : p.at+4 : p.at+4]
+			binary.LittleEndian.PutUint32(pix, packed(l[p.shade]+lanes(binary.LittleEndian.Uint32(pix))*rest[p.shade]))
+		}
+	}
+}
+
+// hatch draws diagonal lines, one pixel wide and step apart, into whole pixels.
+func (m *Image) hatch(x0, y0, x1, y1, step int, c color.NRGBA) {
+	x0, y0, x1, y1 = max(x0, m.clip.Min.X), max(y0, m.clip.Min.Y), min(x1, m.clip.Max.X), min(y1, m.clip.Max.Y)
+	ink := premultiplied(c)
+	for y := y0; y < y1; y++ {
+		for x := x0 + (step-(x0+y)%step)%step; x < x1; x += step {
+			m.dot(m.dst.PixOffset(x, y), 255, ink)
+		}
 	}
 }
 
@@ -81,9 +132,6 @@ func (m *Image) slant(a, b view.Point, width float64, c color.NRGBA) {
 // dot lays ink over one pixel.
 func (m *Image) dot(at int, cover uint8, ink color.RGBA) {
 	p := m.dst.Pix[at : at+4 : at+4]
-	rest := 255 - times(ink.A, cover)
-	p[0] = times(ink.R, cover) + times(p[0], rest)
-	p[1] = times(ink.G, cover) + times(p[1], rest)
-	p[2] = times(ink.B, cover) + times(p[2], rest)
-	p[3] = times(ink.A, cover) + times(p[3], rest)
+	l := lanesOf(ink)*uint64(cover) + half
+	binary.LittleEndian.PutUint32(p, packed(l+lanes(binary.LittleEndian.Uint32(p))*uint64(255-times(ink.A, cover))))
 }

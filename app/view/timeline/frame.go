@@ -66,10 +66,10 @@ type Bar struct {
 
 // Column is a pixel column in which bars are too narrow to be told apart.
 type Column struct {
-	X, Y, H float64
+	X, Y, H float32
+	Share   float32 // of the column's time in which bars run, at most 1: exact
 	Kind    Kind
 	Class   view.Class
-	Share   float64 // of the column's time in which bars run, at most 1: exact
 	Tone    Tone
 }
 
@@ -114,7 +114,8 @@ type Frame struct {
 
 	x     *Index
 	o     Options
-	perNS float64
+	perNS float64 // pixels
+	perPX float64 // nanoseconds
 	place []int16 // lane number to place in Lanes, -1 when it is not shown
 	tx    uint32  // selected
 	block uint64  // selected or the selected transaction's, plus one
@@ -127,6 +128,8 @@ type scratch struct {
 	counts  []uint32
 	numbers []uint16
 	until   int64 // where open bars end
+
+	top, bottom int16 // the first and last lane that can be seen
 }
 
 // Frame lays the picture out. It depends on nothing but the events so far and o.
@@ -145,6 +148,7 @@ func (x *Index) Frame(o Options) *Frame {
 		return f
 	}
 	f.perNS = (o.W - f.Gutter) / float64(o.Window.Span())
+	f.perPX = 1 / f.perNS
 	f.work.until = max(x.last, o.At.Time)
 	f.Ticks = ticks(o.Window, x.origin, f.Gutter, o.W-f.Gutter, 110*o.Scale, f.Ticks)
 	if o.At.Time != 0 {
@@ -167,7 +171,7 @@ func (f *Frame) TimeAt(px float64) int64 {
 	if f.perNS == 0 {
 		return f.Window.From
 	}
-	return f.Window.From + int64((px-f.Gutter)/f.perNS)
+	return f.Window.From + int64((px-f.Gutter)*f.perPX)
 }
 
 // XAt is where a time is drawn.

@@ -73,7 +73,8 @@ func (f *Frame) hitBar(p view.Point) (Bar, bool) {
 		return f.Bars[best], true
 	}
 	for i := range f.Columns {
-		if c := &f.Columns[i]; p.Y >= c.Y && p.Y < c.Y+c.H && p.X >= c.X-grab && p.X < c.X+1+grab {
+		c := &f.Columns[i]
+		if x, y := float64(c.X), float64(c.Y); p.Y >= y && p.Y < y+float64(c.H) && p.X >= x-grab && p.X < x+1+grab {
 			if b, ok := f.nearestIn(c, p); ok {
 				return b, true
 			}
@@ -98,13 +99,13 @@ func (f *Frame) nearestIn(c *Column, p view.Point) (Bar, bool) {
 		l := f.x.lanes[number]
 		rows := max(1, int((place.H/f.Scale-2*laneInset+1)/rowPitch))
 		for _, t := range l.tracks {
-			if y, _ := f.rowBox(place, rows, l, t); t.kind != c.Kind || y != c.Y {
+			if y, _ := f.rowBox(place, rows, l, t); t.kind != c.Kind || float32(y) != c.Y {
 				continue
 			}
-			r := row{f: f, t: t, lane: number, y: c.Y, h: c.H}
+			r := row{f: f, t: t, lane: number}
 			if b := r.nearest(at, slack); b != nil {
 				x0 := f.XAt(b.start)
-				return Bar{X0: x0, X1: math.Max(x0+1, f.XAt(r.endOf(b))), Y: c.Y, H: c.H, Start: b.start, End: r.endOf(b), Kind: t.kind,
+				return Bar{X0: x0, X1: math.Max(x0+1, f.XAt(r.endOf(b))), Y: float64(c.Y), H: float64(c.H), Start: b.start, End: r.endOf(b), Kind: t.kind,
 					Class: classOf(t.kind, b.flags), Failed: b.flags&failed != 0, Open: b.end == stillOpen, lane: number, tx: b.tx, block: b.block, seq: b.seq}, true
 			}
 		}

@@ -146,6 +146,12 @@ func (f *Frame) layBundles() {
 	f.work.counts = f.work.counts[:size]
 	clear(f.work.counts)
 	span := int64(width / f.perNS)
+	f.work.top, f.work.bottom = int16(gaps), 0
+	for i := range f.Lanes {
+		if l := &f.Lanes[i]; l.Y+l.H > f.Header && l.Y < f.H { // with one lane more on both sides
+			f.work.top, f.work.bottom = min(f.work.top, int16(max(0, i-1))), int16(min(i+1, gaps-1))
+		}
+	}
 	for _, c := range f.x.msgs.chunks {
 		if c.until < f.Window.From || c.list[0].sent >= f.Window.To {
 			continue
@@ -173,12 +179,13 @@ func (f *Frame) layBundles() {
 
 func (f *Frame) count(column, columns int, from, to uint16, class uint8, n uint32) {
 	a, b := f.place[from], f.place[to]
-	if a < 0 || b < 0 || a == b || column >= columns {
-		return
-	}
 	if a > b {
 		a, b = b, a
 	}
+	if a < 0 || a == b || b < f.work.top || a > f.work.bottom || column >= columns {
+		return
+	}
+	a, b = max(a, f.work.top), min(b, f.work.bottom)
 	cell := column * len(f.Lanes) * classes
 	f.work.counts[cell+int(a)*classes+int(class)] += n
 	f.work.counts[cell+int(b)*classes+int(class)] -= n
@@ -192,7 +199,7 @@ func (f *Frame) bundle(width float64, columns, gaps int) {
 	}
 	for column := range columns {
 		var crossing [classes]uint32
-		for gap := range gaps - 1 {
+		for gap := int(f.work.top); gap < int(f.work.bottom); gap++ {
 			cell := f.work.counts[(column*gaps+gap)*classes:][:classes]
 			most, total := 0, uint32(0)
 			for class := range crossing {

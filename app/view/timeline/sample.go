@@ -100,19 +100,18 @@ func (f *Frame) columnTimes(column float64) (from, to int64) {
 // column lays out one column with narrow bars from first to next; wide bars before and at
 // the end of it do not count.
 func (r row) column(x float64, first, next int, from, to int64) {
-	c := cursor{bar: max(0, first-1)}
-	for c.bar > 0 && r.t.bars[c.bar-1].start >= from {
-		c.bar--
+	bars := r.t.bars
+	for first > 0 && bars[first-1].end > from {
+		first--
 	}
-	before := r.t.busyUntil(from, &c)
-	busy := r.t.busyUntil(to, &c) - before
-	if first > 0 {
-		busy -= r.wideShare(&r.t.bars[first-1], from, to)
-	}
+	// The sum from the first bar to the last one, without what lies outside of the column.
+	a, z := &bars[first], &bars[next-1]
+	busy := z.sum - a.sum + min(r.endOf(z), to) - z.start - max(0, from-a.start)
+	busy -= r.wideShare(a, from, to)
 	if next-1 > first {
-		busy -= r.wideShare(&r.t.bars[next-1], from, to)
+		busy -= r.wideShare(z, from, to)
 	}
-	r.add(x, float64(busy)/float64(to-from), classOf(r.t.kind, r.t.bars[first].flags))
+	r.add(x, float64(busy)/float64(to-from), classOf(r.t.kind, z.flags))
 }
 
 // wideShare is how long a bar runs in [from, to) if it is wide enough for itself, else 0.
@@ -145,7 +144,8 @@ func (r row) add(x, share float64, class view.Class) {
 	if r.f.focus {
 		tone = Dim
 	}
-	r.f.Columns = append(r.f.Columns, Column{X: x, Y: r.y, H: r.h, Kind: r.t.kind, Class: class, Share: math.Min(1, math.Max(0, share)), Tone: tone})
+	r.f.Columns = append(r.f.Columns, Column{X: float32(x), Y: float32(r.y), H: float32(r.h),
+		Share: float32(min(1, max(0, share))), Kind: r.t.kind, Class: class, Tone: tone})
 }
 
 // each lays out bars that may overlap one by one.

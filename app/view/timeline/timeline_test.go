@@ -326,8 +326,8 @@ func checkOccupancy(t *testing.T, f *timeline.Frame, spans []span) {
 			got += float64(max(0, min(b.End, to)-max(b.Start, from)))
 		}
 		for _, c := range f.Columns {
-			if c.X >= x && c.X < x+stretch {
-				got += c.Share * float64(to-from) / stretch
+			if float64(c.X) >= x && float64(c.X) < x+stretch {
+				got += float64(c.Share) * float64(to-from) / stretch
 				clamped = clamped || c.Share == 1
 			}
 		}
@@ -344,7 +344,7 @@ func TestHitsAgreeWithTheDrawing(t *testing.T) {
 	for _, zoom := range []float64{1, 10, 100, 1000} {
 		f := x.Frame(timeline.Options{Window: x.Fit().Zoom(zoom, 0.71), W: 1440, H: 900})
 		for _, c := range f.Columns {
-			sel, _, _ := f.Hit(view.Point{X: c.X + 0.5, Y: c.Y + c.H/2})
+			sel, _, _ := f.Hit(view.Point{X: float64(c.X) + 0.5, Y: float64(c.Y + c.H/2)})
 			if sel.What == view.Nothing {
 				t.Errorf("zoom %v: nothing at the column at %.0f, %.0f", zoom, c.X, c.Y)
 			}

@@ -194,27 +194,37 @@ func (s *series) latencies() []chart {
 	}
 	per := c.scale(most, " ms")
 	w := chartInner / float64(len(s.buckets))
+	var ends []line // the last pieces, with the labels
 	for _, q := range []struct {
 		at           float64
 		class, label string
 	}{{99, "p99", "99 %"}, {95, "p95", "95 %"}, {50, "p50", "median"}} {
+		gap := 0
 		var points []string
-		l := line{Class: q.class, Label: q.label}
+		l := line{Class: q.class}
 		for i, b := range s.buckets {
 			if b.latency == nil {
+				// A line over a long silence would claim what nobody measured.
+				if gap++; gap == len(s.buckets)/10+1 {
+					l.Points = strings.Join(points, " ")
+					c.Lines = append(c.Lines, l)
+					points = nil
+				}
 				continue
 			}
-			l.X, l.Y = round1(chartLeft+(float64(i)+0.5)*w), round1(chartBottom-float64(b.latency.ValueAtQuantile(q.at))/1000*per)
+			gap = 0
+			v := float64(b.latency.ValueAtQuantile(q.at)) / 1000
+			l.X, l.Y = round1(chartLeft+(float64(i)+0.5)*w), round1(chartBottom-v*per)
 			points = append(points, fmt.Sprintf("%g,%g", l.X, l.Y))
-			c.Bars = append(c.Bars, bar{X: l.X - 1.5, Y: l.Y - 1.5, W: 3, H: 3, Class: q.class,
-				Say: fmt.Sprintf("%s: %.1f ms", q.label, float64(b.latency.ValueAtQuantile(q.at))/1000)})
+			c.Bars = append(c.Bars, bar{X: l.X - 1.5, Y: l.Y - 1.5, W: 3, H: 3, Class: q.class, Say: fmt.Sprintf("%s: %.1f ms", q.label, v)})
 		}
-		l.Points = strings.Join(points, " ")
+		l.Points, l.Label = strings.Join(points, " "), q.label
 		l.X += 6
 		l.Y += 3
-		c.Lines = append(c.Lines, l)
+		ends = append(ends, l)
 	}
-	apart(c.Lines)
+	apart(ends)
+	c.Lines = append(c.Lines, ends...)
 	return []chart{c}
 }
 

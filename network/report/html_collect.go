@@ -279,6 +279,9 @@ func (c *collector) page(info PageInfo) *page {
 	if p.Title == "" {
 		p.Title = "a run"
 	}
+	if !strings.Contains(p.Topology, "organizations:") {
+		p.Topology = "" // a scenario chooses its network while it runs; only its name is recorded
+	}
 	if len(p.Topology) > mostTopology {
 		p.Topology = strings.ToValidUTF8(p.Topology[:mostTopology], "") + "\n..."
 	}

@@ -104,7 +104,7 @@ func race() made {
 func info() report.PageInfo {
 	begin := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	return report.PageInfo{Meta: trace.Meta{Name: "two-clients-one-key", Program: "fabriscope 0.2.0", Seed: 7, Started: begin, Ended: begin.Add(time.Second),
-		Topology: "name: Two organisations\nchannel: mychannel\n"}}
+		Topology: "name: Two organisations\nchannel: mychannel\norganizations:\n  - name: Org1\n"}}
 }
 
 func mustWrite(t *testing.T, src report.Source, info report.PageInfo) string {

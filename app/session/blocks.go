@@ -48,29 +48,35 @@ type BlockCounts struct {
 
 // Text sums up in one sentence.
 func (c BlockCounts) Text() string {
-	text := fmt.Sprintf("%d blocks with %d transactions, %d of them rejected", c.Blocks, c.Transactions, c.Invalid)
+	text := fmt.Sprintf("%s with %s, %d of them rejected", counted(c.Blocks, "block"), counted(c.Transactions, "transaction"), c.Invalid)
 	if c.Differ > 0 {
-		text += fmt.Sprintf("; %d verdicts are not the recorded ones", c.Differ)
+		text += fmt.Sprintf("; %s not the recorded one", counted(c.Differ, "verdict"))
 	}
 	if c.Problems > 0 {
-		text += fmt.Sprintf("; %d blocks could not be judged as a peer would", c.Problems)
+		text += fmt.Sprintf("; %s could not be judged as a peer would", counted(c.Problems, "block"))
 	}
 	if c.Unshown > 0 {
-		text += fmt.Sprintf("; the last %d blocks are not shown, open fewer at a time", c.Unshown)
+		text += fmt.Sprintf("; %s at the end not shown, open fewer at a time", counted(c.Unshown, "block"))
 	}
 	return text + "."
 }
 
+// counted gives "1 block" or "2 blocks".
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
 // OpenBlocks judges the blocks of any Fabric network again, as a peer would, and shows
-// them with the reasons of their verdicts. Files are read in the order of the numbers in
-// their names. It blocks for as long as that takes: call it outside the user interface.
+// them with the reasons of their verdicts, in the order of their numbers. It blocks for as long as that takes: call it outside the user interface.
 // progress (may be nil) hears how many blocks are judged.
 func OpenBlocks(ctx context.Context, paths []string, o StartOptions, progress func(blocks int)) (*Session, error) {
 	if len(paths) == 0 {
 		return nil, errors.New("no file was named; choose files with blocks, as \"peer channel fetch\" writes them")
 	}
-	paths = slices.Clone(paths)
-	slices.SortStableFunc(paths, byNumber)
+	paths = inOrder(paths)
 	b := &blockBook{byTx: map[string]int{}}
 	err := validate.Inspect(ctx, b.read(paths, progress), b.line)
 	if err != nil {
@@ -97,6 +103,20 @@ func (s *Session) Counts() BlockCounts {
 		return BlockCounts{}
 	}
 	return s.blocks.counts
+}
+
+// Problems lists, for blocks of another network, what could not be judged and why.
+func (s *Session) Problems() []string {
+	if s.blocks == nil {
+		return nil
+	}
+	var out []string
+	for _, b := range s.blocks.blocks {
+		if b.Problem != "" {
+			out = append(out, fmt.Sprintf("Block %d: %s", b.Number, b.Problem))
+		}
+	}
+	return out
 }
 
 // FirstInvalid selects the first transaction that was rejected; false if there is none.
@@ -216,28 +236,25 @@ func (b *blockBook) strip() []chain.Block {
 	return out
 }
 
-// byNumber orders names such as mychannel_2.block and mychannel_10.block by their numbers.
-func byNumber(a, b string) int {
-	for a != "" && b != "" {
-		da, db := digits(a), digits(b)
-		if da == "" || db == "" {
-			if c := cmp.Compare(a[0], b[0]); c != 0 {
-				return c
-			}
-			a, b = a[1:], b[1:]
+// inOrder sorts files by the number of the first block in each: a dialog gives them in
+// any order. Files that cannot be read keep their places at the end.
+func inOrder(paths []string) []string {
+	first := map[string]uint64{}
+	for _, path := range paths {
+		first[path] = ^uint64(0)
+		f, err := os.Open(path)
+		if err != nil {
 			continue
 		}
-		na, nb := strings.TrimLeft(da, "0"), strings.TrimLeft(db, "0")
-		if c := cmp.Or(cmp.Compare(len(na), len(nb)), cmp.Compare(na, nb)); c != 0 {
-			return c
+		for block, err := range wire.ReadBlocks(f) {
+			if err == nil {
+				first[path] = block.GetHeader().GetNumber()
+			}
+			break
 		}
-		a, b = a[len(da):], b[len(db):]
+		f.Close()
 	}
-	return cmp.Compare(len(a), len(b))
-}
-
-// digits are those that s begins with.
-func digits(s string) string {
-	rest := strings.TrimLeft(s, "0123456789")
-	return s[:len(s)-len(rest)]
+	paths = slices.Clone(paths)
+	slices.SortStableFunc(paths, func(a, b string) int { return cmp.Compare(first[a], first[b]) })
+	return paths
 }

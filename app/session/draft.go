@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -208,7 +209,7 @@ func (d *TopologyDraft) RemoveOrganization(name string) {
 }
 
 // RenameOrganization gives an organisation another name, with MSP id and domain where
-// they were made of the old one, and clients and links that name it.
+// they were made of the old one, and the clients, links and policies that name it.
 func (d *TopologyDraft) RenameOrganization(from, to string) {
 	d.Edit(func(t *network.Topology) {
 		for i := range t.Organizations {
@@ -218,6 +219,10 @@ func (d *TopologyDraft) RenameOrganization(from, to string) {
 			}
 			if o.MSPID == from+"MSP" {
 				o.MSPID = to + "MSP"
+				for j := range t.Chaincodes {
+					c := &t.Chaincodes[j]
+					c.Policy = strings.ReplaceAll(c.Policy, "'"+from+"MSP.", "'"+to+"MSP.")
+				}
 			}
 			if o.Domain == strings.ToLower(from)+".example.com" {
 				o.Domain = strings.ToLower(to) + ".example.com"
@@ -255,9 +260,15 @@ func (d *TopologyDraft) SetOrderers(nodes int) {
 	d.Edit(func(t *network.Topology) { t.Orderers.Nodes = nodes })
 }
 
-// SetBlock sets when a block is cut.
+// SetBlock sets when a block is cut; zero fields stay as they are.
 func (d *TopologyDraft) SetBlock(b network.Block) {
-	d.Edit(func(t *network.Topology) { t.Block = b })
+	d.Edit(func(t *network.Topology) {
+		t.Block.MaxMessageCount = cmp.Or(b.MaxMessageCount, t.Block.MaxMessageCount)
+		t.Block.PreferredMaxBytes = cmp.Or(b.PreferredMaxBytes, t.Block.PreferredMaxBytes)
+		t.Block.AbsoluteMaxBytes = cmp.Or(b.AbsoluteMaxBytes, t.Block.AbsoluteMaxBytes)
+		t.Block.BatchTimeout = cmp.Or(b.BatchTimeout, t.Block.BatchTimeout)
+		t.Block.Cut = cmp.Or(b.Cut, t.Block.Cut)
+	})
 }
 
 // AddChaincode adds a chaincode to deploy; without a name it gets that of its sample.

@@ -99,6 +99,7 @@ type Session struct {
 	selection view.Selection
 	listeners []func(view.Selection)
 	document  document
+	asked     asked
 	nodes     nodeBook
 	held      heldBook
 	notes     notes

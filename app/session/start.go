@@ -41,10 +41,10 @@ func newLive(t *network.Topology, o StartOptions) (*Session, error) {
 	s := newSession(Live, rec, o)
 	s.recorder = rec
 	if t != nil {
+		s.name = t.Name
 		if err := s.setTopology(t); err != nil {
 			return nil, err
 		}
-		s.name = t.Name
 	}
 	return s, nil
 }

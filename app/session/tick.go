@@ -2,6 +2,7 @@ package session
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/fabriscope/fabriscope/app/view"
@@ -10,12 +11,11 @@ import (
 
 // Bounds of one frame.
 const (
-	maxPerTick  = 20_000               // events
-	tickBudget  = 8 * time.Millisecond // spent on events of a recording
-	tickBatch   = 2_000
-	stepBatch   = 4_096
-	stepSearch  = 400_000 // events looked at for the next event of a selection
-	documentAge = 250 * time.Millisecond
+	maxPerTick = 20_000               // events
+	tickBudget = 8 * time.Millisecond // spent on events of a recording
+	tickBatch  = 2_000
+	stepBatch  = 4_096
+	stepSearch = 400_000 // events looked at for the next event of a selection
 )
 
 // Tick is called once a frame: it gives new events to the panels, moves the playhead by
@@ -30,13 +30,14 @@ func (s *Session) Tick(dt time.Duration) (changed bool) {
 		changed = true
 	}
 	s.document.age += dt
-	version := s.held.version
+	held, asked := s.held.version, s.asked.version
 	s.pollHeld(dt)
+	s.askLive(dt)
 	for _, t := range s.outcomes.take() {
 		t.f()
 		changed = true
 	}
-	return changed || s.held.version != version
+	return changed || s.held.version != held || s.asked.version != asked
 }
 
 // addEvents takes what is new in the trace.
@@ -206,8 +207,8 @@ func inOrg(node, org string) bool {
 	if peer := view.PeerOf(node); peer != "" {
 		node = peer
 	}
-	for _, part := range splitDots(node) {
-		if equalFold(part, org) {
+	for _, part := range strings.Split(node, ".") {
+		if strings.EqualFold(part, org) {
 			return true
 		}
 	}

@@ -83,6 +83,8 @@ func (d *stageDraw) link(l *stage.Link) {
 	switch l.Style {
 	case stage.DeliverLink:
 		s.Dash = math.Max(2.5, 4*d.z)
+	case stage.PeerLink:
+		s.Stroke = Alpha(th.Line, 0.6)
 	case stage.RaftLink:
 		s.Stroke, s.Width = Alpha(th.Raft, 0.45), math.Max(1, 1.5*d.z)
 	}

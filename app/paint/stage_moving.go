@@ -126,7 +126,7 @@ func (d *stageDraw) fullState(p *stage.Peer, r view.Rect) {
 		if p.Busy {
 			ink = d.th.Accent
 		}
-		d.words(r, 12, p.Rect.H-19, room, p.Doing, f, ink)
+		d.words(r, 12, 65.5, room, p.Doing, f, ink)
 	}
 	for i := range p.Containers {
 		d.lanes(&p.Containers[i])

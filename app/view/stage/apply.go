@@ -39,7 +39,7 @@ func (w *World) apply(s *state, e *step) {
 	case opSubmitted:
 		s.node(e.self).begin(e, func(t *openTx) { t.submitted = true })
 	case opCommitSeen:
-		s.node(e.self).end(e.TxID)
+		s.node(e.self).end(e)
 	case opStart, opReady, opStop, opKilled, opJoin:
 		s.applyLife(e)
 	default:

@@ -10,6 +10,9 @@ import (
 	"github.com/fabriscope/fabriscope/app/view"
 )
 
+// adminPatience is how long an administrator who does nothing stays on the stage.
+const adminPatience = int64(1500e6)
+
 // lagPatience is how long a peer may be without a block that another one has.
 const lagPatience = int64(300e6)
 
@@ -76,6 +79,9 @@ func (b *builder) clients() {
 	for _, i := range b.g.clients {
 		id := &b.w.reg.nodes[i]
 		n := b.s.look(i)
+		if b.away(i) {
+			continue
+		}
 		title := view.Short(id.name)
 		if at := strings.IndexByte(title, '@'); at > 0 {
 			title = id.name[:at] + "@" + strings.ToUpper(title[at+1:at+2]) + title[min(len(title), at+2):]
@@ -83,15 +89,26 @@ func (b *builder) clients() {
 		c := Client{Look: b.appearance(i, id.name, title, b.g.rects[i]), Title: title, Admin: isAdmin(id.name), Seen: n.life != Unseen || len(n.open) > 0}
 		switch len(n.open) {
 		case 0:
+			c.Line = "idle"
 		case 1:
 			for tx := range n.open {
 				c.Line = "tx " + view.ShortID(tx)
 			}
 		default:
-			c.Line = strconv.Itoa(len(n.open)) + " transactions"
+			c.Line = strconv.Itoa(len(n.open)) + " tx"
 		}
 		b.f.Clients = append(b.f.Clients, c)
 	}
+}
+
+// away tells whether a node is not shown now: an administrator who has nothing to do.
+func (b *builder) away(i int32) bool {
+	id := &b.w.reg.nodes[i]
+	if id.kind != clientKind || !isAdmin(id.name) {
+		return false
+	}
+	n := b.s.look(i)
+	return len(n.open) == 0 && b.f.At.Time-n.active > adminPatience && b.o.Selection.Node != id.name
 }
 
 func (b *builder) org(i int32) {
@@ -177,7 +194,7 @@ func (b *builder) peer(i int32) {
 			p.Hidden++
 			continue
 		}
-		b.container(id, &n.docked[slot], p.Rect, slot)
+		b.container(id, &n.docked[slot], p.Rect, slot, min(len(n.docked), b.g.slots))
 	}
 	p.Containers = b.containers[from:len(b.containers):len(b.containers)]
 	b.peers = append(b.peers, p)
@@ -316,8 +333,8 @@ func matches(pattern, name string) bool {
 }
 
 // container adds one chaincode with its lanes.
-func (b *builder) container(id *identity, c *container, box view.Rect, slot int) {
-	r := b.g.containerRect(box, slot)
+func (b *builder) container(id *identity, c *container, box view.Rect, slot, docked int) {
+	r := b.g.containerRect(box, slot, docked)
 	name := strings.Replace(c.label, " ", "_", 1) + "@" + id.name
 	if c.node >= 0 {
 		name = b.w.reg.nodes[c.node].name

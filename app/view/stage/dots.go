@@ -2,6 +2,7 @@ package stage
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/fabriscope/fabriscope/app/view"
 )
@@ -13,6 +14,7 @@ const (
 	linkDots = 20
 	// flowRate is the rate, in messages per second of the screen, that gets a flow.
 	flowRate = 40.0
+	fastScale = 50 * time.Millisecond // from here on messages are too fast for the eye
 	heldNear = 0.3 // where a message stands that its sender may not send
 	tail     = 16.0
 	guess    = int64(2e6) // a message whose end is not known yet is drawn as if it took so long
@@ -36,7 +38,7 @@ type flowCounts struct {
 // trail is how long a message is seen at least, in the trace's time: long enough for the
 // eye. Where time is stretched much, messages are seen as they were.
 func (o *Options) trail() int64 {
-	if o.Scale >= 50e6 {
+	if o.Scale >= fastScale {
 		return int64(o.Scale) * 2 / 5
 	}
 	return int64(o.Scale) / 10
@@ -102,16 +104,16 @@ func (b *builder) see(list *flights, m *flight, trail int64, held map[uint64]boo
 	if m.quiet && !b.o.Heartbeats || int(m.link) >= len(b.g.routes) || held[m.msg] {
 		return
 	}
+	if b.away(m.from) || b.away(m.to) {
+		return
+	}
 	at := b.f.At
 	begin, end := m.t0, m.t1
 	switch {
 	case m.end == 0 && end == unended: // its arrival is not recorded yet
-		if at.Time-begin > abandoned {
-			return
-		}
 		end = begin + max(trail, guess)
-		if at.Time > end && !b.w.reg.nodes[m.to].speaks {
-			return // an outside end records nothing
+		if at.Time > end && (!b.w.reg.nodes[m.to].speaks || b.w.head.time-begin > abandoned) {
+			return // an outside end records nothing, and one that has gone takes nothing
 		}
 	case m.end > at.Seq:
 		end = max(end, begin+trail)
@@ -252,7 +254,7 @@ func (b *builder) docks() {
 			if !ok {
 				continue
 			}
-			r := b.g.containerRect(b.g.rects[i], slot)
+			r := b.g.containerRect(b.g.rects[i], slot, min(len(n.docked), b.g.slots))
 			outer, inner := view.Point{X: r.X - dockLength, Y: r.Y + r.H/2}, view.Point{X: r.X, Y: r.Y + r.H/2}
 			if a == code {
 				outer, inner = inner, outer
@@ -265,7 +267,7 @@ func (b *builder) docks() {
 
 // flows adds the rate of every direction and class that is too fast for single dots.
 func (b *builder) flows(trail int64) {
-	if b.o.Scale <= 0 || trail <= 0 {
+	if b.o.Scale < fastScale {
 		return
 	}
 	for d := range b.flow.visible {

@@ -11,8 +11,8 @@ import (
 const (
 	// assumed is how long a message takes of which only one end recorded anything.
 	assumed = int64(60e3)
-	// abandoned is when a message without an end is no longer shown.
-	abandoned = int64(5e9)
+	// abandoned is when a message without an end will have none: its receiver had gone.
+	abandoned = int64(1e9)
 	// maxFlights bounds the index; older messages are read again when they are shown.
 	maxFlights = 200_000
 	// flightBlock is how many messages share one summary.
@@ -171,8 +171,8 @@ func (f *flights) abandon(now int64) {
 			delete(f.waiting, msg)
 			continue
 		}
-		if m := &f.list[i-f.first]; now-m.t0 > abandoned && !m.paused {
-			m.t1 = m.t0 + abandoned
+		if m := &f.list[i-f.first]; now-m.t0 > 10*abandoned && !m.paused {
+			m.t1 = m.t0 + guess
 			f.closed(i, m.t1)
 			delete(f.waiting, msg)
 		}

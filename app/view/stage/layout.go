@@ -243,13 +243,12 @@ func (g *geometry) place(r *registry, columns int) {
 		orderingW = max(260, ring.W+2*orderingPad)
 		orderingH = max(300, orderingHead+ring.H+orderingFoot+8)
 	}
-	clientColumns, clientPitch := g.clientGrid(max(gridH, orderingH))
-	perColumn := 1
-	if clientColumns > 0 {
-		perColumn = (len(g.clients) + clientColumns - 1) / clientColumns
+	x, clientsH := g.placeClients(r, max(gridH, orderingH))
+	total := max(gridH, orderingH, clientsH)
+	g.centreClients(r, clientsH, total)
+	if x > 0 {
+		x += gapClients
 	}
-	total := max(gridH, orderingH, g.clientsHeight(perColumn, clientPitch))
-	x := g.placeClients(r, perColumn, clientPitch, total)
 	g.gapX = append(g.gapX, x-gapColumns/2)
 	g.middle = view.Rect{X: x, Y: (total - gridH) / 2, H: gridH}
 	for i, org := range g.orgOrder {
@@ -309,47 +308,68 @@ func (g *geometry) placeOrg(r *registry, org int32, corner view.Point, width flo
 }
 
 // clientGrid gives how many columns the clients take and how far apart they stand.
-func (g *geometry) clientGrid(height float64) (columns int, pitch float64) {
-	n := len(g.clients)
-	if n == 0 {
-		return 0, 0
+func (g *geometry) clientGrid(named int, height float64) (columns int, pitch float64) {
+	if named == 0 {
+		return 1, 0
 	}
 	least := clientH + 14
 	if g.smallBoxes {
 		least = adminH + 10
 	}
 	perColumn := max(int(max(height, 520)/least), 1)
-	columns = (n + perColumn - 1) / perColumn
-	perColumn = (n + columns - 1) / columns
+	columns = (named + perColumn - 1) / perColumn
+	perColumn = (named + columns - 1) / columns
 	return columns, math.Max(least, math.Min(150, height/float64(perColumn)))
 }
 
-func (g *geometry) clientsHeight(perColumn int, pitch float64) float64 {
-	if len(g.clients) == 0 {
-		return 0
+// placeClients puts the clients down, administrators below the others, and gives how wide
+// and high they are. Their first row begins at 0.
+func (g *geometry) placeClients(r *registry, height float64) (w, h float64) {
+	named := 0
+	for _, c := range g.clients {
+		if !isAdmin(r.nodes[c].name) {
+			named++
+		}
 	}
-	return float64(perColumn) * pitch
-}
-
-// placeClients puts the clients down and gives where the organisations begin.
-func (g *geometry) placeClients(r *registry, perColumn int, pitch, total float64) float64 {
-	if len(g.clients) == 0 {
-		return 0
-	}
-	rows := min(perColumn, len(g.clients))
-	top := (total - float64(rows)*pitch) / 2
-	right := 0.0
-	for i, c := range g.clients {
+	columns, pitch := g.clientGrid(named, height)
+	rows := (named + columns - 1) / columns
+	for i, c := range g.clients[:named] {
 		h := clientH
-		if g.smallBoxes || isAdmin(r.nodes[c].name) {
+		if g.smallBoxes {
 			h = adminH
 		}
-		x := float64(i/perColumn) * (clientW + 14)
-		y := top + (float64(i%perColumn)+0.5)*pitch - h/2
-		g.rects[c] = view.Rect{X: x, Y: y, W: clientW, H: h}
-		right = max(right, x+clientW)
+		g.rects[c] = view.Rect{X: float64(i/rows) * (clientW + 14), Y: (float64(i%rows)+0.5)*pitch - h/2, W: clientW, H: h}
+		w = max(w, g.rects[c].X+clientW)
 	}
-	return right + gapClients
+	h = float64(rows) * pitch
+	admins := len(g.clients) - named
+	wide := max(1, columns)
+	if perColumn := int(max(height, 520)) / int(adminH+10); admins > perColumn*wide {
+		wide = (admins + perColumn - 1) / perColumn
+	}
+	for i, c := range g.clients[named:] {
+		g.rects[c] = view.Rect{X: float64(i%wide) * (clientW + 14), Y: h + float64(i/wide)*(adminH+10), W: clientW, H: adminH}
+		w = max(w, g.rects[c].X+clientW)
+	}
+	return w, h + float64((admins+wide-1)/wide)*(adminH+10)
+}
+
+// centreClients moves the clients to their height: the named ones to the middle of
+// everything as far as the administrators leave room for that.
+func (g *geometry) centreClients(r *registry, height, total float64) {
+	named := height
+	for _, c := range g.clients {
+		if isAdmin(r.nodes[c].name) {
+			named = min(named, g.rects[c].Y)
+		}
+	}
+	for _, c := range g.clients {
+		if isAdmin(r.nodes[c].name) {
+			g.rects[c].Y += total - height
+		} else {
+			g.rects[c].Y += min((total-named)/2, total-height)
+		}
+	}
 }
 
 // ring gives the extent of the ordering nodes' boxes when they stand on an ellipse.
@@ -410,15 +430,16 @@ func (g *geometry) batchRect() view.Rect {
 	return view.Rect{X: o.X + 20, Y: o.Y + o.H - 18, W: o.W - 40, H: 4}
 }
 
-// containerRect is the place of a chaincode in its peer's box.
-func (g *geometry) containerRect(peer view.Rect, slot int) view.Rect {
+// containerRect is the place of one of several chaincodes in their peer's box: they share
+// its height.
+func (g *geometry) containerRect(peer view.Rect, slot, docked int) view.Rect {
 	switch g.form {
 	case Compact:
 		return view.Rect{X: peer.X + peer.W - 64, Y: peer.Y + 6, W: 58, H: peer.H - 12}
 	case Grouped:
 		return view.Rect{}
 	}
-	h := g.containerHeight()
+	h := (peer.H - 10 - 6*float64(docked-1)) / float64(docked)
 	return view.Rect{X: peer.X + peer.W - 161, Y: peer.Y + 5 + float64(slot)*(h+6), W: 150, H: h}
 }
 

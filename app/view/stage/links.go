@@ -129,7 +129,7 @@ func (b *builder) links() {
 			continue
 		}
 		style := reg.style(p)
-		if style == DockLink {
+		if style == DockLink || b.away(p.a) || b.away(p.b) {
 			continue
 		}
 		if b.g.form == Grouped {

@@ -81,7 +81,7 @@ func (w *World) answers(s *state, e *step, self *nodeState) {
 	refused := e.info.op == opBroadcastAnswer && !strings.HasPrefix(e.Note, "SUCCESS")
 	t.answered++
 	if t.answered >= t.asked && (!t.submitted || refused) {
-		self.end(e.TxID)
+		self.end(e)
 		return
 	}
 	self.open[e.TxID] = t
@@ -101,9 +101,14 @@ func (n *nodeState) begin(e *step, change func(*openTx)) {
 	}
 	change(&t)
 	n.open[e.TxID], n.last = t, e.TxID
+	n.active = e.Time
 }
 
-func (n *nodeState) end(tx string) { delete(n.open, tx) }
+// end notes that a client waits no longer.
+func (n *nodeState) end(e *step) {
+	delete(n.open, e.TxID)
+	n.active = e.Time
+}
 
 // chaincode follows the calls between a peer and its chaincode. Only the peer records them.
 func (w *World) chaincode(s *state, e *step) {

@@ -28,14 +28,14 @@ func (g *geometry) route(r *registry, p *pair, moved map[string]view.Point) []vi
 
 // across routes from a left box to a right one.
 func (g *geometry) across(a, b *identity, ra, rb view.Rect) []view.Point {
-	from := view.Point{X: ra.X + ra.W, Y: ra.Y + ra.H/2}
-	to := view.Point{X: rb.X, Y: rb.Y + rb.H/2}
+	start, finish := g.leave(a, ra, true), g.leave(b, rb, false)
+	from, to := start[len(start)-1], finish[len(finish)-1]
 	first, last := g.column(a)+1, g.column(b)
 	switch {
 	case a.kind == peerKind && b.kind == peerKind && first > last: // in one column
 		return g.bracket(a, b, ra, rb)
 	case first >= last:
-		return []view.Point{from, to}
+		return g.enter(start, b, finish)
 	}
 	best, y := math.Inf(1), from.Y
 	for _, lane := range g.laneY {
@@ -43,7 +43,46 @@ func (g *geometry) across(a, b *identity, ra, rb view.Rect) []view.Point {
 			best, y = way, lane
 		}
 	}
-	return []view.Point{from, {X: g.gapX[first], Y: y}, {X: g.gapX[last], Y: y}, to}
+	return g.enter(append(start, view.Point{X: g.gapX[first], Y: y}, view.Point{X: g.gapX[last], Y: y}), b, finish)
+}
+
+// leave is the way from a box's side to where it is free: peers that stand beside others
+// go through the gap below them to the edge of their organisation.
+func (g *geometry) leave(n *identity, r view.Rect, right bool) []view.Point {
+	x, sign := r.X, -1.0
+	if right {
+		x, sign = r.X+r.W, 1
+	}
+	side := view.Point{X: x, Y: r.Y + r.H/2}
+	if n.kind != peerKind || g.form != Compact {
+		return []view.Point{side}
+	}
+	org := g.orgs[n.org]
+	edge := org.X + orgPad/2
+	if right {
+		edge = org.X + org.W - orgPad/2
+	}
+	if (edge-x)*sign < r.W/2 { // nothing between it and the edge
+		return []view.Point{side}
+	}
+	turn := x + sign*g.gap()/2
+	below := r.Y + r.H + g.gap()/2
+	return []view.Point{side, {X: turn, Y: side.Y}, {X: turn, Y: below}, {X: edge, Y: below}}
+}
+
+// enter ends a route at a box. Ordering nodes are reached level, from beside their
+// service's box, unless another one stands in the way.
+func (g *geometry) enter(way []view.Point, b *identity, finish []view.Point) []view.Point {
+	to := finish[0]
+	if b.kind != ordererKind {
+		return append(way, reverse(finish)...)
+	}
+	for _, o := range g.orderers {
+		if r := g.rects[o]; r.X+r.W < to.X && r.Y-6 < to.Y && to.Y < r.Y+r.H+6 {
+			return append(way, to)
+		}
+	}
+	return append(way, view.Point{X: g.ordering.X - 22, Y: to.Y}, to)
 }
 
 // column is the column of a box: clients -1, organisations 0 and up, ordering nodes beyond.

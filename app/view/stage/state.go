@@ -63,8 +63,9 @@ type nodeState struct {
 	blocks uint64 // newest block written
 
 	// clients
-	open map[string]openTx
-	last string
+	open   map[string]openTx
+	last   string
+	active int64 // when it last began or ended a transaction
 }
 
 // sim is a simulator that is open at a peer.

@@ -10,19 +10,50 @@ import (
 	"github.com/fabriscope/fabriscope/app/view/timeline"
 )
 
-// TimelinePainter paints the timeline panel; its zero value is ready.
-type TimelinePainter struct{}
+// TimelinePainter paints the timeline panel; its zero value is ready. While only the
+// playhead moves, it copies the rest from the picture before.
+type TimelinePainter struct {
+	still  *image.RGBA
+	frame  *timeline.Frame
+	layout uint64
+	theme  string
+	scale  float64
+}
 
 // Paint draws a frame over the whole of dst.
 func (p *TimelinePainter) Paint(dst *image.RGBA, f *timeline.Frame, th *Theme) {
-	DrawTimeline(NewImage(dst), f, th)
+	if p.still == nil || p.still.Rect != dst.Rect {
+		*p = TimelinePainter{still: image.NewRGBA(dst.Rect)}
+	}
+	if p.frame != f || p.layout != f.Layout || p.theme != th.Name || p.scale != th.Scale {
+		p.frame, p.layout, p.theme, p.scale = f, f.Layout, th.Name, th.Scale
+		d := newTimelineDraw(NewImage(p.still), f, th)
+		d.still()
+	}
+	for y := dst.Rect.Min.Y; y < dst.Rect.Max.Y; y++ {
+		copy(dst.Pix[dst.PixOffset(dst.Rect.Min.X, y):][:4*dst.Rect.Dx()], p.still.Pix[p.still.PixOffset(dst.Rect.Min.X, y):])
+	}
+	d := newTimelineDraw(NewImage(dst), f, th)
+	d.playhead()
 }
 
 // DrawTimeline draws the timeline panel on any canvas. On a picture the thousands of bars,
 // columns and lines go straight to the pixels.
 func DrawTimeline(c Canvas, f *timeline.Frame, th *Theme) {
+	d := newTimelineDraw(c, f, th)
+	d.still()
+	d.playhead()
+}
+
+func newTimelineDraw(c Canvas, f *timeline.Frame, th *Theme) timelineDraw {
 	d := timelineDraw{c: c, f: f, th: th, k: f.Scale}
 	d.pic, _ = c.(*Image)
+	return d
+}
+
+// still draws everything but the playhead.
+func (d *timelineDraw) still() {
+	c, f, th := d.c, d.f, d.th
 	c.Rect(view.Rect{W: f.W, H: f.H}, 0, Style{Fill: th.Ground})
 	d.lanes()
 	restore := c.Clip(view.Rect{X: f.Gutter, Y: f.Header, W: f.W - f.Gutter, H: f.H - f.Header})
@@ -33,33 +64,28 @@ func DrawTimeline(c Canvas, f *timeline.Frame, th *Theme) {
 		d.bundle(&f.Bundles[i])
 	}
 	d.columns()
-	for i := range f.Lines {
-		if f.Lines[i].Tone != timeline.Lit && !f.Lines[i].Tick {
-			d.line(&f.Lines[i])
-		}
-	}
+	d.lines(func(l *timeline.Line) bool { return l.Tone != timeline.Lit && !l.Tick })
 	for i := range f.Bars {
 		d.bar(&f.Bars[i])
 	}
-	for i := range f.Lines {
-		if f.Lines[i].Tone != timeline.Lit && f.Lines[i].Tick {
-			d.line(&f.Lines[i])
-		}
-	}
-	for i := range f.Lines {
-		if f.Lines[i].Tone == timeline.Lit {
-			d.line(&f.Lines[i])
-		}
-	}
+	d.lines(func(l *timeline.Line) bool { return l.Tone != timeline.Lit && l.Tick })
+	d.lines(func(l *timeline.Line) bool { return l.Tone == timeline.Lit })
 	for i := range f.Bars {
 		d.label(&f.Bars[i])
 	}
 	restore()
 	d.header()
-	d.playhead()
 	if f.Empty {
 		text, font := or(f.Words.Empty, "Nothing has happened yet: messages and simulations appear here as they happen."), th.Sans(13)
 		TextMiddle(c, view.Point{X: f.W / 2, Y: Baseline((f.Header+f.H)/2, font)}, Fit(text, font, f.W-32*d.k), font, th.Muted)
+	}
+}
+
+func (d *timelineDraw) lines(wanted func(*timeline.Line) bool) {
+	for i := range d.f.Lines {
+		if l := &d.f.Lines[i]; wanted(l) {
+			d.line(l)
+		}
 	}
 }
 
@@ -108,7 +134,7 @@ func (d *timelineDraw) header() {
 	for _, t := range f.Ticks {
 		d.box(t.X, f.Header-5*d.k, t.X+1, f.Header, th.Line)
 		w := TextWidth(t.Label, font)
-		if left := t.X + 4*d.k; left+w < f.W && (f.Playhead < left-8*d.k || f.Playhead > left+w+8*d.k) {
+		if left := t.X + 4*d.k; left+w < f.W {
 			d.c.Text(view.Point{X: left, Y: f.Header - 4*d.k}, t.Label, font, th.Muted)
 		}
 	}
@@ -123,6 +149,11 @@ func (d *timelineDraw) playhead() {
 	}
 	x, top := math.Round(f.Playhead), f.Header-7*d.k
 	half := math.Max(1, math.Round(1.5*d.k)) / 2
+	for _, t := range f.Ticks { // its marker must not lie on a label of the ruler
+		if w := TextWidth(t.Label, th.Mono(10)) + 4*d.k; x > t.X-8*d.k && x < t.X+w+8*d.k {
+			d.box(t.X+1, 24*d.k, t.X+w+2*d.k, f.Header-1, th.Ground)
+		}
+	}
 	d.c.Rect(view.Rect{X: x - half, Y: top, W: 2 * half, H: f.H - top}, 0, Style{Fill: th.Text})
 	d.c.Path([]view.Point{{X: x - 6*d.k, Y: top - 1*d.k}, {X: x + 6*d.k, Y: top - 1*d.k}, {X: x, Y: top + 6*d.k}}, true, Style{Fill: th.Text})
 	font := th.Mono(11)

@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"slices"
 	"sort"
 	"strings"
 
@@ -111,16 +112,18 @@ type Frame struct {
 	Clock          string  // the playhead's time since the beginning
 	Empty          bool    // there is no event yet
 	Words          Words
+	Layout         uint64 // changes with everything but the playhead and its clock
 
-	x     *Index
-	o     Options
-	perNS float64 // pixels
-	perPX float64 // nanoseconds
-	place []int16 // lane number to place in Lanes, -1 when it is not shown
-	tx    uint32  // selected
-	block uint64  // selected or the selected transaction's, plus one
-	focus bool    // something is selected that dims the rest
-	work  scratch
+	x      *Index
+	o      Options
+	events uint64  // the index's state that was laid out
+	perNS  float64 // pixels
+	perPX  float64 // nanoseconds
+	place  []int16 // lane number to place in Lanes, -1 when it is not shown
+	tx     uint32  // selected
+	block  uint64  // selected or the selected transaction's, plus one
+	focus  bool    // something is selected that dims the rest
+	work   scratch
 }
 
 // scratch is reused from frame to frame.
@@ -132,29 +135,46 @@ type scratch struct {
 	top, bottom int16 // the first and last lane that can be seen
 }
 
-// Frame lays the picture out. It depends on nothing but the events so far and o.
+// Frame lays the picture out. It depends on nothing but the events so far and o. While
+// only the playhead moves, what was laid out before is kept.
 func (x *Index) Frame(o Options) *Frame {
 	f := &x.frame
 	if o.Scale <= 0 {
 		o.Scale = 1
 	}
-	*f = Frame{
-		W: o.W, H: o.H, Scale: o.Scale, Gutter: 108 * o.Scale, Header: 38 * o.Scale, Window: o.Window, Empty: x.count == 0, Words: o.Words,
-		Lanes: f.Lanes[:0], Columns: f.Columns[:0], Bars: f.Bars[:0], Bundles: f.Bundles[:0], Lines: f.Lines[:0], Ticks: f.Ticks[:0],
-		x: x, o: o, place: f.place[:0], work: f.work, Playhead: -1e6,
+	until := max(x.last, o.At.Time)
+	if f.Layout == 0 || f.events != x.next || f.work.until != until || !f.o.sameBut(o) {
+		f.layOut(x, o, until)
 	}
-	if o.Window.Span() <= 0 || o.W <= f.Gutter {
-		f.Empty = true
-		return f
-	}
-	f.perNS = (o.W - f.Gutter) / float64(o.Window.Span())
-	f.perPX = 1 / f.perNS
-	f.work.until = max(x.last, o.At.Time)
-	f.Ticks = ticks(o.Window, x.origin, f.Gutter, o.W-f.Gutter, 110*o.Scale, f.Ticks)
-	if o.At.Time != 0 {
+	f.o.At, f.Playhead, f.Clock = o.At, -1e6, ""
+	if o.At.Time != 0 && f.perNS > 0 {
 		f.Playhead = f.XAt(o.At.Time)
 		f.Clock = clockLabel(o.At, x.origin, o.Window.Span())
 	}
+	return f
+}
+
+// sameBut tells whether two options differ in nothing but the playhead.
+func (o Options) sameBut(p Options) bool {
+	return o.Window == p.Window && o.W == p.W && o.H == p.H && o.Scale == p.Scale && o.Selection == p.Selection &&
+		o.Lanes.HideQuiet == p.Lanes.HideQuiet && slices.Equal(o.Lanes.Only, p.Lanes.Only) && o.Heartbeats == p.Heartbeats && o.Words == p.Words
+}
+
+func (f *Frame) layOut(x *Index, o Options, until int64) {
+	o.Lanes.Only = slices.Clone(o.Lanes.Only)
+	*f = Frame{
+		W: o.W, H: o.H, Scale: o.Scale, Gutter: 108 * o.Scale, Header: 38 * o.Scale, Window: o.Window, Empty: x.count == 0, Words: o.Words,
+		Lanes: f.Lanes[:0], Columns: f.Columns[:0], Bars: f.Bars[:0], Bundles: f.Bundles[:0], Lines: f.Lines[:0], Ticks: f.Ticks[:0],
+		Layout: f.Layout + 1, x: x, o: o, events: x.next, place: f.place[:0], work: f.work,
+	}
+	f.work.until = until
+	if o.Window.Span() <= 0 || o.W <= f.Gutter {
+		f.Empty = true
+		return
+	}
+	f.perNS = (o.W - f.Gutter) / float64(o.Window.Span())
+	f.perPX = 1 / f.perNS
+	f.Ticks = ticks(o.Window, x.origin, f.Gutter, o.W-f.Gutter, 110*o.Scale, f.Ticks)
 	f.choose()
 	f.layLanes()
 	for i := range f.Lanes {
@@ -163,7 +183,6 @@ func (x *Index) Frame(o Options) *Frame {
 		}
 	}
 	f.layMessages()
-	return f
 }
 
 // TimeAt is the time at a place; XAt the place of a time.

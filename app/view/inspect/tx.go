@@ -1,0 +1,363 @@
+package inspect
+
+import (
+	"crypto/ecdsa"
+	"crypto/x509"
+	"encoding/pem"
+	"strings"
+
+	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
+	gatewaypb "github.com/hyperledger/fabric-protos-go-apiv2/gateway"
+	msppb "github.com/hyperledger/fabric-protos-go-apiv2/msp"
+	peerpb "github.com/hyperledger/fabric-protos-go-apiv2/peer"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/fabriscope/fabriscope/internal/msp"
+	"github.com/fabriscope/fabriscope/internal/trace"
+	"github.com/fabriscope/fabriscope/internal/wire"
+)
+
+// txFacts is what the trace tells of one transaction up to a moment.
+type txFacts struct {
+	id, channel string
+	events      []trace.Event
+	begin       int64
+	sent        map[uint64]bool // messages whose sender records
+
+	chaincode string
+	args      [][]byte
+	transient []string // names only: the values are secret
+	creator   string
+	mspID     string
+	evaluate  bool // asked for an answer only; it is never ordered
+
+	asked    []trace.Event // proposals and calls of a gateway
+	starts   []trace.Event
+	ends     []trace.Event
+	results  []result
+	refused  []trace.Event
+	faults   []trace.Event
+	signed   []trace.Event // "endorsed"
+	compared *trace.Event
+	sentOut  *trace.Event // submitted, or broadcast where the client does not say so
+	answers  []trace.Event
+	enqueued *trace.Event
+	verdicts []trace.Event
+	seen     *trace.Event
+
+	envelope *wire.Transaction // as it was sent for ordering, nil before
+}
+
+// result is one endorser's answer.
+type result struct {
+	peer     string
+	at       trace.Event
+	status   int32
+	message  string
+	answer   []byte
+	payload  []byte // ProposalResponsePayload
+	action   *peerpb.ChaincodeAction
+	rwset    *wire.RWSet
+	endorser *peerpb.Endorsement
+}
+
+// facts collects what is known of a transaction.
+func (x *Index) facts(id string, seq uint64) *txFacts {
+	f := &txFacts{id: id, events: x.tx(id, seq), sent: map[uint64]bool{}}
+	if len(f.events) == 0 {
+		return f
+	}
+	f.begin = f.events[0].Time
+	for i := range f.events {
+		e := &f.events[i]
+		f.begin = min(f.begin, e.Time)
+		if e.Dir == trace.Sent && e.Msg != 0 {
+			f.sent[e.Msg] = true
+		}
+	}
+	for i := range f.events {
+		f.take(x, &f.events[i])
+	}
+	return f
+}
+
+// first tells whether an event is the first trace of its message: where it was sent, or
+// where it arrived if its sender does not record.
+func (f *txFacts) first(e *trace.Event) bool {
+	return e.Dir == trace.Sent || e.Dir == trace.Received && !f.sent[e.Msg]
+}
+
+func (f *txFacts) take(x *Index, e *trace.Event) {
+	if e.Channel != "" {
+		f.channel = e.Channel
+	}
+	switch e.Kind {
+	case trace.Proposal, trace.GatewayCall:
+		if f.first(e) {
+			f.proposal(x, e)
+		}
+	case trace.ProposalResponse:
+		if f.first(e) {
+			f.response(x, e)
+		}
+	case trace.SimulateStart:
+		f.starts = append(f.starts, *e)
+	case trace.SimulateEnd:
+		f.ends = append(f.ends, *e)
+	case trace.Endorsed:
+		f.signed = append(f.signed, *e)
+	case trace.Refused:
+		f.refused = append(f.refused, *e)
+	case trace.Fault:
+		f.faults = append(f.faults, *e)
+	case trace.Compared:
+		f.compared = e
+	case trace.Submitted:
+		f.sentOut = e
+	case trace.Broadcast:
+		if f.sentOut == nil {
+			f.sentOut = e
+		}
+		if f.envelope == nil && f.first(e) {
+			if _, raw, ok := x.payload(e.Seq); ok {
+				f.envelope, _ = wire.ParseTransaction(raw)
+			}
+		}
+	case trace.BroadcastAnswer:
+		if f.first(e) {
+			f.answers = append(f.answers, *e)
+		}
+	case trace.Enqueued:
+		f.enqueued = e
+	case trace.Verdict:
+		f.verdicts = append(f.verdicts, *e)
+	case trace.CommitSeen:
+		f.seen = e
+	}
+}
+
+// proposal takes a proposal on its way to an endorser, or inside a gateway's call.
+func (f *txFacts) proposal(x *Index, e *trace.Event) {
+	f.asked = append(f.asked, *e)
+	if e.Kind == trace.GatewayCall && e.Key == "Evaluate" {
+		f.evaluate = true
+	}
+	if f.args != nil {
+		return
+	}
+	name, raw, ok := x.payload(e.Seq)
+	if !ok {
+		return
+	}
+	signed := signedProposal(name, raw)
+	if signed == nil {
+		return
+	}
+	p, err := wire.ParseProposal(signed)
+	if err != nil {
+		return
+	}
+	f.chaincode, f.args = p.ChaincodeName, p.Input.GetArgs()
+	for key := range p.Transient {
+		f.transient = append(f.transient, key)
+	}
+	f.who(p.Creator())
+}
+
+func (f *txFacts) who(creator []byte) {
+	id := &msppb.SerializedIdentity{}
+	if proto.Unmarshal(creator, id) == nil {
+		f.creator, f.mspID = msp.NameOf(creator), id.GetMspid()
+	}
+}
+
+// signedProposal is the proposal in the message of a proposal or of a gateway's call.
+func signedProposal(name string, raw []byte) *peerpb.SignedProposal {
+	switch name {
+	case "protos.SignedProposal":
+		signed := &peerpb.SignedProposal{}
+		if proto.Unmarshal(raw, signed) == nil {
+			return signed
+		}
+	case "gateway.EndorseRequest":
+		m := &gatewaypb.EndorseRequest{}
+		if proto.Unmarshal(raw, m) == nil {
+			return m.GetProposedTransaction()
+		}
+	case "gateway.EvaluateRequest":
+		m := &gatewaypb.EvaluateRequest{}
+		if proto.Unmarshal(raw, m) == nil {
+			return m.GetProposedTransaction()
+		}
+	}
+	return nil
+}
+
+func (f *txFacts) response(x *Index, e *trace.Event) {
+	r := result{peer: e.Node, at: *e}
+	if e.Dir == trace.Received {
+		r.peer = e.Other
+	}
+	_, raw, ok := x.payload(e.Seq)
+	if !ok {
+		return
+	}
+	pr := &peerpb.ProposalResponse{}
+	if proto.Unmarshal(raw, pr) != nil {
+		return
+	}
+	r.status, r.message, r.answer = pr.GetResponse().GetStatus(), pr.GetResponse().GetMessage(), pr.GetResponse().GetPayload()
+	r.payload, r.endorser = pr.GetPayload(), pr.GetEndorsement()
+	r.action, r.rwset = actionIn(r.payload)
+	f.results = append(f.results, r)
+}
+
+// actionIn decodes the result that endorsers sign; nils where it does not decode.
+func actionIn(payload []byte) (*peerpb.ChaincodeAction, *wire.RWSet) {
+	prp, action := &peerpb.ProposalResponsePayload{}, &peerpb.ChaincodeAction{}
+	if len(payload) == 0 || proto.Unmarshal(payload, prp) != nil || proto.Unmarshal(prp.GetExtension(), action) != nil {
+		return nil, nil
+	}
+	set, err := wire.ParseRWSet(action.GetResults())
+	if err != nil {
+		return action, nil
+	}
+	return action, set
+}
+
+// block adds what the block of the transaction tells, where messages before it are
+// missing (clients outside, or a trace that begins later).
+func (f *txFacts) block(d *decodedBlock, position int) {
+	if f.envelope == nil {
+		f.envelope, _ = wire.ParseTransaction(d.txs[position].envelope)
+	}
+}
+
+// fill takes from the envelope what no proposal told.
+func (f *txFacts) fill() {
+	if f.envelope == nil {
+		return
+	}
+	if f.args == nil {
+		f.chaincode, f.args = f.envelope.Chaincode, f.envelope.Input.GetArgs()
+	}
+	if f.creator == "" && f.envelope.SignatureHeader != nil {
+		f.who(f.envelope.SignatureHeader.GetCreator())
+	}
+	if f.channel == "" {
+		f.channel = f.envelope.Channel
+	}
+}
+
+// equal tells whether all endorsers that answered came to one result.
+func (f *txFacts) equal() bool {
+	for i := range f.results {
+		if string(f.results[i].payload) != string(f.results[0].payload) {
+			return false
+		}
+	}
+	return true
+}
+
+// rwset is the result that counts: that of the envelope, or of the first endorser.
+func (f *txFacts) rwset() *wire.RWSet {
+	if f.envelope != nil && f.envelope.RWSet != nil {
+		return f.envelope.RWSet
+	}
+	for i := range f.results {
+		if f.results[i].rwset != nil {
+			return f.results[i].rwset
+		}
+	}
+	return nil
+}
+
+// signer is one endorsement, looked at by itself.
+type signer struct {
+	name  string // "peer0.org1.example.com"
+	msp   string
+	roles []string // organisational units in the certificate: "peer"
+	holds bool     // the signature is one of this certificate's key over the result
+	why   string   // why it does not hold
+}
+
+// signers are the endorsements of the transaction, or of the answers before there is one.
+func (f *txFacts) signers() []signer {
+	var out []signer
+	if f.envelope != nil && len(f.envelope.Endorsements) > 0 {
+		for _, e := range f.envelope.Endorsements {
+			out = append(out, signerOf(e, f.envelope.ResponsePayload))
+		}
+		return out
+	}
+	for i := range f.results {
+		if r := &f.results[i]; r.endorser != nil {
+			out = append(out, signerOf(r.endorser, r.payload))
+		}
+	}
+	return out
+}
+
+// signerOf checks an endorsement's signature with the key in its own certificate.
+// Whether an organisation of the channel issued the certificate is not looked at here.
+func signerOf(e *peerpb.Endorsement, payload []byte) signer {
+	s := signer{name: msp.NameOf(e.GetEndorser())}
+	id := &msppb.SerializedIdentity{}
+	if proto.Unmarshal(e.GetEndorser(), id) != nil {
+		s.why = "the endorser cannot be read"
+		return s
+	}
+	s.msp = id.GetMspid()
+	block, _ := pem.Decode(id.GetIdBytes())
+	if block == nil {
+		s.why = "no certificate"
+		return s
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		s.why = "the certificate cannot be read"
+		return s
+	}
+	s.roles = cert.Subject.OrganizationalUnit
+	key, ok := cert.PublicKey.(*ecdsa.PublicKey)
+	if !ok {
+		s.why = "not an ECDSA key"
+		return s
+	}
+	if s.holds = ecdsa.VerifyASN1(key, wire.Hash(payload, e.GetEndorser()), e.GetSignature()); !s.holds {
+		s.why = "the signature does not fit this result"
+	}
+	return s
+}
+
+// is tells whether a signer has a role of a policy's principal.
+func (s *signer) is(mspID, role string) bool {
+	if !s.holds || s.msp != mspID {
+		return false
+	}
+	if role == "member" {
+		return true
+	}
+	for _, r := range s.roles {
+		if strings.EqualFold(r, role) {
+			return true
+		}
+	}
+	return false
+}
+
+// envelopeBytes makes sense of an envelope by itself, for blocks of other networks.
+func envelopeFacts(id string, envelope []byte) *txFacts {
+	f := &txFacts{id: id, sent: map[uint64]bool{}}
+	if len(envelope) > 0 {
+		f.envelope, _ = wire.ParseTransaction(envelope)
+	}
+	f.fill()
+	return f
+}
+
+// blockOf decodes a block.
+func blockOf(raw []byte) (*commonpb.Block, error) {
+	block := &commonpb.Block{}
+	return block, proto.Unmarshal(raw, block)
+}

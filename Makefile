@@ -10,7 +10,7 @@ SAMPLES := chaincode/samples/bundle/data/samples
 SOURCES := $(shell find . -name '*.go' -not -path './.git/*') go.mod go.sum
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.0
 
-.PHONY: help run test build check race bench clean setup
+.PHONY: help run test build check race bench package screenshots clean setup
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -51,6 +51,12 @@ race: $(SAMPLES) ## the tests of the parts with the most goroutines, under the r
 bench: build ## benchmarks beside the code, then the whole network
 	$(GO) test -run '^$$' -bench . -benchtime 200ms ./internal/... ./peer/... ./orderer/... ./chaincode/
 	./fabriscope bench --topology bench --duration 10s --clients 128
+
+package: build ## an archive with a .desktop file, in dist/
+	sh scripts/package ./fabriscope
+
+screenshots: build ## make the pictures of the README and the guide anew (needs Xvfb, xdotool, ImageMagick)
+	sh scripts/screenshots ./fabriscope docs/pictures
 
 clean: ## remove what was built
 	rm -rf fabriscope dist $(SAMPLES)

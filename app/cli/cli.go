@@ -22,7 +22,7 @@ import (
 )
 
 // Version of the program.
-const Version = "0.1.0"
+const Version = "0.2.0"
 
 // Exit codes of the program.
 const (
@@ -142,7 +142,9 @@ func (p *program) root() *cobra.Command {
 their own chaincode containers and a Raft ordering service. It shows every
 message, simulation, block and verdict, and explains why a transaction is valid
 or not. Unmodified Fabric chaincode and Gateway clients run on it.`,
-		Example: `  fabriscope up                                  start a network and keep it running
+		Example: `  fabriscope                                     open the window
+  fabriscope race.fscope                         look at a recorded run in the window
+  fabriscope up                                  start a network and keep it running
   fabriscope run first-transaction               run a scenario
   fabriscope run two-clients-one-key --record race.fscope
   fabriscope events race.fscope --kind verdict   what the recorded run holds
@@ -152,8 +154,13 @@ or not. Unmodified Fabric chaincode and Gateway clients run on it.`,
 		SilenceErrors: true,
 
 		SuggestionsMinimumDistance: 2,
-		Args:                       noUnknown,
-		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args: func(cmd *cobra.Command, args []string) error {
+			if ok, err := forWindow(args); ok || err != nil {
+				return err
+			}
+			return noUnknown(cmd, args)
+		},
+		RunE: func(_ *cobra.Command, args []string) error { return p.openWindow(windowOptions{Files: args}) },
 	}
 	root.PersistentFlags().BoolVarP(&p.verbose, "verbose", "v", false, "log what the nodes do to standard error")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -161,7 +168,7 @@ or not. Unmodified Fabric chaincode and Gateway clients run on it.`,
 	})
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run a network:"}, &cobra.Group{ID: "use", Title: "Use a running network (from another terminal):"},
 		&cobra.Group{ID: "look", Title: "Look at what happened:"}, &cobra.Group{ID: "more", Title: "More:"})
-	root.AddCommand(p.up(), p.run(), p.bench())
+	root.AddCommand(p.window(), p.up(), p.run(), p.bench())
 	root.AddCommand(p.deploy(), p.install(), p.approve(), p.commit(), p.invoke(), p.query(), p.peers(), p.chaincodes())
 	root.AddCommand(p.events(), p.tx(), p.export(), p.inspect(), p.ledger())
 	root.AddCommand(p.doctor(), p.listSamples(), p.node(), p.sampleChaincode())

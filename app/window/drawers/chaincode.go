@@ -33,11 +33,11 @@ func NewChaincode(s *session.Session, h Host) *Panel {
 	d.gate = newGate(s)
 	d.form = newDeployForm(s, h, d.gate)
 	form := newSection(lang.L("Deploy or upgrade"), true, d.form.box)
-	page := scroll(d.gate.box, d.definitions, form,
-		newSection(lang.L("Containers and processes"), true, d.containers), newSection(lang.L("Installed packages"), false, d.packages))
+	page := scroll(d.gate.box, d.definitions.page, form,
+		newSection(lang.L("Containers and processes"), true, d.containers.page), newSection(lang.L("Installed packages"), false, d.packages.page))
 	p := newPanel(lang.L("Chaincode"), page, page)
 	p.update, p.shut = d.update, d.survey.cancel
-	p.first = d.definitions
+	p.first = d.definitions.page
 	d.update()
 	return p
 }

@@ -77,7 +77,7 @@ func (c *client) parts() []fyne.CanvasObject {
 	return []fyne.CanvasObject{c.gate.box,
 		look.FormRow(lang.L("Chaincode"), c.chaincode), look.FormRow(lang.L("Function"), container.NewStack(c.function, c.other)),
 		c.doc, c.first.box, who, look.Row(8, c.submit, c.evaluate),
-		newSection(lang.L("A second one at the same time"), true, second), c.outcomes}
+		newSection(lang.L("A second one at the same time"), true, second), c.outcomes.page}
 }
 
 // update takes in new chaincodes, peers and identities.

@@ -71,7 +71,7 @@ func newDeployForm(s *session.Session, h Host, g *gate) *deployForm {
 	f.box = look.Column(8, look.FormRow(lang.L("Code from"), f.from), f.sample, f.about, f.placeRow,
 		container.New(twoColumns{}, look.FormRow(lang.L("Name"), f.name), look.FormRow(lang.L("Version"), f.version)),
 		look.FormRow(lang.L("Endorsement policy; empty: a majority of the organisations"), f.policy),
-		look.FormRow(lang.L("Runs as"), f.runtime), f.build, container.NewHBox(f.deploy), f.steps)
+		look.FormRow(lang.L("Runs as"), f.runtime), f.build, container.NewHBox(f.deploy), f.steps.page)
 	f.from.SetSelectedIndex(fromSample)
 	if len(names) > 0 {
 		f.sample.SetSelectedIndex(min(1, len(names)-1))

@@ -55,6 +55,182 @@ func TestEveryDrawerWithoutNetwork(t *testing.T) {
 	}
 }
 
+// TestHolds stops a transaction on its way to the ordering service and lets it go on.
+func TestHolds(t *testing.T) {
+	s := live(t)
+	d := open(t, s, paint.Dark(), 1300, drawers.NewFaults, drawers.Host{Select: s.Select})
+	d.mustSay("peer0.org1", "orderer", "Nothing is held.")
+	d.press("Hold")
+	d.mustSay("Choose a kind of message first.")
+	d.choose("Kind", "on its way to the ordering service")
+	d.write("How many", 0, "few")
+	d.press("Hold")
+	d.mustSay("few is no number of messages")
+	d.write("How many", 0, "1")
+	d.press("Hold")
+	d.until("the hold is listed", func() bool { return d.says("Take it away") })
+	var outcome *session.Outcome
+	s.Submit(session.Call{Identity: "alice", Call: network.Call{Chaincode: "basic", Function: "TransferAsset", Args: []string{"asset1", "carol"}}},
+		func(o session.Outcome) { outcome = &o })
+	d.until("the transaction is held", func() bool { return d.says("Held messages", "1 held", "broadcast") })
+	d.picture("faults")
+	if outcome != nil {
+		t.Errorf("a held transaction has an outcome: %v", outcome.Text)
+	}
+	d.follow("Release", 0)
+	d.until("it is valid", func() bool { return outcome != nil && outcome.Valid })
+	d.follow("Take it away", 0)
+	d.until("nothing is held", func() bool { return d.says("Nothing is held.") })
+}
+
+func TestBreakingThings(t *testing.T) {
+	s := live(t)
+	d := open(t, s, paint.Light(), 1300, drawers.NewFaults, drawers.Host{Select: s.Select})
+	d.follow("peer1.org1", 0)
+	d.follow("Let it lie", 0)
+	d.until("it lies", func() bool { return d.says("lies", "Let it be honest") })
+	d.follow("Kill", 0)
+	d.until("it is killed", func() bool { return d.says("killed") })
+	d.picture("faults")
+	d.follow("Restart", 0)
+	d.until("it runs again", func() bool { return !d.says("killed") })
+	d.choose("One end", "peer0.org1")
+	d.press("Cut")
+	d.mustSay("Choose two different ends first.")
+	d.choose("Other end", "peer0.org2")
+	d.write("Latency", 0, "30ms")
+	d.write("Loss", 0, "200 %")
+	d.press("Slow it down")
+	d.mustSay("200 % is no share")
+	d.write("Loss", 0, "2 %")
+	d.press("Slow it down")
+	d.until("the link is listed", func() bool { return d.says("30ms slower, 2 % lost") })
+	d.press("Cut off")
+	d.until("there is a partition", func() bool { return d.says("Partition") })
+	d.press("Heal everything")
+	d.until("all is healed", func() bool { return len(s.Links()) == 0 && !d.says("30ms slower") })
+}
+
+func TestDeployAndUpgrade(t *testing.T) {
+	s := live(t)
+	d := open(t, s, paint.Dark(), 1200, drawers.NewChaincode, drawers.Host{Select: s.Select})
+	d.mustSay("basic", "version 1.0", "sequence 1", "a majority of the organisations")
+	d.until("the processes are listed", func() bool { return d.says("basic_1.0 @ peer0.org1", "process") })
+	d.picture("chaincode")
+	d.write("Name", 0, "count")
+	d.press("Deploy")
+	d.until("it is deployed", func() bool { return d.says("count 1.0 is committed as sequence 1.") })
+	d.follow("Upgrade", 1)
+	d.frame()
+	d.mustSay("Upgrade to sequence 2")
+	d.press("Upgrade to sequence 2")
+	d.until("it is upgraded", func() bool { return d.says("count 2.0 is committed as sequence 2.") })
+	d.follow("Pause", 0)
+	d.until("one is paused", func() bool { return d.says("paused") })
+	d.follow("Let it go on", 0)
+	d.until("it goes on", func() bool { return !d.says("paused") })
+}
+
+func TestLoad(t *testing.T) {
+	s := live(t)
+	d := open(t, s, paint.Dark(), 1000, drawers.NewLoad, drawers.Host{})
+	d.write("Clients at once", 0, "none")
+	d.press("Start the load")
+	d.mustSay("Clients at once: write a number from 1 to 1000")
+	d.choose("Workload", "create")
+	d.write("Clients at once", 0, "4")
+	d.write("Seconds", 0, "2")
+	d.press("Start the load")
+	d.until("it runs", func() bool { return d.says("Stop", "transactions in") })
+	d.until("it is over", func() bool { return d.says("a second; half took less than") })
+	d.mustSay("VALID", "100.0 %")
+	d.picture("load")
+}
+
+// TestScript runs a scenario whose expectation does not hold, and sees the line marked.
+func TestScript(t *testing.T) {
+	src := "network(\"one-of-each\", cut = \"idle\")\nr = submit(\"alice\", \"basic\", \"TransferAsset\", \"asset1\", \"carol\")\nsleep(\"300ms\")\nexpect(not r.ok, \"it is not valid\")\n"
+	s, run, err := session.RunScript("mine.star", []byte(src), session.Hooks{}, session.StartOptions{Settings: session.DefaultSettings()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close(t.Context()) })
+	var again []byte
+	d := open(t, s, paint.Dark(), 1000, drawers.NewScript, drawers.Host{RunScript: func(_ string, src []byte, _ string) { again = src }})
+	d.mustSay("mine.star", "Stop")
+	d.until("a line is marked", func() bool { return d.says("▸ 2") || d.says("▸ 3") })
+	d.picture("script-running")
+	d.until("it has ended", func() bool { return !run.Running() })
+	d.frame()
+	d.mustSay("✗ 4", "submit", "it is not valid")
+	d.picture("script")
+	d.press("Run")
+	if string(again) != src {
+		t.Errorf("run again: %q", again)
+	}
+}
+
+func TestScriptIsCheckedWhileItIsWritten(t *testing.T) {
+	d := open(t, nil, paint.Light(), 800, drawers.NewScript, drawers.Host{})
+	d.editor().SetText("network()\nsubmitt(1)\n")
+	d.frame()
+	d.mustSay("✗ 2", "submitt")
+	d.picture("script-wrong")
+}
+
+// TestRecording writes down what is done.
+func TestRecording(t *testing.T) {
+	s := live(t)
+	d := open(t, s, paint.Dark(), 800, drawers.NewScript, drawers.Host{})
+	d.press("What I do")
+	d.frame()
+	d.mustSay("Submit something")
+	s.Submit(session.Call{Identity: "alice", Call: network.Call{Chaincode: "basic", Function: "TransferAsset", Args: []string{"asset1", "carol"}}}, nil)
+	d.until("it is written down", func() bool { return d.says(`submit("alice", "basic", "TransferAsset", "asset1", "carol")`) })
+	d.picture("script-recording")
+}
+
+func TestLessons(t *testing.T) {
+	settings := session.DefaultSettings()
+	settings.Lessons["1-one-chaincode-many-peers"] = session.LessonProgress{Done: true}
+	var opened string
+	d := open(t, nil, paint.Light(), 800, drawers.NewLessons, drawers.Host{Settings: settings, OpenLesson: func(name string) { opened = name }})
+	all := session.Lessons(settings)
+	if len(all) == 0 {
+		t.Skip("this program has no lessons")
+	}
+	d.mustSay(all[0].Title, all[0].Question)
+	d.picture("lessons")
+	d.follow(all[1].Title, 0)
+	if opened != all[1].Name {
+		t.Errorf("opened %q", opened)
+	}
+}
+
+// TestRecordingCannotBeChanged opens a run file: all is shown, nothing can be done.
+func TestRecordingCannotBeChanged(t *testing.T) {
+	s := live(t)
+	path := filepath.Join(t.TempDir(), "run.fscope")
+	d := open(t, s, paint.Dark(), 900, drawers.NewFaults, drawers.Host{})
+	s.StartRecording(path, nil)
+	s.Submit(session.Call{Identity: "alice", Call: network.Call{Chaincode: "basic", Function: "TransferAsset", Args: []string{"asset1", "carol"}}}, nil)
+	d.until("it is done", func() bool { return s.Pending() == 0 })
+	recorded := false
+	s.StopRecording(func(string, error) { recorded = true })
+	d.until("it is recorded", func() bool { return recorded })
+	run, err := session.OpenRun(path, session.StartOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { run.Close(t.Context()) })
+	r := open(t, run, paint.Dark(), 1300, drawers.NewFaults, drawers.Host{})
+	r.mustSay("This is a recording")
+	if r.enabled("Hold") || r.enabled("Cut") {
+		t.Error("a recording can be changed")
+	}
+	r.picture("faults-recording")
+}
+
 func TestTopologyEditor(t *testing.T) {
 	s := live(t)
 	var started *network.Topology
@@ -71,7 +247,7 @@ func TestTopologyEditor(t *testing.T) {
 	d.mustSay("Can be applied now", "one more peer for Org2")
 	d.write("It is cut after", 0, "soon")
 	d.frame()
-	d.mustSay("block.batchTimeout", "soon is no time")
+	d.mustSay("block.batchTimeout", "is no time; write 100ms")
 	if d.enabled("Start this network") {
 		t.Error("a topology that is wrong can be started")
 	}

@@ -33,7 +33,8 @@ func newEditor(changed func(text string)) *editor {
 	e := &editor{entry: look.NewMonoEntry(), running: canvas.NewRectangle(color.Transparent), broken: canvas.NewRectangle(color.Transparent)}
 	e.entry.Scroll = fyne.ScrollNone
 	e.gutter = sheet.NewScrolling(e.numbers)
-	e.scroll = container.NewScroll(container.New(codeLayout{e}, e.entry, e.running, e.broken))
+	e.gutter.NoBar = true
+	e.scroll = container.NewScroll(container.New(codeLayout{e}, container.NewThemeOverride(e.entry, codeTheme{}), e.running, e.broken))
 	e.scroll.OnScrolled = func(p fyne.Position) { e.gutter.SetOffset(float64(p.Y)) }
 	e.entry.OnChanged = func(text string) {
 		e.count(text)
@@ -86,7 +87,7 @@ func (e *editor) mark(runs, wrong int) {
 
 // rowHeight is the height of a line of Fyne's entry, top what stands above the first.
 func (e *editor) rowHeight() (row, top float32) {
-	th := e.entry.Theme()
+	th := codeTheme{}
 	row = fyne.MeasureText("M", th.Size(theme.SizeNameText), fyne.TextStyle{Monospace: true}).Height
 	return row, th.Size(theme.SizeNameInnerPadding)
 }
@@ -143,13 +144,37 @@ func (e *editor) numbers(b *sheet.Builder) {
 	b.Gap(20)
 }
 
+// codeTheme is the window's theme with smaller letters.
+type codeTheme struct{}
+
+func (codeTheme) now() fyne.Theme { return fyne.CurrentApp().Settings().Theme() }
+
+// Color is the window's.
+func (c codeTheme) Color(n fyne.ThemeColorName, v fyne.ThemeVariant) color.Color {
+	return c.now().Color(n, v)
+}
+
+// Font is the window's.
+func (c codeTheme) Font(s fyne.TextStyle) fyne.Resource { return c.now().Font(s) }
+
+// Icon is the window's.
+func (c codeTheme) Icon(n fyne.ThemeIconName) fyne.Resource { return c.now().Icon(n) }
+
+// Size is the window's, but for the text.
+func (c codeTheme) Size(n fyne.ThemeSizeName) float32 {
+	if n == theme.SizeNameText {
+		return look.Px(look.SizeSmall)
+	}
+	return c.now().Size(n)
+}
+
 // codeLayout lets the entry have what it needs and at least the whole view.
 type codeLayout struct{ e *editor }
 
-func (l codeLayout) MinSize([]fyne.CanvasObject) fyne.Size { return l.e.entry.MinSize() }
+func (l codeLayout) MinSize(objects []fyne.CanvasObject) fyne.Size { return objects[0].MinSize() }
 
-func (l codeLayout) Layout(_ []fyne.CanvasObject, size fyne.Size) {
-	l.e.entry.Resize(size)
+func (l codeLayout) Layout(objects []fyne.CanvasObject, size fyne.Size) {
+	objects[0].Resize(size)
 	l.e.place()
 }
 

@@ -31,11 +31,11 @@ func NewFaults(s *session.Session, h Host) *Panel {
 	d.gate = newGate(s)
 	d.links = newLinks(s, h, d.gate)
 	d.holds = newHolds(s, h, d.gate)
-	page := scroll(d.gate.box, newSection(lang.L("Nodes"), true, d.nodes), newSection(lang.L("Holds"), true, d.holds.box),
+	page := scroll(d.gate.box, newSection(lang.L("Nodes"), true, d.nodes.page), newSection(lang.L("Holds"), true, d.holds.box),
 		newSection(lang.L("Links and partitions"), true, d.links.box))
 	p := newPanel(lang.L("Faults"), page, page)
 	p.update = d.update
-	p.first = d.nodes
+	p.first = d.nodes.page
 	d.update()
 	return p
 }

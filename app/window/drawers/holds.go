@@ -57,7 +57,7 @@ func newHolds(s *session.Session, h Host, g *gate) *holds {
 		look.FormRow(lang.L("Kind"), d.kind),
 		container.New(twoColumns{}, look.FormRow(lang.L("Sent by"), d.node), look.FormRow(lang.L("Sent to"), d.other)),
 		container.New(threeColumns{}, look.FormRow(lang.L("Transaction"), d.tx), look.FormRow(lang.L("Key"), d.key), look.FormRow(lang.L("How many"), d.count)),
-		d.wrong, container.NewHBox(hold), d.list)
+		d.wrong, container.NewHBox(hold), d.list.page)
 	return d
 }
 

@@ -27,10 +27,10 @@ type lessons struct {
 // NewLessons makes the drawer "Lessons".
 func NewLessons(s *session.Session, h Host) *Panel {
 	d := &lessons{s: s, h: h, run: newList(h), all: newList(h)}
-	d.scroll = container.NewVScroll(look.Inset(16, 12, look.Column(6, d.run, d.all)))
+	d.scroll = container.NewVScroll(look.Inset(16, 12, look.Column(6, d.run.page, d.all.page)))
 	p := newPanel(lang.L("Lessons"), d.scroll, d.scroll)
 	p.update = d.update
-	p.first = d.all
+	p.first = d.all.page
 	d.update()
 	return p
 }
@@ -106,10 +106,10 @@ func (d *lessons) open(name string) {
 // showRun writes the lesson that runs: its chapters, and what it has said so far.
 func (d *lessons) showRun(l *session.Lesson, r *session.ScriptRun) {
 	if l == nil {
-		show(d.run, false)
+		show(d.run.page, false)
 		return
 	}
-	show(d.run, true)
+	show(d.run.page, true)
 	_, answered := r.Question()
 	text, paused := r.Paused()
 	key := fmt.Sprint(l.Name, r.Chapter().N, len(r.Said()), answered, paused, text, r.Running(), r.Err(), r.Task() != nil)

@@ -57,7 +57,7 @@ func newLinks(s *session.Session, h Host, g *gate) *links {
 	l.box = look.Column(8,
 		container.New(twoColumns{}, look.FormRow(lang.L("One end"), l.a), look.FormRow(lang.L("Other end"), l.b)),
 		container.New(threeColumns{}, look.FormRow(lang.L("Latency"), l.latency), look.FormRow(lang.L("Jitter"), l.jitter), look.FormRow(lang.L("Loss"), l.loss)),
-		l.wrong, look.Row(8, shape, cut, mend), l.list,
+		l.wrong, look.Row(8, shape, cut, mend), l.list.page,
 		look.Muted(lang.L("A partition divides the nodes: draw a line across the network, or cut off an organisation.")).Wrapped(),
 		container.NewBorder(nil, nil, nil, apart, look.Inset(0, 0, l.org)), look.Row(8, l.draw, heal))
 	return l

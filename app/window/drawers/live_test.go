@@ -122,6 +122,9 @@ func (d *drawer) picture(name string) {
 		d.t.Fatal(err)
 	}
 	defer f.Close()
+	size := d.w.Canvas().Size() // a second layout, as the window's own driver makes it for texts that take more lines
+	d.w.Resize(size.AddWidthHeight(1, 0))
+	d.w.Resize(size)
 	if err := png.Encode(f, d.w.Canvas().Capture()); err != nil {
 		d.t.Fatal(err)
 	}
@@ -285,4 +288,18 @@ func (d *drawer) write(label string, n int, text string) {
 	e := d.field(label, n)
 	e.SetText("")
 	test.Type(e, text)
+}
+
+// editor is the first entry of many lines.
+func (d *drawer) editor() (found *look.Entry) {
+	d.t.Helper()
+	walk(d.p, func(o fyne.CanvasObject) {
+		if e, ok := o.(*look.Entry); ok && e.MultiLine && found == nil {
+			found = e
+		}
+	})
+	if found == nil {
+		d.t.Fatal("there is no editor")
+	}
+	return found
 }

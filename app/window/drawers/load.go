@@ -64,7 +64,7 @@ func NewLoad(s *session.Session, h Host) *Panel {
 		container.New(twoColumns{}, look.FormRow(lang.L("Clients at once"), d.clients), look.FormRow(lang.L("Seconds"), d.seconds),
 			look.FormRow(lang.L("Transactions a second"), d.rate), d.hotRow,
 			look.FormRow(lang.L("Chaincode"), d.chaincode), look.FormRow(lang.L("Client"), d.identity)),
-		d.wrong, container.NewHBox(d.start), d.list)
+		d.wrong, container.NewHBox(d.start), d.list.page)
 	p := newPanel(lang.L("Load"), page, page)
 	p.update = d.update
 	p.first = d.workload

@@ -94,7 +94,7 @@ func contains(in, o fyne.CanvasObject) bool {
 			}
 		}
 	case *section:
-		return contains(x.body, o)
+		return x.head == o || contains(x.body, o)
 	}
 	return false
 }
@@ -165,13 +165,13 @@ func (g *gate) open() bool { return g.told == "" }
 
 // list is a page within a drawer that is written anew when what it shows has changed.
 type list struct {
-	*sheet.Sheet
-	key string
+	page *sheet.Sheet
+	key  string
 }
 
 func newList(h Host) *list {
-	l := &list{Sheet: sheet.New(nil)}
-	l.OnKey = h.OnKey
+	l := &list{page: sheet.New(nil)}
+	l.page.OnKey = h.OnKey
 	return l
 }
 
@@ -179,38 +179,6 @@ func newList(h Host) *list {
 func (l *list) show(key string, write sheet.Write) {
 	if key != l.key {
 		l.key = key
-		l.Set(write)
+		l.page.Set(write)
 	}
 }
-
-// section is a part of a drawer that can be folded up.
-type section struct {
-	widget.BaseWidget
-	head *look.Button
-	body fyne.CanvasObject
-	box  *fyne.Container
-}
-
-func newSection(title string, open bool, body fyne.CanvasObject) *section {
-	s := &section{body: body}
-	s.head = look.Link(title, func() { s.fold(s.body.Visible()) }).WithIcon("down")
-	s.box = look.Column(6, container.NewHBox(s.head), body)
-	s.fold(!open)
-	s.ExtendBaseWidget(s)
-	return s
-}
-
-func (s *section) fold(shut bool) {
-	icon, hint := "down", lang.L("Fold up")
-	if shut {
-		icon, hint = "chevron", lang.L("Unfold")
-		s.body.Hide()
-	} else {
-		s.body.Show()
-	}
-	s.head.SetIcon(icon, hint)
-	s.Refresh()
-}
-
-// CreateRenderer shows title and body.
-func (s *section) CreateRenderer() fyne.WidgetRenderer { return widget.NewSimpleRenderer(s.box) }

@@ -89,7 +89,7 @@ func (d *script) scenario() fyne.CanvasObject {
 	tools := look.Row(6, look.IconButton("folder", lang.L("Open a scenario"), d.load), look.IconButton("save", lang.L("Save the scenario"), d.keep),
 		look.Middle(d.samples()))
 	head := look.Column(4, look.Line(d.about, tools))
-	d.scroll = container.NewVScroll(look.Inset(16, 6, d.output))
+	d.scroll = container.NewVScroll(look.Inset(16, 6, d.output.page))
 	foot := look.Column(6, d.note, container.NewHBox(d.run, d.stop))
 	split := container.NewVSplit(look.Inset(10, 4, d.edit.box), d.scroll)
 	split.Offset = 0.66

@@ -47,8 +47,8 @@ func newTopology(s *session.Session, h Host) *topology {
 	t.page = scroll(t.form.box)
 	t.stack = container.NewStack(t.page, look.Inset(10, 4, t.text.box))
 	tools := look.Row(2, look.IconButton("folder", lang.L("Open a topology"), t.open), look.IconButton("save", lang.L("Save the topology"), t.save))
-	head := look.Column(4, look.Line(t.about, tools), look.Line(container.NewHBox(t.tabs), look.Link(lang.L("samples"), t.samples)), t.problems)
-	foot := container.NewVBox(t.changes, look.Row(8, t.start), look.Row(8, t.apply))
+	head := look.Column(4, look.Line(t.about, tools), look.Line(container.NewHBox(t.tabs), look.Link(lang.L("samples"), t.samples)), t.problems.page)
+	foot := container.NewVBox(t.changes.page, look.Row(8, t.start), look.Row(8, t.apply))
 	t.box = container.NewBorder(look.Inset(16, 0, head), look.Inset(16, 10, foot), nil, nil, t.stack)
 	var running *network.Topology
 	file := ""

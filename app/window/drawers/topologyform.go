@@ -166,17 +166,23 @@ func (f *topologyForm) ordering() fyne.CanvasObject {
 	return f.part(lang.L("Ordering service"), "", nil, nodes, container.New(twoColumns{},
 		look.FormRow(lang.L("A block holds at most"), f.field("block.maxMessageCount", strconv.Itoa(t.Block.MaxMessageCount), "10", func(t *network.Topology, v string) error {
 			n, err := number(lang.L("A block holds at most"), v, 1, 1_000_000)
-			t.Block.MaxMessageCount = n
+			if err == nil {
+				t.Block.MaxMessageCount = n
+			}
 			return err
 		})),
 		look.FormRow(lang.L("It is cut after"), f.field("block.batchTimeout", durationText(t.Block.BatchTimeout), "2s", func(t *network.Topology, v string) error {
 			d, err := duration(v)
-			t.Block.BatchTimeout = network.Duration(d)
+			if err == nil {
+				t.Block.BatchTimeout = network.Duration(d)
+			}
 			return err
 		})),
 		look.FormRow(lang.L("Preferred size in KB"), f.field("block.preferredMaxBytes", strconv.Itoa(int(t.Block.PreferredMaxBytes)>>10), "512", func(t *network.Topology, v string) error {
 			n, err := number(lang.L("Preferred size in KB"), v, 1, 1<<20)
-			t.Block.PreferredMaxBytes = network.Size(n) << 10
+			if err == nil {
+				t.Block.PreferredMaxBytes = network.Size(n) << 10
+			}
 			return err
 		})),
 		look.FormRow(lang.L("Cut when"), f.choice([]string{"timeout", "idle"}, t.Block.Cut, func(t *network.Topology, v string) { t.Block.Cut = v }))))
@@ -202,7 +208,7 @@ func (f *topologyForm) chaincodes() fyne.CanvasObject {
 			code = f.choice(samples, c.Sample, func(t *network.Topology, v string) { t.Chaincodes[i].Sample = v })
 		}
 		remove := f.remove(c.Name, func() { f.draft.RemoveChaincode(f.draft.Topology().Chaincodes[i].Name) })
-		rows = append(rows, look.SunkenCard(look.Column(6, container.NewBorder(nil, nil, nil, remove, container.New(twoColumns{},
+		rows = append(rows, look.Card(look.Column(6, container.NewBorder(nil, nil, nil, remove, container.New(twoColumns{},
 			look.FormRow(lang.L("Name"), f.field(key("name"), c.Name, "basic", set(func(c *network.Chaincode, v string) { c.Name = v }))),
 			look.FormRow(lang.L("Code"), code))), container.New(twoColumns{},
 			look.FormRow(lang.L("Version"), f.field(key("version"), c.Version, "1.0", set(func(c *network.Chaincode, v string) { c.Version = v }))),
@@ -247,7 +253,7 @@ func (f *topologyForm) links() fyne.CanvasObject {
 		remove := f.remove(strings.Join(l.Between, " - "), func() {
 			f.draft.Edit(func(t *network.Topology) { t.Links = slices.Delete(t.Links, i, i+1) })
 		})
-		rows = append(rows, look.SunkenCard(look.Column(6, container.NewBorder(nil, nil, nil, remove, container.New(twoColumns{},
+		rows = append(rows, look.Card(look.Column(6, container.NewBorder(nil, nil, nil, remove, container.New(twoColumns{},
 			look.FormRow(lang.L("Between"), end(0)), look.FormRow(lang.L("and"), end(1)))), f.shape(i, l, key))))
 	}
 	return f.part(lang.L("Links"), lang.L("add one"), func() {
@@ -264,13 +270,17 @@ func (f *topologyForm) shape(i int, l network.Link, key func(string) string) fyn
 	time := func(name string, now network.Duration, set func(l *network.Link, d network.Duration)) *look.Entry {
 		return f.field(key(name), durationText(now), "0s", func(t *network.Topology, v string) error {
 			d, err := duration(v)
-			set(&t.Links[i], network.Duration(d))
+			if err == nil {
+				set(&t.Links[i], network.Duration(d))
+			}
 			return err
 		})
 	}
 	loss := f.field(key("loss"), strconv.FormatFloat(float64(l.Loss)*100, 'g', 4, 64)+" %", "0 %", func(t *network.Topology, v string) error {
 		p, err := share(v)
-		t.Links[i].Loss = network.Percent(p)
+		if err == nil {
+			t.Links[i].Loss = network.Percent(p)
+		}
 		return err
 	})
 	cut := widget.NewCheck(lang.L("cut"), nil)

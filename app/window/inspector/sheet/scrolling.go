@@ -11,7 +11,9 @@ import (
 // long it is.
 type Scrolling struct {
 	Sheet
-	bar *canvas.Rectangle
+	// NoBar leaves the bar out, for a page that follows something else.
+	NoBar bool
+	bar   *canvas.Rectangle
 }
 
 // NewScrolling makes a page that scrolls.
@@ -57,7 +59,7 @@ func (s *Scrolling) DragEnd() {}
 // placeBar shows which part of the page is seen.
 func (s *Scrolling) placeBar() {
 	size := s.Size()
-	if s.page == nil || s.page.height <= float64(size.Height) || size.Height <= 0 {
+	if s.NoBar || s.page == nil || s.page.height <= float64(size.Height) || size.Height <= 0 {
 		s.bar.Hide()
 		return
 	}

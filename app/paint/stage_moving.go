@@ -159,6 +159,9 @@ func (d *stageDraw) compactState(p *stage.Peer, r view.Rect) {
 	for i := range c.Lanes {
 		d.laneBar(&c.Lanes[i])
 	}
+	if f, ok := d.font(9, false, false); ok && len(c.Lanes) == 0 {
+		d.words(d.rect(c.Rect), 6, c.Rect.H/2, c.Rect.W-10, c.Title, f, d.th.Muted)
+	}
 }
 
 // lanes draws what a chaincode is working on.

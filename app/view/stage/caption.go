@@ -1,10 +1,205 @@
 package stage
 
 import (
+	"fmt"
+	"strings"
+
+	peerpb "github.com/hyperledger/fabric-protos-go-apiv2/peer"
+	"google.golang.org/protobuf/proto"
+
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/internal/trace"
+	"github.com/fabriscope/fabriscope/internal/wire"
 )
 
-type functionNames struct{}
+const (
+	recentEvents = 256 // kept for captions at the newest moment
+	captionReach = 64  // how far back an event that says something is looked for
+	maxNamed     = 256
+	// busyEvents within busyTime are too many for a sentence about one of them.
+	busyEvents = 200
+	busyTime   = int64(40e6)
+)
 
-// Caption is one plain sentence on what is happening at the moment, "" when nothing is.
-func (w *World) Caption(at view.Moment, sel view.Selection) string { return "" }
+// functionNames remembers which function a transaction calls.
+type functionNames map[string]string
+
+// said is the caption that was made last.
+type said struct {
+	seq  uint64
+	tx   string
+	head uint64
+	text string
+}
+
+// Caption is one plain sentence on what is happening at the moment, made from the events
+// there; of the selected transaction, if there is one. "" when nothing has happened yet.
+func (w *World) Caption(at view.Moment, sel view.Selection) string {
+	tx := sel.Tx()
+	if w.said.seq == at.Seq && w.said.tx == tx && (tx == "" || w.said.head == w.head.seq) {
+		return w.said.text
+	}
+	text := w.sentence(at, tx)
+	w.said = said{seq: at.Seq, tx: tx, head: w.head.seq, text: text}
+	return text
+}
+
+func (w *World) sentence(at view.Moment, tx string) string {
+	if tx != "" && w.src != nil {
+		if text := w.sentenceOf(w.src.ByTx(tx), at); text != "" {
+			return text
+		}
+	}
+	events := w.around(at.Seq)
+	if busy := busyText(events); busy != "" && at.Seq >= w.head.seq {
+		return busy
+	}
+	return w.sentenceOf(events, at)
+}
+
+// sentenceOf describes the last of the events up to a moment that says something.
+func (w *World) sentenceOf(events []trace.Event, at view.Moment) string {
+	for i := len(events) - 1; i >= 0; i-- {
+		if events[i].Seq > at.Seq {
+			continue
+		}
+		e := w.meet(&events[i])
+		if e.info.quiet {
+			continue
+		}
+		if text := w.describe(&e); text != "" {
+			return text + w.alongside(&e, at)
+		}
+	}
+	return ""
+}
+
+// around gives the events before a moment, the moment's own last.
+func (w *World) around(seq uint64) []trace.Event {
+	events := w.recent
+	if len(events) == 0 || seq < events[0].Seq+captionReach && w.src != nil && events[0].Seq > 1 {
+		from := uint64(0)
+		if seq > captionReach {
+			from = seq - captionReach
+		}
+		events = w.read(from, captionReach)
+	}
+	n := len(events)
+	for n > 0 && events[n-1].Seq > seq {
+		n--
+	}
+	return events[max(0, n-recentEvents):n]
+}
+
+// busyText says so when too much happens at the newest moment for a sentence about one
+// event.
+func busyText(events []trace.Event) string {
+	n := len(events)
+	if n < busyEvents {
+		return ""
+	}
+	span := events[n-1].Time - events[n-busyEvents].Time
+	if span <= 0 || span > busyTime {
+		return ""
+	}
+	rate := round2(busyEvents / (float64(span) / 1e9))
+	return "About " + strings.TrimSuffix(rateText(rate), "/s") + " events happen in a second now; pause, or stretch time, to see single ones."
+}
+
+// alongside adds what else is simulated at the same moment: the same transaction at other
+// peers, or other transactions in the same chaincode.
+func (w *World) alongside(e *step, at view.Moment) string {
+	peer := e.self
+	if e.info.chaincode || e.info.op == opSimulate || strings.HasPrefix(string(e.Kind), "rwset.") {
+		if peer < 0 {
+			return ""
+		}
+	} else {
+		return ""
+	}
+	if host := w.reg.nodes[peer].host; host >= 0 {
+		peer = host
+	}
+	s := w.stateAt(view.Moment{Seq: e.Seq, Time: e.Time})
+	if e.Seq < at.Seq && at.Seq >= w.head.seq {
+		s = w.head
+	}
+	var same []string
+	for i := range s.nodes {
+		if int32(i) == peer {
+			continue
+		}
+		for _, x := range s.nodes[i].sims {
+			if x.tx == e.TxID {
+				same = append(same, view.Short(w.reg.nodes[i].name))
+			}
+		}
+	}
+	switch len(same) {
+	case 0:
+	case 1:
+		return " " + same[0] + " simulates it at the same time."
+	case 2:
+		return " " + same[0] + " and " + same[1] + " simulate it at the same time."
+	default:
+		return fmt.Sprintf(" %s and %d other peers simulate it at the same time.", same[0], len(same)-1)
+	}
+	others := 0
+	for _, x := range s.look(peer).sims {
+		if x.tx != e.TxID {
+			others++
+		}
+	}
+	if others > 0 {
+		return fmt.Sprintf(" %s simulates %s at the same time.", view.Short(w.reg.nodes[peer].name), count(others, "other transaction"))
+	}
+	return ""
+}
+
+// function gives the function that a transaction calls, "" if the trace does not tell.
+func (w *World) function(tx string) string {
+	if tx == "" || w.src == nil {
+		return ""
+	}
+	if fn, ok := w.named[tx]; ok {
+		return fn
+	}
+	if w.named == nil || len(w.named) >= maxNamed {
+		w.named = functionNames{}
+	}
+	fn := ""
+	for _, e := range w.src.ByTx(tx) {
+		if e.Kind == trace.ChaincodeTransaction && e.Note != "" {
+			fn = e.Note
+			break
+		}
+		if e.Kind == trace.Proposal && fn == "" {
+			fn = w.proposed(e.Seq)
+		}
+	}
+	if fn != "" { // later events may tell
+		w.named[tx] = fn
+	}
+	return fn
+}
+
+// proposed reads the function from a proposal itself.
+func (w *World) proposed(seq uint64) string {
+	_, raw, ok := w.src.Payload(seq)
+	if !ok {
+		return ""
+	}
+	var signed peerpb.SignedProposal
+	if proto.Unmarshal(raw, &signed) != nil {
+		return ""
+	}
+	p, err := wire.ParseProposal(&signed)
+	if err != nil || len(p.Input.GetArgs()) == 0 {
+		return ""
+	}
+	fn := string(p.Input.GetArgs()[0])
+	if len(fn) > 60 || strings.ToValidUTF8(fn, "") != fn {
+		return ""
+	}
+	return fn
+}

@@ -13,11 +13,11 @@ const (
 	// it every 2nd, 4th, ... stands for the others, and the link says how many there are.
 	linkDots = 20
 	// flowRate is the rate, in messages per second of the screen, that gets a flow.
-	flowRate = 40.0
+	flowRate  = 40.0
 	fastScale = 50 * time.Millisecond // from here on messages are too fast for the eye
-	heldNear = 0.3 // where a message stands that its sender may not send
-	tail     = 16.0
-	guess    = int64(2e6) // a message whose end is not known yet is drawn as if it took so long
+	heldNear  = 0.3                   // where a message stands that its sender may not send
+	tail      = 16.0
+	guess     = int64(2e6) // a message whose end is not known yet is drawn as if it took so long
 )
 
 // candidate is a message that may be seen.

@@ -40,6 +40,8 @@ type World struct {
 
 	touched touched
 	named   functionNames
+	said    said
+	recent  []trace.Event // the newest ones, for captions
 	frame   Frame
 	build   builder
 }
@@ -85,6 +87,7 @@ func (w *World) meet(e *trace.Event) step {
 // Add takes new events, in order, each once. After a gap the stage keeps what it knows of
 // nodes and heights, and forgets what was under way.
 func (w *World) Add(events []trace.Event) {
+	defer w.remember(events)
 	for i := range events {
 		e := w.meet(&events[i])
 		if w.head.seq != 0 && e.Seq != w.head.seq+1 {
@@ -100,6 +103,20 @@ func (w *World) Add(events []trace.Event) {
 			w.checkpoint()
 		}
 	}
+}
+
+// remember keeps the newest events, which captions are made of.
+func (w *World) remember(events []trace.Event) {
+	if n := len(w.recent); n > 0 && len(events) > 0 && events[0].Seq != w.recent[n-1].Seq+1 {
+		w.recent = w.recent[:0]
+	}
+	if over := len(events) - recentEvents; over > 0 {
+		events, w.recent = events[over:], w.recent[:0]
+	}
+	if over := len(w.recent) + len(events) - 2*recentEvents; over > 0 {
+		w.recent = append(w.recent[:0], w.recent[over:]...)
+	}
+	w.recent = append(w.recent, events...)
 }
 
 // Nodes lists the full names of the nodes known so far: clients, peers, ordering nodes.

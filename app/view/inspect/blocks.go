@@ -123,6 +123,9 @@ func decodeTx(envelope []byte) decodedTx {
 		return t
 	}
 	t.id, t.chaincode, t.call = tx.TxID, tx.Chaincode, callOf(tx.Input.GetArgs(), 28)
+	if call := lifecycleCall(t.chaincode, tx.Input.GetArgs()); call != "" {
+		t.call = call
+	}
 	if tx.Config != nil {
 		t.call = "channel configuration"
 	}

@@ -16,6 +16,7 @@ const (
 	maxBlocks     = 8192
 	maxNodes      = 512
 	maxRules      = 1024
+	maxSent       = 65_536
 )
 
 // Index keeps where things occur in a trace. Whoever shows a source makes one for it
@@ -34,8 +35,9 @@ type Index struct {
 	nodes  map[string]*nodeLog
 	names  []string // of nodes, in the order in which they appeared
 	blocks []*blockLog
-	defs   []trace.Event // chaincode definitions
-	rules  []trace.Event // link rules
+	defs   []trace.Event   // chaincode definitions
+	rules  []trace.Event   // link rules
+	sent   map[uint64]bool // proposals on their way
 
 	decoded decodedBlocks
 	state   stateLog
@@ -139,13 +141,7 @@ func (x *Index) take(e *trace.Event) {
 			x.note(e, &x.node(container).calls, maxCalls)
 		}
 	case trace.Proposal, trace.GatewayCall:
-		if e.Dir == trace.Sent || e.Dir == trace.Received && !x.knows(e.Other) {
-			client := e.Node
-			if e.Dir == trace.Received {
-				client = e.Other
-			}
-			x.note(e, &x.node(client).calls, maxCalls)
-		}
+		x.asked(e)
 	case trace.Installed, trace.BuildStart, trace.BuildEnd, trace.LaunchStart, trace.LaunchEnd, trace.ChaincodeExit, trace.DefinitionKnown:
 		x.chaincode(e)
 	case trace.NodeStart, trace.NodeReady, trace.NodeStop, trace.NodeKilled, trace.ChannelJoin, trace.RaftRole, trace.RaftLeader,
@@ -181,6 +177,26 @@ func (x *Index) chaincode(e *trace.Event) {
 	}
 }
 
+// asked notes a proposal or a gateway's call with the client: where it was sent, or
+// where it arrived if the client does not record.
+func (x *Index) asked(e *trace.Event) {
+	switch {
+	case e.Dir == trace.Sent:
+		if len(x.sent) >= maxSent {
+			x.sent = nil
+		}
+		if x.sent == nil {
+			x.sent = map[uint64]bool{}
+		}
+		x.sent[e.Msg] = true
+		x.note(e, &x.node(e.Node).calls, maxCalls)
+	case e.Dir == trace.Received && !x.sent[e.Msg]:
+		x.note(e, &x.node(e.Other).calls, maxCalls)
+	case e.Dir == trace.Received:
+		delete(x.sent, e.Msg)
+	}
+}
+
 // containerOf is the end of a message that is a chaincode.
 func containerOf(e *trace.Event) string {
 	if view.PeerOf(e.Other) != "" {
@@ -198,11 +214,6 @@ func (x *Index) note(e *trace.Event, list *[]trace.Event, most int) {
 		*list = append((*list)[:0:0], (*list)[len(*list)-most:]...)
 	}
 	*list = append(*list, *e)
-}
-
-func (x *Index) knows(node string) bool {
-	_, ok := x.nodes[node]
-	return ok
 }
 
 // node finds or makes a node's log. Beyond the bound all share one without a name.

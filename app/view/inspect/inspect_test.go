@@ -152,7 +152,7 @@ func TestOthers(t *testing.T) {
 	golden(t, "key", r.of(at, view.Selection{What: view.SelectKey, Namespace: "basic", Key: "asset1"}))
 	golden(t, "ledger", r.of(at, view.Selection{What: view.SelectLedger, Node: "peer0.org1.example.com"}))
 	golden(t, "peers", r.of(at, view.Selection{What: view.SelectPeers}))
-	found := inspect.Of(inspect.Input{Source: r.src, Index: r.index, At: at, Search: "dave", Selection: view.Selection{What: view.SelectLedger, Node: "peer0.org1.example.com"}})
+	found := inspect.Of(inspect.Input{Source: r.src, Index: r.index, At: at, Search: "erin", Selection: view.Selection{What: view.SelectLedger, Node: "peer0.org1.example.com"}})
 	golden(t, "ledger-search", found)
 	put := r.MustFind(t, 1, func(e *trace.Event) bool { return e.Kind == trace.ChaincodePutState })
 	golden(t, "message-put-state", r.of(at, view.Selection{What: view.SelectMessage, Seq: put.Seq, TxID: put.TxID}))
@@ -162,7 +162,8 @@ func TestOthers(t *testing.T) {
 	golden(t, "message-proposal", r.of(at, view.Selection{What: view.SelectMessage, Seq: proposal.Seq, TxID: proposal.TxID}))
 
 	r = MustOpen(t, "leader-dies")
-	golden(t, "orderer", r.of(r.end(), view.Selection{What: view.SelectNode, Node: "orderer2.example.com"}))
+	later := view.Moment{Seq: r.MustFind(t, 1, func(e *trace.Event) bool { return e.Kind == trace.Committed && e.Block == 6 }).Seq}
+	golden(t, "orderer", r.of(later, view.Selection{What: view.SelectNode, Node: "orderer2.example.com"}))
 	golden(t, "orderer-killed", r.of(view.Moment{Seq: 1500}, view.Selection{What: view.SelectNode, Node: "orderer.example.com"}))
 	golden(t, "peers-behind", r.of(view.Moment{Seq: r.MustFind(t, 1, func(e *trace.Event) bool { return e.Kind == trace.Committed && e.Block == 5 }).Seq}, view.Selection{What: view.SelectPeers}))
 }

@@ -44,6 +44,8 @@ func (a *about) block(number uint64) {
 	fields := Block{Form: Fields}
 	if d != nil {
 		fields.Rows = append(fields.Rows, field("hash", mono(d.hash)), field("previous hash", mono(d.prev).to(previous(number))), field("data hash", mono(d.data)))
+	} else if next := a.x.decode(1, a.seq); number == 0 && next != nil {
+		fields.Rows = append(fields.Rows, field("hash", mono(next.prev)), field("content", Cell{Text: "nobody sends the first block: nodes are given it when they join", Tone: Weak}))
 	} else {
 		fields.Rows = append(fields.Rows, field("content", Cell{Text: "no message with this block was seen yet, or it has left the memory", Tone: Weak}))
 	}
@@ -180,8 +182,9 @@ func (a *about) blockPeers(number uint64) []Block {
 			row[2] = plain(span(done.Time - from.Time))
 		}
 		if done != nil {
-			row[3] = mono(hashText(done.Note))
-			hashes[done.Note] = true
+			if row[3] = mono(hashText(done.Note)); done.Note != "" {
+				hashes[done.Note] = true
+			}
 		}
 		peers.Rows = append(peers.Rows, row)
 	}

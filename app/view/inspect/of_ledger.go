@@ -307,6 +307,7 @@ func (a *about) traffic(one, two string) []Block {
 	var kinds []string
 	counts := map[string]int{}
 	lost := map[string]int{}
+	sent := map[uint64]bool{} // messages whose sender records
 	var events []trace.Event
 	for cursor := from; cursor < a.seq && a.x.src != nil; {
 		some, next, _ := a.x.src.Since(cursor, 2048)
@@ -318,7 +319,10 @@ func (a *about) traffic(one, two string) []Block {
 			if e.Seq > a.seq || e.Dir == trace.None || !(e.Node == one && e.Other == two || e.Node == two && e.Other == one) {
 				continue
 			}
-			outside := e.Dir == trace.Received && !a.x.knows(e.Other) || view.PeerOf(e.Other) != "" && e.Dir == trace.Received
+			if e.Dir == trace.Sent {
+				sent[e.Msg] = true
+			}
+			outside := e.Dir == trace.Received && !sent[e.Msg]
 			if e.Dir == trace.Lost {
 				lost[string(e.Kind)]++
 			}

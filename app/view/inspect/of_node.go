@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -208,9 +209,17 @@ func lifeBlock(life []trace.Event) Block {
 			break
 		}
 		e := &life[i]
+		if e.Kind == trace.RaftVote || e.Kind == trace.RaftVoteReply {
+			continue // they have a table of their own
+		}
 		note := e.Note
 		if note == "" || e.Kind == trace.LaunchStart || e.Kind == trace.LaunchEnd || e.Kind == trace.Installed {
 			note = strings.TrimSpace(packageText(e.Key) + " " + note)
+		}
+		if e.Kind == trace.RaftLeader {
+			if note = view.Short(e.Other); note == "" {
+				note = "none"
+			}
 		}
 		if e.Kind == trace.RaftRole {
 			note = fmt.Sprintf("%s, term %d", note, e.Block)
@@ -313,12 +322,15 @@ func (a *about) orderer(name string) {
 		row("address", mono(address))
 	}
 	a.doc.Subtitle = "ordering node"
-	if role, ok := last(life, isKind(trace.RaftRole)); ok {
-		a.doc.Subtitle += ", " + role.Note + " in term " + strconv.FormatUint(role.Block, 10)
-		row("Raft role", plain(role.Note))
-		row("term", mono(strconv.FormatUint(role.Block, 10)))
-	} else {
-		a.doc.Subtitle += ", follower"
+	if state.Tone == Good {
+		role, term := raftOf(life)
+		a.doc.Subtitle += ", " + role
+		if term != "" {
+			a.doc.Subtitle += " in term " + term
+		}
+		row("Raft role", plain(role))
+		row("term", mono(term))
+		row("log", mono(a.logOf(name)))
 	}
 	if leader, ok := last(life, isKind(trace.RaftLeader)); ok {
 		c := Cell{Text: "none", Tone: Warn}
@@ -358,6 +370,62 @@ func (a *about) orderer(name string) {
 		a.add(list)
 	}
 	a.add(lifeBlock(life))
+}
+
+// termIn finds the term in the note of an election's message.
+var termIn = regexp.MustCompile(`term (\d+)`)
+
+// raftOf is an ordering node's role and the newest term that it showed.
+func raftOf(life []trace.Event) (role, term string) {
+	role = "follower"
+	if e, ok := last(life, isKind(trace.RaftRole)); ok {
+		role = e.Note
+	}
+	for i := len(life) - 1; i >= 0; i-- {
+		switch e := &life[i]; e.Kind {
+		case trace.RaftRole:
+			if e.Note == "leader" {
+				return role, strconv.FormatUint(e.Block, 10)
+			}
+		case trace.RaftVote, trace.RaftVoteReply:
+			if m := termIn.FindStringSubmatch(e.Note); m != nil {
+				return role, m[1]
+			}
+		}
+	}
+	return role, ""
+}
+
+// entryIn finds the log entry that a message of Raft speaks of.
+var entryIn = regexp.MustCompile(`entry (\d+)`)
+
+// logOf is the newest entry of a node's log, as its last messages before the moment say.
+func (a *about) logOf(name string) string {
+	from := uint64(0)
+	if a.seq > nearby {
+		from = a.seq - nearby
+	}
+	newest := ""
+	for cursor := from; cursor < a.seq && a.x.src != nil; {
+		events, next, _ := a.x.src.Since(cursor, 1024)
+		if len(events) == 0 {
+			break
+		}
+		for i := range events {
+			e := &events[i]
+			if e.Seq > a.seq || e.Node != name || e.Dir != trace.Sent || e.Kind != trace.RaftAppend && e.Kind != trace.RaftAppendReply {
+				continue
+			}
+			if m := entryIn.FindStringSubmatch(e.Note); m != nil {
+				newest = m[1]
+			}
+		}
+		cursor = next
+	}
+	if newest == "" {
+		return "not said lately"
+	}
+	return "entry " + newest
 }
 
 // votes lists the elections that a node took part in.

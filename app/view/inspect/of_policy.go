@@ -23,18 +23,23 @@ func (a *about) endorsements(f *txFacts) []Block {
 	if len(signers) == 0 && (rule == nil || f.evaluate || f.chaincode == "") {
 		return nil
 	}
+	// Signatures on different results do not add up to one transaction.
+	apart := f.envelope == nil && len(f.results) > 1 && !f.equal()
 	list := Block{Form: Table, Title: "Endorsements"}
 	for _, s := range signers {
 		state := Cell{Text: "signature holds", Tone: Good}
-		if !s.holds {
+		switch {
+		case !s.holds:
 			state = Cell{Text: s.why, Tone: Bad}
+		case apart:
+			state = Cell{Text: "signature holds, for its own result", Tone: Warn}
 		}
 		list.Rows = append(list.Rows, []Cell{nodeCell(s.name), state})
 	}
 	if len(signers) == 0 {
 		list.Rows = [][]Cell{{{Text: "none yet", Tone: Weak}, {}}}
 	}
-	if rule == nil {
+	if rule == nil || apart {
 		return []Block{list}
 	}
 	list.Aside = Cell{Text: rule.text, Mono: true, Tone: Weak}

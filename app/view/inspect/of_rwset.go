@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"fmt"
+	"sort"
 	"strings"
 
 	kvrwsetpb "github.com/hyperledger/fabric-protos-go-apiv2/ledger/rwset/kvrwset"
@@ -54,6 +55,7 @@ func (a *about) agreement(f *txFacts) Cell {
 			names = append(names, view.Short(s.name))
 		}
 	}
+	sort.Strings(names)
 	if len(names) > 3 {
 		return Cell{Text: fmt.Sprintf("%d endorsers agree", len(names)), Tone: Good}
 	}

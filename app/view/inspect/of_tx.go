@@ -43,7 +43,10 @@ func (a *about) tx(id string) {
 
 // callBy is the call and who made it.
 func (a *about) callBy(f *txFacts) string {
-	call := callOf(f.args, 40)
+	call := lifecycleCall(f.chaincode, f.args)
+	if call == "" {
+		call = callOf(f.args, 40)
+	}
 	if call == "" && f.envelope != nil && f.envelope.Config != nil {
 		call = "channel configuration"
 	}
@@ -99,8 +102,13 @@ func (a *about) journey(f *txFacts, p txPlace) Block {
 		stop(Station{Name: "Ordered", Detail: "never: the client asked for an answer only", Mark: Waiting})
 		return b
 	}
-	stop(a.ordered(f, p))
-	stop(a.validated(f))
+	order := a.ordered(f, p)
+	stop(order)
+	check := a.validated(f)
+	if order.Mark == Failed || order.Detail == notSent {
+		check.Detail = "it does not get that far"
+	}
+	stop(check)
 	return b
 }
 
@@ -158,14 +166,15 @@ func (a *about) simulated(f *txFacts) Station {
 		end = max(end, to[i].Time)
 	}
 	s.Mark, s.At = Done, offset(end, f.begin)
+	if len(from) > len(to) {
+		s.Mark, s.Detail = Waiting, fmt.Sprintf("done by %d of %d endorsers", len(to), len(from))
+		return s
+	}
 	s.Detail = count(len(to), "endorser")
 	if parallel {
 		s.Detail += ", in parallel"
 	}
 	s.Detail += ", " + span(end-begin)
-	if running := len(from) - len(to); running > 0 {
-		s.Detail += fmt.Sprintf("; %d still running", running)
-	}
 	return s
 }
 
@@ -211,6 +220,8 @@ func (a *about) endorsed(f *txFacts) Station {
 	return s
 }
 
+const notSent = "not sent for ordering"
+
 func (a *about) ordered(f *txFacts, p txPlace) Station {
 	s := Station{Name: "Ordered", Detail: "not yet", Mark: Waiting}
 	for i := range f.answers {
@@ -237,7 +248,7 @@ func (a *about) ordered(f *txFacts, p txPlace) Station {
 	case f.sentOut != nil:
 		s.Detail = "on its way to the ordering service"
 	case f.compared != nil && f.compared.Note != "equal", len(f.refused) > 0:
-		s.Detail = "not sent for ordering"
+		s.Detail = notSent
 	}
 	return s
 }
@@ -275,9 +286,9 @@ var inBlock = regexp.MustCompile(`in block (\d+)`)
 func (a *about) why(f *txFacts, p txPlace) []Block {
 	var out []Block
 	if f.compared != nil && f.compared.Note != "equal" {
-		b := Block{Form: Card, Title: "The endorsers' results differ", Tone: Bad, Text: sentence(f.compared.Note) + " Nothing was sent for ordering."}
-		if f.sentOut != nil {
-			b.Text = sentence(f.compared.Note)
+		b := Block{Form: Card, Title: "The endorsers' results differ", Tone: Bad, Text: differText(f)}
+		if f.sentOut == nil {
+			b.Text += " Nothing was sent for ordering."
 		}
 		for i := range f.faults {
 			b.Text += fmt.Sprintf(" %s: %s.", view.Short(f.faults[i].Node), f.faults[i].Note)
@@ -305,6 +316,23 @@ func (a *about) why(f *txFacts, p txPlace) []Block {
 	}
 	out = append(out, b)
 	return append(out, a.disagree(f)...)
+}
+
+// causesOf are the beginnings of the likely causes in a comparison's note; what stands
+// before them is shown side by side below.
+var causesOf = regexp.MustCompile(`(one peer is at another height|the chaincode is not deterministic|the answers differ|the chaincode events differ|the chaincode id or version differs).*$`)
+
+// differText says who differs, and why probably.
+func differText(f *txFacts) string {
+	cause := causesOf.FindString(f.compared.Note)
+	if cause == "" || len(f.results) < 2 {
+		return sentence(f.compared.Note)
+	}
+	var names []string
+	for i := range f.results {
+		names = append(names, view.Short(f.results[i].peer))
+	}
+	return and(names) + " came to different results; the differences are marked below. Likely cause: " + strings.TrimSuffix(cause, ".") + "."
 }
 
 // disagree warns of peers with another verdict.

@@ -65,6 +65,26 @@ func callOf(args [][]byte, most int) string {
 	return printable(string(args[0]), 60) + "(" + strings.Join(words, ", ") + ")"
 }
 
+// lifecycleCall writes a call of _lifecycle, whose argument is a message: with the
+// chaincode's name, version and sequence. It is "" for other calls.
+func lifecycleCall(chaincode string, args [][]byte) string {
+	if chaincode != lifecycle || len(args) != 2 || len(args[1]) > maxJSON {
+		return ""
+	}
+	function := printable(string(args[0]), 60)
+	o, err := wire.Decode("lifecycle."+function+"Args", args[1])
+	if err != nil {
+		return ""
+	}
+	var words []string
+	for _, name := range []string{"name", "version", "sequence"} {
+		if v, ok := o.Get(name).(string); ok && v != "" {
+			words = append(words, name+" "+printable(v, 40))
+		}
+	}
+	return function + "(" + strings.Join(words, ", ") + ")"
+}
+
 // offset is a time since the first event of a transaction: "+0.41 ms".
 func offset(t, begin int64) string {
 	ms := float64(t-begin) / 1e6

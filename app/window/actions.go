@@ -370,8 +370,7 @@ func (s *Shell) wholeTimeline() {
 }
 
 func (s *Shell) followTimeline() {
-	s.main.follows = true
-	s.main.window.From, s.main.window.To = 0, 0
+	s.main.follows, s.main.span = true, 0
 	s.main.repaint()
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/fabriscope/fabriscope/app/view/stage"
 	"github.com/fabriscope/fabriscope/app/view/timeline"
 	"github.com/fabriscope/fabriscope/app/window/look"
+	"github.com/fabriscope/fabriscope/network/report"
 )
 
 // Sizes of exported pictures, in pixels.
@@ -48,6 +49,9 @@ func (s *Shell) showExport() {
 		row(lang.L("Timeline as SVG"), lang.L("the same, to be enlarged without loss"), base+"-timeline.svg", s.timelineSVG),
 		row(lang.L("Animation as GIF"), lang.L("the stage over the span that the timeline shows"), base+".gif", s.stageGIF),
 	)
+	if s.session.Source() != nil {
+		list.Add(row(lang.L("Report as HTML"), lang.L("summary, charts, blocks and every invalid transaction, in one file"), base+".html", s.reportHTML))
+	}
 	shut = s.popUp(look.Column(10, look.Title(lang.L("Export")), list,
 		container.NewHBox(look.Secondary(lang.L("Cancel"), func() { shut() }))), 480)
 	s.win.Canvas().Focus(list.Objects[0].(*look.TapCard))
@@ -143,4 +147,13 @@ func (s *Shell) stageGIF(to io.Writer) error {
 		p.Paint(pic, n.Stage.Frame(at, stage.Options{Selection: n.Selection()}), cam, theme)
 		return pic
 	})
+}
+
+// reportHTML writes the run as one page.
+func (s *Shell) reportHTML(to io.Writer) error {
+	meta := s.session.Meta()
+	if meta.Name == "" {
+		meta.Name = s.session.Name()
+	}
+	return report.WriteHTML(to, s.session.Source(), report.PageInfo{Meta: meta})
 }

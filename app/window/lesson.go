@@ -129,11 +129,10 @@ type lessonCard struct {
 	object  *fyne.Container
 	content *fyne.Container
 	dashes  *look.Picture
-	hidden  bool
-	shown   int // of lessonState.changed
+	empty   bool // in presenter mode, while there is only the caption
+	shown   int  // of lessonState.changed
 	of      *lessonState
 	options []*look.TapCard
-	tall    float32
 }
 
 func newLessonCard(s *Shell) *lessonCard {
@@ -164,15 +163,19 @@ func (c *lessonCard) build(l *lessonState) fyne.CanvasObject {
 	if !c.s.presenter {
 		column.Add(c.heading(l))
 	}
-	for _, text := range l.texts {
-		if !c.s.presenter {
+	for i, text := range l.texts {
+		// In presenter mode the newest sentence is the caption.
+		if !c.s.presenter || i < len(l.texts)-1 {
 			column.Add(look.Body(text).Wrapped())
 		}
 	}
 	c.options = nil
 	q, answered := l.run.Question()
 	pause, paused := l.run.Paused()
-	if q != nil && (!answered || l.verdict != "") {
+	switch {
+	case q != nil && answered && q.Later && l.verdict != "":
+		column.Add(look.Body(lang.L("You said {{.Letter}}.", map[string]any{"Letter": letter(l.marked)}) + " " + l.verdict).Wrapped().Toned(look.Quiet))
+	case q != nil && (!answered || l.verdict != ""):
 		column.Add(c.question(l, q, answered))
 	}
 	if task := l.run.Task(); task != nil {
@@ -182,12 +185,15 @@ func (c *lessonCard) build(l *lessonState) fyne.CanvasObject {
 		column.Add(look.Body(pause).Wrapped())
 	}
 	switch {
+	case paused && c.s.presenter: // the caption says that Space goes on
 	case paused:
 		column.Add(container.NewHBox(look.Primary(lang.L("Go on"), func() { c.s.do1("play") }), look.Middle(look.Muted(lang.L("or Space")))))
 	case l.ended:
 		column.Add(c.ending(l))
 	}
-	if len(column.Objects) == 0 || len(column.Objects) == 1 && !c.s.presenter && len(l.texts) == 0 {
+	c.empty = len(column.Objects) == 0
+	if l.run.Chapter().N == 0 && len(l.texts) == 0 && !l.ended {
+		c.empty = false
 		column.Add(look.Muted(lang.L("The network is being started ...")))
 	}
 	return column
@@ -278,6 +284,14 @@ func (c *lessonCard) ending(l *lessonState) fyne.CanvasObject {
 	}
 	return look.Column(8, look.Body(words).Wrapped(), container.NewHBox(look.Primary(lang.L("Close"), c.leave),
 		look.Secondary(lang.L("All lessons"), func() { c.leave(); c.s.do1("drawerbook") }), layout.NewSpacer()))
+}
+
+// hint is what the person can do now, for the presenter's caption.
+func (l *lessonState) hint() string {
+	if _, paused := l.run.Paused(); paused {
+		return lang.L("Space goes on")
+	}
+	return ""
 }
 
 // place puts the card at the foot of the stage's room and gives the height that it takes.

@@ -43,10 +43,13 @@ type mainView struct {
 	closeUp    closeUp // the block that is enlarged; block 0: none
 	window     timeline.Window
 	follows    bool  // the window runs along with the playhead
-	span       int64 // of a window that follows
+	span       int64 // of a window that follows, 0: as the pace asks for
 	quiet      bool  // lanes without anything in the window are left out
 	chainPeer  string
 	sinceSlow  time.Duration
+	newsSeq    uint64        // the newest event that is worth a picture
+	sinceNews  time.Duration // how long ago it came
+	sincePaint time.Duration
 	wasPlaying bool
 	stopSelect bool // the view was closed; the session still knows its listener
 }
@@ -56,11 +59,16 @@ type closeUp struct {
 	peer  string
 }
 
-// firstSpan is how much of the trace the timeline shows at first.
-const firstSpan = int64(40 * time.Millisecond)
+// The timeline's width in the screen's time, until a person zooms: the playhead crosses
+// it in so many seconds.
+const (
+	liveSpan   = int64(4 * time.Second)
+	eventsSpan = int64(10 * time.Millisecond)
+	crossing   = 10
+)
 
 func newMainView(s *Shell, n *session.Session) *mainView {
-	m := &mainView{s: s, n: n, follows: true, span: firstSpan}
+	m := &mainView{s: s, n: n, follows: true}
 	s.main = m
 	m.bar = newTopBar(s)
 	m.head = newPresenterBar(s)
@@ -135,7 +143,8 @@ func (m *mainView) tick(dt time.Duration, changed bool) bool {
 	if p.Playing != m.wasPlaying {
 		m.wasPlaying, changed = p.Playing, true
 	}
-	if changed {
+	if changed = changed && m.worth(dt); changed {
+		m.sincePaint = 0
 		m.repaint()
 	}
 	if m.sinceSlow += dt; m.sinceSlow >= slowEvery || dt == 0 {
@@ -143,6 +152,25 @@ func (m *mainView) tick(dt time.Duration, changed bool) bool {
 		m.slow()
 	}
 	return changed
+}
+
+// settled is how long after the last event other than heartbeats a live stage still
+// moves: messages leave a trail of a second.
+const settled = 1300 * time.Millisecond
+
+// worth tells whether a change is worth a picture. A live network at rest has nothing but
+// heartbeats: then two pictures a second are enough, unless heartbeats are to be seen.
+func (m *mainView) worth(dt time.Duration) bool {
+	m.sinceNews += dt
+	m.sincePaint += dt
+	p := m.n.Playhead
+	if p.Pace != view.Live || !p.Playing || m.s.settings.Heartbeats {
+		return true
+	}
+	if next := m.n.Axis.Next(m.newsSeq, 1); next != m.newsSeq || m.n.Pending() > 0 {
+		m.newsSeq, m.sinceNews = m.n.Axis.End().Seq, 0
+	}
+	return m.sinceNews < settled || m.sincePaint >= slowEvery*5/2
 }
 
 // slow brings up to date what is made of widgets.
@@ -203,28 +231,43 @@ func (m *mainView) chainFrame(w, h, scroll float64) *chain.Frame {
 
 // followPlayhead moves the timeline's window along with the playhead.
 func (m *mainView) followPlayhead() {
-	at := m.n.Playhead.At.Time
+	p := m.n.Playhead
+	at := p.At.Time
 	if at == 0 {
 		return
 	}
-	scroll := m.window.Scroll
+	scroll, span := m.window.Scroll, m.wantedSpan()
 	switch {
-	case m.follows && m.n.Playhead.Pace == view.Live:
-		m.window = m.n.Timeline.FollowAt(at, m.span)
-	case m.window.Span() <= 0:
-		m.window = m.n.Timeline.FollowAt(at, m.span)
+	case m.follows && p.Pace == view.Live && p.Playing:
+		m.window = m.n.Timeline.FollowAt(at, span)
+	case m.window.Span() <= 0, m.follows && m.window.Span() != span:
+		m.window = timeline.Window{From: at - span*3/10, To: at + span*7/10}
 	case m.follows:
 		m.window = m.window.Reveal(at)
 	}
 	m.window.Scroll = scroll
 }
 
+// wantedSpan is how much of the trace a following timeline shows.
+func (m *mainView) wantedSpan() int64 {
+	switch {
+	case m.span > 0:
+		return m.span
+	case m.n.Playhead.Pace == view.Live:
+		return liveSpan
+	case m.n.Playhead.Pace == view.Events:
+		return eventsSpan
+	}
+	return int64(m.n.Playhead.Scale) * crossing
+}
+
 // setWindow is a zoom or pan by hand: a live timeline keeps following with the new span.
 func (m *mainView) setWindow(w timeline.Window) {
 	before := m.window
 	w = m.n.Timeline.Clamp(w)
-	m.span = w.Span()
-	if w.Span() == before.Span() && w.From != before.From {
+	if w.Span() != before.Span() {
+		m.span = w.Span()
+	} else if w.From != before.From {
 		m.follows = false
 	}
 	m.window = w
@@ -325,7 +368,7 @@ func (m *mainView) arrange() {
 	shown(l.sides[0], l.side.Visible())
 	shown(l.sides[1], m.timeline.Visible())
 	shown(l.sides[2], m.chain.Visible())
-	shown(m.card.object, lesson && !m.card.hidden)
+	shown(m.card.object, lesson && !m.card.empty)
 	m.column.Refresh()
 	l.Layout(nil, m.column.Size())
 }
@@ -358,7 +401,7 @@ const (
 	railWidth    = 72
 	drawerWidth  = 348
 	captionLow   = 28
-	captionHigh  = 54 // in presenter mode, before its scale
+	captionHigh  = 60 // in presenter mode, before its scale
 	sideShare    = 364.0 / 1440
 	timelineRate = 206.0 / 852
 	chainRate    = 104.0 / 852
@@ -463,14 +506,14 @@ type captionLine struct {
 	object  fyne.CanvasObject
 	picture *look.Picture
 	text    string
+	hint    string
 }
 
 func newCaption() *captionLine {
 	c := &captionLine{}
 	c.picture = look.NewPicture(100, 20, func(to paint.Canvas, w, h float64, k *paint.Theme) {
 		if k.Scale > 1.3 {
-			f := paint.Font{Size: look.SizeTitle}
-			paint.TextMiddle(to, view.Point{X: w / 2, Y: paint.Baseline(h/2, f)}, paint.Fit(c.text, f, w-40), f, k.Text)
+			c.large(to, w, h, k)
 			return
 		}
 		f := paint.Font{Size: look.SizeSmall + 1}
@@ -480,21 +523,38 @@ func newCaption() *captionLine {
 	return c
 }
 
-func (c *captionLine) set(text string) {
-	if text != c.text {
-		c.text = text
+// large writes the caption of presenter mode in the middle, in at most three lines.
+func (c *captionLine) large(to paint.Canvas, w, h float64, k *paint.Theme) {
+	f := paint.Font{Size: look.SizeTitle}
+	lines := paint.Wrap(c.text, f, w-120, 0)
+	if len(lines) > 2 {
+		f.Size = look.SizeBody
+		lines = paint.Wrap(c.text, f, w-120, 3)
+	}
+	pitch := f.Size * 1.35
+	y := h/2 - pitch*float64(len(lines)-1)/2
+	for i, line := range lines {
+		paint.TextMiddle(to, view.Point{X: w / 2, Y: paint.Baseline(y+pitch*float64(i), f)}, line, f, k.Text)
+	}
+	small := paint.Font{Size: look.SizeTiny}
+	paint.TextEnd(to, view.Point{X: w - 12, Y: h - 7}, c.hint, small, k.Muted)
+}
+
+func (c *captionLine) set(text, hint string) {
+	if text != c.text || hint != c.hint {
+		c.text, c.hint = text, hint
 		c.picture.Refresh()
 	}
 }
 
 // captionText is what a lesson says, or what happens at the playhead.
-func (m *mainView) captionText() string {
+func (m *mainView) captionText() (text, hint string) {
 	if m.s.presenter && m.s.lesson != nil {
 		if said := m.s.lesson.said(); said != "" {
-			return said
+			return said, m.s.lesson.hint()
 		}
 	}
-	return m.n.Stage.Caption(m.n.Playhead.At, m.n.Selection())
+	return m.n.Stage.Caption(m.n.Playhead.At, m.n.Selection()), ""
 }
 
 // gauges are the numbers of the top bar at the playhead.

@@ -54,7 +54,7 @@ func (s *Shell) showPalette() {
 	}
 	p := &palette{s: s, all: s.choices(), list: look.Column(2)}
 	p.entry = &paletteEntry{key: p.typed}
-	p.entry.ExtendBaseWidget(p.entry)
+	p.entry.Init(p.entry)
 	p.entry.SetPlaceHolder(lang.L("What do you want to do, or see?"))
 	p.entry.OnChanged = p.search
 	p.shut = s.popUp(look.Column(8, p.entry, look.Sized(520, 30*mostChoices, container.NewVBox(p.list))), 560)
@@ -132,7 +132,7 @@ func (p *palette) search(words string) {
 func (p *palette) show() {
 	p.list.Objects = p.list.Objects[:0]
 	for i, c := range p.found {
-		row := look.NewTapRow(c.title, look.Line(look.Body(c.title).Cut(), look.Muted(c.note)), func() { p.take(i) })
+		row := look.NewTapLine(c.title, look.Line(look.Body(c.title).Cut(), look.Muted(c.note)), func() { p.take(i) })
 		row.SetOn(i == p.marked)
 		p.list.Objects = append(p.list.Objects, row)
 	}

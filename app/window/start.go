@@ -125,7 +125,7 @@ func (v *startView) lessonGrid() fyne.CanvasObject {
 		if l.Progress.Done {
 			badge = look.Badge("", "check", 32, look.Good)
 		}
-		words := look.Column(1, look.Heading(l.Title).Cut(), look.Muted(l.Question).Cut())
+		words := look.Column(1, look.Heading(l.Title).Cut(), look.Muted(l.Question).Wrapped())
 		if share := l.Progress.Share(); share > 0 && !l.Progress.Done {
 			words.Add(look.Inset(0, 2, look.NewBar(share)))
 		}

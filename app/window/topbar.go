@@ -54,7 +54,7 @@ func newTopBar(s *Shell) *topBar {
 	b.play = look.IconButton("pause", lang.L("Play or pause"), func() { s.do1("play") })
 	step := look.IconButton("step", lang.L("One event on"), func() { s.do1("step") })
 	b.slider = newStretch(s.setPace)
-	b.label = look.NewPicture(96, 20, func(c paint.Canvas, w, h float64, k *paint.Theme) {
+	b.label = look.NewPicture(114, 20, func(c paint.Canvas, w, h float64, k *paint.Theme) {
 		f := paint.Font{Size: look.SizeBody - 1}
 		paint.TextEnd(c, view.Point{X: w, Y: paint.Baseline(h/2, f)}, paint.Fit(b.said, f, w), f, k.Muted)
 	})

@@ -29,6 +29,7 @@ type TapCard struct {
 	Press
 	content fyne.CanvasObject
 	sunken  bool
+	flat    bool
 	on      bool
 	hint    string
 }
@@ -43,6 +44,13 @@ func NewTapCard(hint string, content fyne.CanvasObject, tapped func()) *TapCard 
 // NewTapRow makes a row of a list to press as a whole.
 func NewTapRow(hint string, content fyne.CanvasObject, tapped func()) *TapCard {
 	c := &TapCard{content: Inset(14, 6, content), hint: hint, sunken: true}
+	c.Init(c, tapped)
+	return c
+}
+
+// NewTapLine makes a line of a list without a ground of its own.
+func NewTapLine(hint string, content fyne.CanvasObject, tapped func()) *TapCard {
+	c := &TapCard{content: Inset(12, 4, content), hint: hint, flat: true}
 	c.Init(c, tapped)
 	return c
 }
@@ -73,9 +81,12 @@ type cardRenderer struct {
 func (r *cardRenderer) style() {
 	k := Current()
 	r.r.CornerRadius, r.r.StrokeWidth = Px(10), Px(1)
-	r.r.FillColor, r.r.StrokeColor = k.Raised, k.Line
+	r.r.FillColor, r.r.StrokeColor = color.Color(k.Raised), color.Color(k.Line)
 	if r.c.sunken {
 		r.r.CornerRadius, r.r.FillColor, r.r.StrokeColor = Px(8), k.Sunken, k.Sunken
+	}
+	if r.c.flat {
+		r.r.CornerRadius, r.r.FillColor, r.r.StrokeColor = Px(6), color.Transparent, color.Transparent
 	}
 	if r.c.on {
 		r.r.FillColor, r.r.StrokeColor = k.Selected, k.Accent

@@ -11,20 +11,27 @@ import (
 // Page Up/Down. Every entry of the window is one of these.
 type Entry struct {
 	widget.Entry
+	super fyne.CanvasObject
 }
 
 // NewEntry makes an entry of one line.
 func NewEntry() *Entry {
 	e := &Entry{}
-	e.ExtendBaseWidget(e)
+	e.Init(e)
 	return e
+}
+
+// Init names the widget that the entry is part of; what embeds an Entry calls it once.
+func (e *Entry) Init(of fyne.Widget) {
+	e.super = of
+	e.ExtendBaseWidget(of)
 }
 
 // NewMultiLineEntry makes an entry of many lines.
 func NewMultiLineEntry() *Entry {
 	e := &Entry{}
 	e.MultiLine, e.Wrapping = true, fyne.TextWrapOff
-	e.ExtendBaseWidget(e)
+	e.Init(e)
 	return e
 }
 
@@ -66,7 +73,7 @@ func (e *Entry) TypedKey(k *fyne.KeyEvent) {
 	e.Entry.TypedKey(k)
 }
 
-func (e *Entry) canvas() fyne.Canvas { return fyne.CurrentApp().Driver().CanvasForObject(e) }
+func (e *Entry) canvas() fyne.Canvas { return fyne.CurrentApp().Driver().CanvasForObject(e.super) }
 
 // Segmented is a row of choices of which one holds.
 type Segmented struct {

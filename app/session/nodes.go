@@ -5,11 +5,13 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/chaincode/samples"
 	"github.com/fabriscope/fabriscope/chaincode/samples/sample"
 	"github.com/fabriscope/fabriscope/internal/trace"
+	"github.com/fabriscope/fabriscope/network"
 )
 
 // Node is a peer or ordering node, as the newest events tell.
@@ -46,6 +48,7 @@ type nodeBook struct {
 	running    map[string]map[string]bool // chaincode label -> peers
 	called     map[string][]string        // chaincode name -> functions seen
 	packages   []string
+	progress   []network.Step
 }
 
 // maxSeen bounds what is learned from events: names beyond it are not offered.
@@ -78,6 +81,10 @@ func (b *nodeBook) add(events []trace.Event) (changed bool) {
 			b.role(e.Node, strings.HasPrefix(e.Note, "leader"))
 		case trace.ErrorEvent:
 			b.lastError = e.Note
+		case trace.Progress:
+			if took, err := time.ParseDuration(e.Note); err == nil && len(b.progress) < maxSeen {
+				b.progress = append(b.progress, network.Step{Name: e.Key, Took: took})
+			}
 		case trace.DefinitionKnown:
 			b.define(e.Key, e.Note)
 		case trace.Installed:
@@ -260,6 +267,9 @@ func (s *Session) orgOf(node string) string {
 	}
 	return ""
 }
+
+// Progress lists the finished steps of the start and of deployments with their times.
+func (s *Session) Progress() []network.Step { return s.nodes.progress }
 
 // Leader is the ordering node that leads, "" while none does.
 func (s *Session) Leader() string { return s.nodes.leader }

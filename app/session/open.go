@@ -36,7 +36,7 @@ type runBatch struct {
 }
 
 // runAhead is how many batches are read before the panels take them.
-const runAhead = 8
+const runAhead = 16
 
 // OpenRun opens a recorded run. It returns as soon as the file is known to be one; the
 // following Ticks read it, and Loading tells how far they are.
@@ -164,8 +164,12 @@ func (s *Session) Damage() string {
 	if err := s.run.file.Damage(); err != nil {
 		return sentence(err.Error())
 	}
-	if s.lost > 0 {
+	first, _, ok := s.Axis.Bounds()
+	switch {
+	case s.lost > 0:
 		return fmt.Sprintf("%d events are missing in this recording.", s.lost)
+	case ok && first > 1 && s.run.loaded:
+		return fmt.Sprintf("The recording is long: its first %d events are too far back to be gone to.", first-1)
 	}
 	return ""
 }

@@ -135,7 +135,7 @@ func Lessons(settings *Settings) []Lesson {
 // options connects a scenario to this run.
 func (r *ScriptRun) options(o StartOptions) scenario.Options {
 	s := r.session
-	return scenario.Options{Trace: s.recorder, Log: s.log, Keep: true, Teacher: r.teacher(),
+	return scenario.Options{Trace: s.recorder, Log: s.log, Keep: true, Runtime: o.Runtime, Teacher: r.teacher(),
 		OnBegin: func(step scenario.Step) {
 			s.outcomes.mention(func() {
 				r.line = step.Line

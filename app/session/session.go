@@ -16,6 +16,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -40,10 +41,10 @@ const (
 
 // Bounds of a session.
 const (
-	liveEvents       = 400_000  // events that a live session can go back over
-	livePayloadBytes = 48 << 20 // and messages that can be opened to the last field
-	recordedEvents   = 4_000_000
-	maxActions       = 256 // actions under way, or done and not yet told
+	liveEvents       = 400_000   // events that a live session can go back over
+	livePayloadBytes = 48 << 20  // and messages that can be opened to the last field
+	recordedEvents   = 3_000_000 // about 100 bytes each
+	maxActions       = 256       // actions under way, or done and not yet told
 	stopTimeout      = 20 * time.Second
 )
 
@@ -70,6 +71,10 @@ type StartOptions struct {
 	Log      *slog.Logger
 	// NoDeploy leaves the topology's chaincodes alone.
 	NoDeploy bool
+	// Runtime, if not empty, is how every chaincode runs: auto, docker or process.
+	Runtime string
+	// MaxEvents is how many events a live session can go back over; 0: 400,000.
+	MaxEvents int
 }
 
 // Session is what the window shows, and everything that can be done with it.
@@ -120,7 +125,7 @@ func newSession(kind Kind, source view.Source, o StartOptions) *Session {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	limit := liveEvents
+	limit := cmp.Or(o.MaxEvents, liveEvents)
 	if kind != Live {
 		limit = recordedEvents
 	}

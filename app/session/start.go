@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -15,6 +16,10 @@ import (
 // the chaincodes can be called. It blocks: call it outside the user interface. If it
 // fails, nothing is left running, and Explain makes a sentence with a remedy of the error.
 func Start(ctx context.Context, t *network.Topology, o StartOptions) (*Session, error) {
+	t, err := withRuntime(t, o.Runtime)
+	if err != nil {
+		return nil, err
+	}
 	s, err := newLive(t, o)
 	if err != nil {
 		return nil, err
@@ -23,8 +28,44 @@ func Start(ctx context.Context, t *network.Topology, o StartOptions) (*Session, 
 	if err != nil {
 		return nil, joinClose(ctx, s, err)
 	}
-	s.attach(n)
+	s.net.Store(n)
 	return s, nil
+}
+
+// Launch is Start for a window that wants to see the network come to life: the session is
+// there at once, and the following Ticks show what happens. done hears when the network
+// can be used, or why it could not be started; then the session can only be closed.
+func Launch(t *network.Topology, o StartOptions, done func(error)) (*Session, error) {
+	t, err := withRuntime(t, o.Runtime)
+	if err != nil {
+		return nil, err
+	}
+	s, err := newLive(t, o)
+	if err != nil {
+		return nil, err
+	}
+	err = s.background(func(ctx context.Context) func() {
+		n, err := network.Start(ctx, t, network.Options{Dir: o.Dir, Trace: s.recorder, Log: o.Log, Progress: o.Progress, NoDeploy: o.NoDeploy})
+		if err == nil {
+			s.net.Store(n)
+		}
+		return func() {
+			if done != nil {
+				done(err)
+			}
+		}
+	})
+	return s, err
+}
+
+// withRuntime gives a copy whose chaincodes run in another way.
+func withRuntime(t *network.Topology, how string) (*network.Topology, error) {
+	c, err := copyTopology(t)
+	if err == nil && how != "" {
+		c.SetRuntime(how)
+		err = c.Check()
+	}
+	return c, err
 }
 
 // joinClose closes a session that did not come to life.
@@ -37,7 +78,7 @@ func joinClose(ctx context.Context, s *Session, err error) error {
 
 // newLive makes a live session whose network does not run yet.
 func newLive(t *network.Topology, o StartOptions) (*Session, error) {
-	rec := trace.NewRecorder(trace.Options{MaxEvents: liveEvents, MaxPayloadBytes: livePayloadBytes})
+	rec := trace.NewRecorder(trace.Options{MaxEvents: cmp.Or(o.MaxEvents, liveEvents), MaxPayloadBytes: livePayloadBytes})
 	s := newSession(Live, rec, o)
 	s.recorder = rec
 	if t != nil {
@@ -47,11 +88,6 @@ func newLive(t *network.Topology, o StartOptions) (*Session, error) {
 		}
 	}
 	return s, nil
-}
-
-// attach makes n the network to act on. Topology and positions must be set already.
-func (s *Session) attach(n *network.Network) {
-	s.net.Store(n)
 }
 
 // setTopology takes a copy of the topology and shows it on the stage.

@@ -48,17 +48,16 @@ func (s *Session) addEvents() bool {
 	case s.recorder == nil:
 		return false
 	}
-	taken := 0
-	for taken < maxPerTick {
+	taken := false
+	for begin := time.Now(); time.Since(begin) < tickBudget; taken = true {
 		events, next, lost := s.recorder.Since(s.cursor, tickBatch)
 		if len(events) == 0 {
 			break
 		}
 		s.cursor, s.lost = next, s.lost+lost
 		s.take(events)
-		taken += len(events)
 	}
-	return taken > 0
+	return taken
 }
 
 // take gives events to everything that learns from them.

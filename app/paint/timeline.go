@@ -229,7 +229,7 @@ func (d *timelineDraw) bar(b *timeline.Bar) {
 	ink, ground := d.ink(b.Class, b.Tone), 0.34
 	switch {
 	case b.Tone == timeline.Lit:
-		ground = 0.6
+		ground = 0.42
 	case b.Kind == timeline.Await, b.Kind == timeline.Build, b.Kind == timeline.Launch:
 		ground = 0.14
 	case b.Overlaps:

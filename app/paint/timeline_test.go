@@ -155,6 +155,13 @@ func BenchmarkTimeline(b *testing.B) {
 	}
 	pic, th := image.NewRGBA(image.Rect(0, 0, 1440, 200)), paint.Dark()
 	var p paint.TimelinePainter
+	b.Run("playhead only", func(b *testing.B) {
+		o := timeline.Options{Window: x.Fit(), W: 1440, H: 200, At: view.Moment{Seq: middle.Seq, Time: middle.Time}}
+		for range b.N {
+			o.At.Time += 1000
+			p.Paint(pic, x.Frame(o), th)
+		}
+	})
 	for zoom := 1.0; zoom <= 1e7; zoom *= 10 {
 		for _, selected := range []bool{false, true} {
 			b.Run(fmt.Sprintf("zoom=%.0e,selected=%v", zoom, selected), func(b *testing.B) {
@@ -164,6 +171,7 @@ func BenchmarkTimeline(b *testing.B) {
 					o.Selection = view.Selection{What: view.SelectTx, TxID: middle.TxID}
 				}
 				for range b.N {
+					o.Window.From, o.Window.To = o.Window.From+1, o.Window.To+1 // otherwise the picture is kept
 					p.Paint(pic, x.Frame(o), th)
 				}
 			})

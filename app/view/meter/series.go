@@ -12,7 +12,8 @@ type bucket struct {
 	sums   counts // at its end
 	codes  []uint32
 	judged uint32
-	times  *histogram // nil without a finished transaction
+	times  *histogram  // nil without a finished transaction
+	shown  *[3]float64 // percentiles of a second that is over, made when first asked for
 }
 
 // Latencies are counted in steps of 4 per cent from 100 microseconds on; the last step,
@@ -33,23 +34,44 @@ func (h *histogram) add(ns int64) {
 	h[i]++
 }
 
-// percentile gives a percentile in milliseconds, at most 2 per cent off; NaN without any.
-func (h *histogram) percentile(share float64) float64 {
+// percentiles gives p50, p95 and p99 in milliseconds, at most 2 per cent off; NaN without
+// any latency.
+func (h *histogram) percentiles() (p [3]float64) {
 	total := uint64(0)
 	for _, n := range h {
 		total += uint64(n)
 	}
 	if total == 0 {
-		return math.NaN()
+		return [3]float64{math.NaN(), math.NaN(), math.NaN()}
 	}
-	rank := uint64(math.Ceil(share * float64(total)))
+	seen, k := uint64(0), 0
 	for i, n := range h {
-		if rank <= uint64(n) {
-			return shortest * math.Pow(ratio, float64(i)+0.5) / 1e6
+		seen += uint64(n)
+		for k < 3 && seen >= uint64(math.Ceil([3]float64{0.5, 0.95, 0.99}[k]*float64(total))) {
+			p[k] = shortest * math.Pow(ratio, float64(i)+0.5) / 1e6
+			k++
 		}
-		rank -= uint64(n)
+		if k == 3 {
+			break
+		}
 	}
-	return math.NaN()
+	return p
+}
+
+// latencies are the percentiles of one second. They are kept once the second is over.
+func (m *Meter) latencies(i int) [3]float64 {
+	b := &m.seconds[i]
+	switch {
+	case b.times == nil:
+		return [3]float64{math.NaN(), math.NaN(), math.NaN()}
+	case b.shown != nil:
+		return *b.shown
+	}
+	p := b.times.percentiles()
+	if i < len(m.seconds)-1 {
+		b.shown = &p
+	}
+	return p
 }
 
 // bucket makes sure that there is a bucket for now, and fills those of quiet seconds.
@@ -132,19 +154,19 @@ func (m *Meter) Series(at view.Moment, span time.Duration) Series {
 		s.Throughput = append(s.Throughput, float64(b.judged))
 		s.Judged += int(b.judged)
 		s.Peak = max(s.Peak, float64(b.judged))
-		p50, p95, p99 := math.NaN(), math.NaN(), math.NaN()
 		if b.times != nil {
-			p50, p95, p99 = b.times.percentile(0.5), b.times.percentile(0.95), b.times.percentile(0.99)
 			for k, n := range b.times {
 				all[k] += n
 			}
 		}
-		s.P50, s.P95, s.P99 = append(s.P50, p50), append(s.P95, p95), append(s.P99, p99)
+		p := m.latencies(i)
+		s.P50, s.P95, s.P99 = append(s.P50, p[0]), append(s.P95, p[1]), append(s.P99, p[2])
 	}
 	if end > start {
 		s.Mean = float64(s.Judged) / float64(end-start)
 	}
-	s.All50, s.All95, s.All99 = all.percentile(0.5), all.percentile(0.95), all.percentile(0.99)
+	p := all.percentiles()
+	s.All50, s.All95, s.All99 = p[0], p[1], p[2]
 	s.Codes = m.shares(start, end)
 	return s
 }

@@ -26,9 +26,30 @@ func (f *Frame) layMessages() {
 	f.layBundles()
 	if info := f.x.txs.info(f.tx); info != nil {
 		f.layLines(max(f.Window.From, info.first), min(f.Window.To, info.last+1), true)
-	} else if f.block != 0 {
-		f.layLines(f.Window.From, f.Window.To, true)
+	} else if from, to, ok := f.blockTimes(); ok {
+		f.layLines(max(f.Window.From, from), min(f.Window.To, to), true)
 	}
+}
+
+// blockTimes is the time in which the selected block was ordered, validated and passed on.
+func (f *Frame) blockTimes() (from, to int64, ok bool) {
+	const passing = int64(100_000_000) // clients learn of it after the peers
+	for _, l := range f.x.lanes {
+		for _, t := range l.tracks {
+			if f.block == 0 || t.kind != Order && t.kind != Validate {
+				continue
+			}
+			for i := range t.bars {
+				if b := &t.bars[i]; b.block == f.block {
+					if !ok || b.start < from {
+						from = b.start
+					}
+					to, ok = max(to, min(b.end, f.work.until)+passing), true
+				}
+			}
+		}
+	}
+	return from, to, ok
 }
 
 // layLines lays out the messages that are under way in [from, to); lit: the selection's only.

@@ -112,7 +112,8 @@ type Playhead struct {
 	Scale    time.Duration // Stretch: how much of the trace one second shows
 	PerEvent time.Duration // Events: how long each event is shown
 	At       Moment
-	into     time.Duration // Events: how far into the present event
+	event    uint64        // Events: the event that is shown
+	into     time.Duration // Events: how far into it
 }
 
 // NewPlayhead follows a live network; one second shows 4 ms once it is stretched.
@@ -130,33 +131,63 @@ func (p *Playhead) Tick(dt time.Duration, a *Axis) bool {
 	}
 	switch p.Pace {
 	case Live:
-		p.At = a.End()
+		p.follow(dt, a.End())
 	case Stretch:
 		t := p.At.Time + int64(float64(dt)*float64(p.Scale)/float64(time.Second))
 		p.At = a.At(min(t, a.End().Time))
 	case Events:
-		p.into += dt
-		for p.PerEvent > 0 && p.into >= p.PerEvent && p.At.Seq < last {
-			p.into -= p.PerEvent
-			p.At = a.Moment(a.Next(p.At.Seq, 1))
-		}
-		here := a.Moment(p.At.Seq)
-		next := a.Moment(a.Next(p.At.Seq, 1))
-		if next.Seq == here.Seq {
-			p.into = 0
-		}
-		if p.PerEvent > 0 {
-			share := min(1, float64(p.into)/float64(p.PerEvent))
-			t := here.Time + int64(share*float64(next.Time-here.Time))
-			p.At = Moment{Seq: here.Seq, Time: max(t, here.Time)}
-		}
+		p.events(dt, a)
 	}
 	return p.At != before
 }
 
+// events moves from one event that is not quiet to the next, each in PerEvent. The time
+// between passes evenly, with the quiet events in it; after the last one up to the end.
+func (p *Playhead) events(dt time.Duration, a *Axis) {
+	if p.PerEvent <= 0 {
+		return
+	}
+	next := a.Next(p.event, 1)
+	if p.At.Seq < p.event || p.At.Seq >= next && next > p.event {
+		p.event, p.into = p.At.Seq, 0 // somebody else has moved it
+		next = a.Next(p.event, 1)
+	}
+	for p.into += dt; p.into >= p.PerEvent && next > p.event; next = a.Next(p.event, 1) {
+		p.into -= p.PerEvent
+		p.event = next
+	}
+	here, there := a.Moment(p.event), a.Moment(next)
+	if next == p.event {
+		p.into = min(p.into, p.PerEvent)
+		there = a.End()
+	}
+	t := here.Time + int64(float64(p.into)/float64(p.PerEvent)*float64(there.Time-here.Time))
+	seq := max(a.At(t).Seq, p.event)
+	if next > p.event {
+		seq = min(seq, next-1)
+	}
+	p.At = Moment{Seq: seq, Time: max(t, here.Time)}
+}
+
+// The clock of a live view: how far it runs on when nothing is recorded, so that what is
+// on its way arrives, and how far ahead of the newest event it may be when there is one.
+const (
+	runOn = time.Second
+	ahead = 30 * time.Millisecond
+)
+
+// follow moves a live playhead: to the newest event, and on with the screen's clock.
+func (p *Playhead) follow(dt time.Duration, end Moment) {
+	t, most := p.At.Time+int64(dt), end.Time+int64(runOn)
+	if end.Seq != p.At.Seq {
+		most = end.Time + int64(ahead)
+	}
+	p.At = Moment{Seq: end.Seq, Time: max(end.Time, min(t, most))}
+}
+
 // Seek puts the playhead at a moment and pauses a live view.
 func (p *Playhead) Seek(m Moment) {
-	p.At, p.into = m, 0
+	p.At, p.event, p.into = m, m.Seq, 0
 	if p.Pace == Live {
 		p.Pace, p.Playing = Stretch, false
 	}

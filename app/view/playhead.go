@@ -125,7 +125,7 @@ func NewPlayhead() *Playhead {
 // Events pace the time between two events is crossed evenly, so messages travel.
 func (p *Playhead) Tick(dt time.Duration, a *Axis) bool {
 	before := p.At
-	_, last, ok := a.Bounds()
+	_, _, ok := a.Bounds()
 	if !p.Playing || !ok {
 		return false
 	}

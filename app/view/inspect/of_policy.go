@@ -192,7 +192,7 @@ const firstBlocks = 12
 func (a *about) orgs(signers []signer) []string {
 	var out []string
 	for _, o := range a.in.Orgs {
-		if o.MSP != "" {
+		if o.MSP != "" && a.hasPeers(o) {
 			out = appendNew(out, o.MSP)
 		}
 	}
@@ -218,6 +218,17 @@ func (a *about) orgs(signers []signer) []string {
 	}
 	sort.Strings(out)
 	return out
+}
+
+// hasPeers tells whether an organisation takes part with peers; one that only orders
+// does not endorse.
+func (a *about) hasPeers(o Org) bool {
+	for _, n := range o.Nodes {
+		if a.roleOf(n) == "peer" {
+			return true
+		}
+	}
+	return len(o.Nodes) == 0
 }
 
 // evaluation walks a policy's tree once.

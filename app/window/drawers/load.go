@@ -12,7 +12,9 @@ import (
 	"fyne.io/fyne/v2/lang"
 	"fyne.io/fyne/v2/widget"
 
+	"github.com/fabriscope/fabriscope/app/paint"
 	"github.com/fabriscope/fabriscope/app/session"
+	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/window/inspector/sheet"
 	"github.com/fabriscope/fabriscope/app/window/look"
 )
@@ -40,6 +42,8 @@ type loads struct {
 	start     *look.Button
 	list      *list
 	runs      []*session.LoadRun // newest first
+	charts    *look.Picture
+	drawn     int64 // the second that the charts show
 }
 
 // NewLoad makes the drawer "Load".
@@ -60,11 +64,15 @@ func NewLoad(s *session.Session, h Host) *Panel {
 	d.wrong.Hide()
 	d.start = look.Primary(lang.L("Start the load"), d.begin).WithIcon("play")
 	d.gate = newGate(s, d.start)
+	d.charts = look.NewPicture(240, 440, d.draw)
+	if s != nil {
+		d.runs = slices.Clone(s.Loads()) // of an earlier time that the drawer was open
+	}
 	page := scroll(d.gate.box, look.FormRow(lang.L("Workload"), d.workload), d.about,
 		container.New(twoColumns{}, look.FormRow(lang.L("Clients at once"), d.clients), look.FormRow(lang.L("Seconds"), d.seconds),
 			look.FormRow(lang.L("Transactions a second"), d.rate), d.hotRow,
 			look.FormRow(lang.L("Chaincode"), d.chaincode), look.FormRow(lang.L("Client"), d.identity)),
-		d.wrong, container.NewHBox(d.start), d.list.page)
+		d.wrong, container.NewHBox(d.start), d.list.page, d.charts)
 	p := newPanel(lang.L("Load"), page, page)
 	p.update = d.update
 	p.first = d.workload
@@ -123,6 +131,31 @@ func (d *loads) update() {
 		offer(d.identity, d.s.Identities(), lang.L("the first"))
 	}
 	d.write()
+	show(d.charts, d.s != nil && d.s.Source() != nil)
+	if d.s == nil {
+		return
+	}
+	if now := d.s.Playhead.At.Time / int64(time.Second); now != d.drawn { // the charts have one value a second
+		d.drawn = now
+		d.charts.Refresh()
+	}
+}
+
+// chartSpan is how much of the time before the playhead the charts show.
+const chartSpan = time.Minute
+
+// draw draws the charts of what the network does, as of the playhead.
+func (d *loads) draw(c paint.Canvas, w, h float64, k *paint.Theme) {
+	if d.s == nil {
+		return
+	}
+	th := *k
+	th.Scale = 1 // the picture as a whole is enlarged
+	series := d.s.Meter.Series(d.s.Playhead.At, chartSpan)
+	words := paint.ChartWords{Throughput: lang.L("Throughput"), Latency: lang.L("Latency"), Codes: lang.L("Verdicts"), PerSecond: lang.L("a second"),
+		Mean: lang.L("mean"), Now: lang.L("now"), Empty: lang.L("no transactions yet")}
+	const margin = 16 // that the charts keep on all sides
+	paint.DrawCharts(c, &series, view.Rect{X: -margin, W: w + 2*margin, H: h}, &th, words)
 }
 
 // number reads a whole number of at least low; nothing is 0 if low is 0.

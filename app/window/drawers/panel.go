@@ -1,6 +1,8 @@
 package drawers
 
 import (
+	"strings"
+
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/lang"
@@ -110,7 +112,7 @@ func why(s *session.Session) string {
 		return lang.L("No network is running. Start one to use this.")
 	}
 	if text := s.Why(); text != "" {
-		return lang.L(text)
+		return capital(strings.TrimSuffix(lang.L(text), ".")) + "."
 	}
 	return ""
 }

@@ -45,7 +45,8 @@ type script struct {
 	empty  *look.Text
 	shown  *session.ScriptRun // whose source was put into the editor
 	wrong  int
-	steps  int // noted, as recorded shows it
+	steps  int    // noted, as recorded shows it
+	opened string // the text as it was opened or saved
 }
 
 // NewScript makes the drawer "Script".
@@ -63,6 +64,7 @@ func NewScript(s *session.Session, h Host) *Panel {
 	d.stack = container.NewStack(d.scenario(), d.recording())
 	p := newPanel(lang.L("Script"), container.NewBorder(look.Inset(16, 10, container.NewHBox(d.tabs)), nil, nil, nil, d.stack))
 	p.update = d.update
+	p.shut = d.remember
 	p.first = d.edit.entry
 	d.choose()
 	d.open(d.initial())
@@ -75,14 +77,43 @@ func (d *script) initial() (name, file, text string) {
 	if d.s != nil {
 		if r := d.s.ScriptRun(); r != nil {
 			d.shown = r
-			return r.Name, "", r.Source
+			if v := d.values(); v["script.text"] == "" || v["script.run"] != r.Name {
+				v["script.run"] = r.Name
+				return r.Name, "", r.Source
+			}
 		}
+	}
+	if v := d.values(); v != nil && v["script.text"] != "" {
+		return v["script.name"], v["script.file"], v["script.text"]
 	}
 	b, err := assets.Scenario("two-clients-one-key")
 	if err != nil {
 		return "scenario.star", "", ""
 	}
 	return "two-clients-one-key.star", "", string(b)
+}
+
+// maxRemembered bounds the text that is kept from one opening of the drawer to the next.
+const maxRemembered = 64 << 10
+
+// values are what the drawer remembers when it is closed.
+func (d *script) values() map[string]string {
+	switch {
+	case d.s != nil:
+		return d.s.Settings().Values
+	case d.h.Settings != nil:
+		return d.h.Settings.Values
+	}
+	return nil
+}
+
+// remember keeps what was written, for the next time that the drawer is opened.
+func (d *script) remember() {
+	v := d.values()
+	if v == nil || len(d.edit.text()) > maxRemembered {
+		return
+	}
+	v["script.name"], v["script.file"], v["script.text"] = d.name, d.file, d.edit.text()
 }
 
 func (d *script) scenario() fyne.CanvasObject {
@@ -137,13 +168,20 @@ func (d *script) choose() {
 func (d *script) open(name, file, text string) {
 	d.name, d.file = filepath.Base(name), file
 	d.about.SetText(d.name)
+	d.opened = text
 	d.edit.set(text)
 	d.edit.mark(0, 0)
 	d.check()
 }
 
 // replace asks before what was written is lost.
-func (d *script) replace(do func()) { do() }
+func (d *script) replace(do func()) {
+	if d.edit.text() == d.opened || strings.TrimSpace(d.edit.text()) == "" {
+		do()
+		return
+	}
+	d.h.confirm(lang.L("Replace what you have written?"), lang.L("{{.Name}} has changes that are not saved.", map[string]any{"Name": d.name}), do)
+}
 
 func (d *script) load() {
 	if d.h.OpenFile == nil {
@@ -155,7 +193,7 @@ func (d *script) load() {
 			d.h.fail(err)
 			return
 		}
-		d.open(path, path, string(b))
+		d.replace(func() { d.open(path, path, string(b)) })
 	})
 }
 
@@ -165,7 +203,7 @@ func (d *script) keep() {
 	}
 	d.h.SaveFile(d.name, func(path string) {
 		if d.write(path, d.edit.text()) {
-			d.name, d.file = filepath.Base(path), path
+			d.name, d.file, d.opened = filepath.Base(path), path, d.edit.text()
 			d.about.SetText(d.name)
 		}
 	})

@@ -259,7 +259,7 @@ func (b *Builder) Item(it Item) {
 	if at < len(b.page.ops) {
 		b.page.ops[at] = b.itemFrame(it, r)
 	}
-	if it.Do != nil { // under its actions, which are found first when pointed at
+	if it.Do != nil { // before its actions: the keyboard comes to the row first, the pointer to what is on it
 		l := Link{Rect: r, Name: it.Name, Do: it.Do}
 		b.page.links = append(b.page.links[:links], append([]Link{l}, b.page.links[links:]...)...)
 	}

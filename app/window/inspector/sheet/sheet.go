@@ -211,8 +211,8 @@ func (s *Sheet) follow(i int) {
 func (s *Sheet) linkAt(p fyne.Position) int {
 	s.layout()
 	at := view.Point{X: float64(p.X), Y: float64(p.Y) + s.offset}
-	for i, l := range s.page.links {
-		if l.Rect.Inset(-2).Contains(at) {
+	for i := len(s.page.links) - 1; i >= 0; i-- { // what stands within a row comes after the row
+		if s.page.links[i].Rect.Inset(-2).Contains(at) {
 			return i
 		}
 	}

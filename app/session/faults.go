@@ -178,6 +178,8 @@ func (h Hold) Text() string {
 // heldBook knows the holds and what they have stopped.
 type heldBook struct {
 	holds   []Hold
+	numbers map[link.HoldID]int  // of holds that a person set, in the scenario
+	spent   map[link.HoldID]bool // holds with a count that have stopped their last message
 	held    []link.HeldMessage
 	links   []LinkRule
 	polling bool
@@ -188,7 +190,7 @@ type heldBook struct {
 
 // pollHeldEvery is how often the list of held messages is asked for while holds are
 // active. The call costs a lock, and a request to each child where nodes are processes.
-const pollHeldEvery = 250 * time.Millisecond
+const pollHeldEvery = 200 * time.Millisecond
 
 // HoldKinds lists the kinds of message that are worth holding, with what each is.
 func HoldKinds() []HoldKind {
@@ -236,6 +238,7 @@ func (s *Session) Hold(f link.Filter, done func(Hold, error)) {
 				h := Hold{id, f, note.hold}
 				if err == nil {
 					s.held.holds = append(s.held.holds, h)
+					s.held.numbers[id] = note.hold
 					s.held.version++
 				} else {
 					note.failed = err.Error()
@@ -252,7 +255,7 @@ func (s *Session) Hold(f link.Filter, done func(Hold, error)) {
 	}
 }
 
-// Holds lists the holds that are active, oldest first.
+// Holds lists the holds that are active, oldest first: a person's and a script's.
 func (s *Session) Holds() []Hold { return slices.Clone(s.held.holds) }
 
 // Unhold takes a hold away; messages that it stopped go on.
@@ -264,8 +267,11 @@ func (s *Session) Unhold(id link.HoldID, done func(error)) {
 		}
 		return
 	}
-	h := s.held.holds[i]
-	s.fault(fmt.Sprintf("unhold(h%d)", h.number), done, func(_ context.Context, n *network.Network) error { return n.Unhold(id) }, func() {
+	text := fmt.Sprintf("unhold(h%d)", s.held.holds[i].number)
+	if s.held.holds[i].number == 0 {
+		text = "# The scenario's hold of " + s.held.holds[i].Text() + " was taken away by hand here."
+	}
+	s.fault(text, done, func(_ context.Context, n *network.Network) error { return n.Unhold(id) }, func() {
 		s.held.holds = slices.DeleteFunc(s.held.holds, func(h Hold) bool { return h.ID == id })
 		s.held.version++
 		s.held.wanted = true
@@ -287,38 +293,73 @@ func (s *Session) Release(msg uint64, done func(error)) {
 	}, func() { s.held.wanted = true })
 }
 
-// Held lists the messages that stand still, as of the last look, at most a quarter of a
+// Held lists the messages that stand still, as of the last look, at most a fifth of a
 // second ago, oldest first.
 func (s *Session) Held() []link.HeldMessage { return s.held.held }
 
-// pollHeld asks for the held messages now and then, in the background.
+// watch learns from events when there is something new to ask.
+func (b *heldBook) watch(events []trace.Event) {
+	for i := range events {
+		e := &events[i]
+		if e.Dir == trace.Held || e.Dir == trace.Released || e.Kind == trace.HoldSet {
+			b.wanted = true
+		}
+		if e.Kind != trace.HoldGone {
+			continue
+		}
+		b.wanted = true
+		for _, h := range b.holds {
+			f := h.Filter
+			if f.Count > 0 && !b.spent[h.ID] && string(f.Kind) == e.Note && f.Node == e.Node && f.Other == e.Other && f.Key == e.Key && f.TxID == e.TxID {
+				b.spent[h.ID] = true
+				break
+			}
+		}
+	}
+}
+
+// pollHeld asks for holds and held messages now and then, in the background.
 func (s *Session) pollHeld(dt time.Duration) {
 	b := &s.held
 	b.waited += dt
-	active := len(b.holds) > 0 || len(b.held) > 0 || b.wanted
-	if b.polling || !active || b.waited < pollHeldEvery && !b.wanted {
+	active := len(b.held) > 0 || b.wanted
+	if b.polling || !active || b.waited < pollHeldEvery {
 		return
 	}
 	n := s.Net()
 	if n == nil {
-		b.held, b.holds = nil, nil
+		if len(b.held)+len(b.holds) > 0 {
+			b.held, b.holds = nil, nil
+			b.version++
+		}
 		return
 	}
 	b.polling, b.wanted, b.waited = true, false, 0
 	s.aside(func(context.Context) func() {
+		holds := n.Holds()
 		held, err := n.Held()
 		return func() {
 			b.polling = false
-			if err != nil {
-				return
-			}
-			sort.Slice(held, func(i, j int) bool { return held[i].Since.Before(held[j].Since) })
-			if !sameHeld(b.held, held) {
-				b.held = held
-				b.version++
+			if err == nil {
+				b.heard(holds, held)
 			}
 		}
 	})
+}
+
+// heard takes what the network said.
+func (b *heldBook) heard(holds []network.ActiveHold, held []link.HeldMessage) {
+	var now []Hold
+	for _, h := range holds {
+		if !b.spent[h.ID] {
+			now = append(now, Hold{h.ID, h.Filter, b.numbers[h.ID]})
+		}
+	}
+	sort.Slice(held, func(i, j int) bool { return held[i].Since.Before(held[j].Since) })
+	if !sameHeld(b.held, held) || !slices.Equal(b.holds, now) {
+		b.held, b.holds = held, now
+		b.version++
+	}
 }
 
 func sameHeld(a, b []link.HeldMessage) bool {

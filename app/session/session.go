@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/internal/link"
 	"github.com/fabriscope/fabriscope/internal/trace"
 	"github.com/fabriscope/fabriscope/network"
 )
@@ -133,6 +134,7 @@ func newSession(kind Kind, source view.Source, o StartOptions) *Session {
 		source: source, log: o.Log}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.nodes.init()
+	s.held.numbers, s.held.spent = map[link.HoldID]int{}, map[link.HoldID]bool{}
 	s.Panels = newPanels(source, limit)
 	return s
 }

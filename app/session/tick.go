@@ -66,6 +66,7 @@ func (s *Session) take(events []trace.Event) {
 	s.nodes.add(events)
 	s.Panels.add(events)
 	s.tellSteps(events)
+	s.held.watch(events)
 }
 
 // Lost tells how many events left the memory before this session could show them.

@@ -96,6 +96,7 @@ func TestChartsAsSVG(t *testing.T) {
 func BenchmarkCharts(b *testing.B) {
 	m, end := metered(1800)
 	pic, th := image.NewRGBA(image.Rect(0, 0, 340, 600)), paint.Dark()
+	b.ResetTimer()
 	for range b.N {
 		s := m.Series(end, 30*time.Minute)
 		paint.ChartPainter{}.Paint(pic, &s, th, paint.ChartWords{})

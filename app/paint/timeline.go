@@ -55,14 +55,15 @@ func newTimelineDraw(c Canvas, f *timeline.Frame, th *Theme) timelineDraw {
 func (d *timelineDraw) still() {
 	c, f, th := d.c, d.f, d.th
 	c.Rect(view.Rect{W: f.W, H: f.H}, 0, Style{Fill: th.Ground})
-	d.lanes()
-	restore := c.Clip(view.Rect{X: f.Gutter, Y: f.Header, W: f.W - f.Gutter, H: f.H - f.Header})
+	body := view.Rect{X: f.Gutter, Y: f.Header, W: f.W - f.Gutter, H: f.H - f.Header}
+	restore := c.Clip(body)
+	d.bundles()
 	for _, t := range f.Ticks {
 		d.box(t.X, f.Header, t.X+1, f.H, th.Grid)
 	}
-	for i := range f.Bundles {
-		d.bundle(&f.Bundles[i])
-	}
+	restore()
+	d.lanes()
+	restore = c.Clip(body)
 	d.columns()
 	d.lines(func(l *timeline.Line) bool { return l.Tone != timeline.Lit && !l.Tick })
 	for i := range f.Bars {
@@ -173,11 +174,30 @@ func (d *timelineDraw) ink(class view.Class, tone timeline.Tone) color.NRGBA {
 	return c
 }
 
-func (d *timelineDraw) bundle(b *timeline.Bundle) {
-	d.box(b.X, b.Y0, b.X+b.W, b.Y1, Alpha(d.ink(b.Class, b.Tone), 0.06+0.3*b.Share))
+// bundles shades the spaces between lanes; neighbours that look the same are one. They lie
+// on the bare ground, so their colours are opaque: that spares reading the pixels.
+func (d *timelineDraw) bundles() {
+	all := d.f.Bundles
+	for i := 0; i < len(all); {
+		b, n := &all[i], i+1
+		for n < len(all) && all[n].Y0 == b.Y0 && all[n].X <= all[n-1].X+b.W+0.1 && all[n].Class == b.Class && all[n].Tone == b.Tone &&
+			shadeOf(all[n].Share) == shadeOf(b.Share) {
+			n++
+		}
+		ink := Alpha(d.ink(b.Class, b.Tone), 0.06+0.3*float64(shadeOf(b.Share))/shades)
+		d.box(b.X, b.Y0, all[n-1].X+b.W, b.Y1, d.opaque(ink))
+		i = n
+	}
 }
 
-// columns draws pixel columns by how busy they were.
+// opaque is what a colour looks like on the bare ground.
+func (d *timelineDraw) opaque(c color.NRGBA) color.NRGBA {
+	g := d.th.Ground
+	mix := func(a, b uint8) uint8 { return uint8((int(a)*int(c.A) + int(b)*(255-int(c.A)) + 127) / 255) }
+	return color.NRGBA{R: mix(c.R, g.R), G: mix(c.G, g.G), B: mix(c.B, g.B), A: 255}
+}
+
+// columns draws pixel columns by how busy they were. They hide what lies below: opaque too.
 func (d *timelineDraw) columns() {
 	columns := d.f.Columns
 	for len(columns) > 0 {
@@ -187,7 +207,7 @@ func (d *timelineDraw) columns() {
 		}
 		var inks [shades + 1]color.NRGBA
 		for i := range inks {
-			inks[i] = Alpha(d.ink(a.Class, a.Tone), 0.2+0.6*float64(i)/shades)
+			inks[i] = d.opaque(Alpha(d.ink(a.Class, a.Tone), 0.2+0.6*float64(i)/shades))
 		}
 		if d.pic != nil {
 			d.pic.columns(columns[:n], inks)
@@ -213,7 +233,7 @@ func (d *timelineDraw) merged(columns []timeline.Column, inks [shades + 1]color.
 // shades is how many steps of occupancy can be told apart.
 const shades = 16
 
-func shadeOf(share float32) int { return int(share*shades + 0.5) }
+func shadeOf[F float32 | float64](share F) int { return int(share*shades + 0.5) }
 
 // bar draws a bar without its label.
 func (d *timelineDraw) bar(b *timeline.Bar) {

@@ -35,29 +35,27 @@ func (m *Image) flat(x0, y0, x1, y1 int, c color.NRGBA) {
 	}
 }
 
-// columns draws the pixel columns of one row, each in the ink of its occupancy.
+// columns draws the pixel columns of one row, each in the opaque ink of its occupancy.
 func (m *Image) columns(columns []timeline.Column, inks [shades + 1]color.NRGBA) {
-	var l, rest [shades + 1]uint64
+	var pixels [shades + 1]uint32
 	for i, c := range inks {
-		ink := premultiplied(c)
-		l[i], rest[i] = lanesOf(ink)*255+half, uint64(255-ink.A)
+		pixels[i] = uint32(c.R) | uint32(c.G)<<8 | uint32(c.B)<<16 | 0xff000000
 	}
 	type place struct {
 		at    int32
-		shade int32
+		pixel uint32
 	}
 	places := make([]place, 0, len(columns))
 	for i := range columns {
 		if x := int(columns[i].X + 0.5); x >= m.clip.Min.X && x < m.clip.Max.X {
-			places = append(places, place{int32(4 * (x - m.dst.Rect.Min.X)), int32(shadeOf(columns[i].Share))})
+			places = append(places, place{int32(4 * (x - m.dst.Rect.Min.X)), pixels[shadeOf(columns[i].Share)]})
 		}
 	}
 	y0, y1 := pixel(float64(columns[0].Y)), pixel(float64(columns[0].Y+columns[0].H))
 	for y := max(y0, m.clip.Min.Y); y < min(y1, m.clip.Max.Y); y++ {
 		row := m.dst.Pix[m.dst.PixOffset(m.dst.Rect.Min.X, y):]
 		for _, p := range places {
-			pix := row[p.at : p.at+4 : p.at+4]
-			binary.LittleEndian.PutUint32(pix, packed(l[p.shade]+lanes(binary.LittleEndian.Uint32(pix))*rest[p.shade]))
+			binary.LittleEndian.PutUint32(row[p.at:p.at+4:p.at+4], p.pixel)
 		}
 	}
 }

@@ -128,9 +128,10 @@ type Frame struct {
 
 // scratch is reused from frame to frame.
 type scratch struct {
-	counts  []uint32
-	numbers []uint16
-	until   int64 // where open bars end
+	counts   []uint32
+	crossing [][classes]uint32
+	numbers  []uint16
+	until    int64 // where open bars end
 
 	top, bottom int16 // the first and last lane that can be seen
 }

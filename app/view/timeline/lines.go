@@ -212,26 +212,27 @@ func (f *Frame) count(column, columns int, from, to uint16, class uint8, n uint3
 	f.work.counts[cell+int(b)*classes+int(class)] -= n
 }
 
-// bundle turns the counts into shaded pieces.
+// bundle turns the counts into shaded pieces, one space between lanes after the other.
 func (f *Frame) bundle(width float64, columns, gaps int) {
 	tone := Normal
 	if f.focus {
 		tone = Dim
 	}
-	for column := range columns {
-		var crossing [classes]uint32
-		for gap := int(f.work.top); gap < int(f.work.bottom); gap++ {
+	crossing := f.crossings(columns)
+	for gap := int(f.work.top); gap < int(f.work.bottom); gap++ {
+		a, b := &f.Lanes[gap], &f.Lanes[gap+1]
+		y0, y1 := a.Y+a.H/2, b.Y+b.H/2
+		for column := range columns {
 			cell := f.work.counts[(column*gaps+gap)*classes:][:classes]
 			most, total := 0, uint32(0)
-			for class := range crossing {
-				crossing[class] += cell[class]
-				total += crossing[class]
-				if crossing[class] > crossing[most] {
+			sums := &crossing[column]
+			for class := range sums {
+				sums[class] += cell[class]
+				total += sums[class]
+				if sums[class] > sums[most] {
 					most = class
 				}
 			}
-			a, b := &f.Lanes[gap], &f.Lanes[gap+1]
-			y0, y1 := a.Y+a.H/2, b.Y+b.H/2
 			if total == 0 || y1 < f.Header || y0 > f.H {
 				continue
 			}
@@ -239,4 +240,14 @@ func (f *Frame) bundle(width float64, columns, gaps int) {
 				N: int(total), Share: 1 - math.Exp(-float64(total)/12), Tone: tone})
 		}
 	}
+}
+
+// crossings gives room for what crosses each column, all zero.
+func (f *Frame) crossings(columns int) [][classes]uint32 {
+	if cap(f.work.crossing) < columns {
+		f.work.crossing = make([][classes]uint32, columns)
+	}
+	f.work.crossing = f.work.crossing[:columns]
+	clear(f.work.crossing)
+	return f.work.crossing
 }

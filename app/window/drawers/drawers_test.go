@@ -6,10 +6,16 @@ import (
 	"strings"
 	"testing"
 
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/test"
+
 	"github.com/fabriscope/fabriscope/app/paint"
 	"github.com/fabriscope/fabriscope/app/session"
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/window/drawers"
+	"github.com/fabriscope/fabriscope/app/window/inspector"
+	"github.com/fabriscope/fabriscope/app/window/look"
+	"github.com/fabriscope/fabriscope/internal/trace"
 	"github.com/fabriscope/fabriscope/network"
 )
 
@@ -40,6 +46,37 @@ func TestTwoAtOnce(t *testing.T) {
 	d.press("Evaluate")
 	d.until("the peer answered", func() bool { return d.says("The peer answered", "erin") })
 	open(t, s, paint.Light(), 1100, drawers.NewNetwork, drawers.Host{}).picture("network-client")
+	showDocuments(t, s, chosen)
+}
+
+// showDocuments shows the real documents of a run in the inspector.
+func showDocuments(t *testing.T, s *session.Session, rejected view.Selection) {
+	peer := s.Peers()[0]
+	for name, sel := range map[string]view.Selection{"tx": rejected, "block": {What: view.SelectBlock, Block: 4}, "peer": {What: view.SelectNode, Node: peer},
+		"ledger": {What: view.SelectLedger, Node: peer}, "peers": {What: view.SelectPeers}, "orderer": {What: view.SelectNode, Node: s.Orderers()[0]},
+		"container": {What: view.SelectNode, Node: "basic_1.0@" + peer}, "key": {What: view.SelectKey, Namespace: "basic", Key: "asset1"},
+		"message": {What: view.SelectMessage, Seq: firstMessage(s, rejected.TxID), TxID: rejected.TxID}} {
+		s.Select(sel)
+		i := inspector.New(inspector.Events{})
+		i.Show(s.Document())
+		w := test.NewTempWindow(t, look.OnPanel(i.Content()))
+		w.SetPadded(false)
+		w.Resize(fyne.NewSize(350, 1500))
+		if i.Document() == nil || i.Document().Title == "" {
+			t.Errorf("%s: the inspector shows nothing", name)
+		}
+		(&drawer{t: t, w: w}).picture("document-" + name)
+	}
+}
+
+// firstMessage is the first proposal of a transaction that was sent.
+func firstMessage(s *session.Session, tx string) uint64 {
+	for _, e := range s.Source().ByTx(tx) {
+		if e.Kind == trace.Proposal {
+			return e.Seq
+		}
+	}
+	return 0
 }
 
 func TestEveryDrawerWithoutNetwork(t *testing.T) {

@@ -18,7 +18,7 @@ func NewNetwork(s *session.Session, h Host) *Panel {
 		show(t.box, i == 1)
 	}
 	tabs.OnChanged = choose
-	p := newPanel(lang.L("Network"), container.NewBorder(look.Inset(16, 10, container.NewHBox(tabs)), nil, nil, nil, container.NewStack(c.page, t.box)),
+	p := newPanel(lang.L("Network"), container.NewBorder(look.Inset(16, 4, container.NewHBox(tabs)), nil, nil, nil, container.NewStack(c.page, t.box)),
 		c.page, t.page)
 	p.update = func() {
 		if tabs.Chosen() == 0 {

@@ -62,7 +62,7 @@ func NewScript(s *session.Session, h Host) *Panel {
 	d.stop = look.Danger(lang.L("Stop"), d.end)
 	d.tabs = look.NewSegmented([]string{lang.L("Scenario"), lang.L("What I do")}, func(int) { d.choose() })
 	d.stack = container.NewStack(d.scenario(), d.recording())
-	p := newPanel(lang.L("Script"), container.NewBorder(look.Inset(16, 10, container.NewHBox(d.tabs)), nil, nil, nil, d.stack))
+	p := newPanel(lang.L("Script"), container.NewBorder(look.Inset(16, 4, container.NewHBox(d.tabs)), nil, nil, nil, d.stack))
 	p.update = d.update
 	p.shut = d.remember
 	p.first = d.edit.entry

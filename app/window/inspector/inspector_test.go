@@ -113,3 +113,126 @@ func TestEveryFormIsShown(t *testing.T) {
 		picture(t, w, name)
 	}
 }
+
+func TestLinksAreFollowed(t *testing.T) {
+	var chosen []view.Selection
+	i, w := open(t, paint.Dark(), inspector.Events{Select: func(s view.Selection) { chosen = append(chosen, s) }}, 500)
+	i.Show(rejected())
+	p := page(i)
+	l := p.Links()[linkNamed(t, i, "which was first")]
+	test.TapAt(p, fyne.NewPos(float32(l.Rect.X+5), float32(l.Rect.Y+5)))
+	if len(chosen) != 1 || chosen[0] != tx("9f3a") {
+		t.Fatalf("chosen by mouse: %v", chosen)
+	}
+	w.Canvas().Focus(p)
+	for range linkNamed(t, i, "alice → peer0.org1") {
+		p.TypedKey(&fyne.KeyEvent{Name: fyne.KeyDown})
+	}
+	if p.Offset() == 0 {
+		t.Error("the page did not follow the focus")
+	}
+	picture(t, w, "inspector-focus")
+	p.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
+	if len(chosen) < 2 || chosen[len(chosen)-1].Seq != 7 {
+		t.Errorf("chosen by key: %v", chosen)
+	}
+}
+
+// TestPlaceIsKept scrolls: news about the same thing stay where one reads, another thing
+// begins at its top.
+func TestPlaceIsKept(t *testing.T) {
+	i, _ := open(t, paint.Dark(), inspector.Events{}, 500)
+	i.Show(rejected())
+	page(i).Scrolled(&fyne.ScrollEvent{Scrolled: fyne.NewDelta(0, -300)})
+	if page(i).Offset() != 300 {
+		t.Fatalf("scrolled to %v", page(i).Offset())
+	}
+	d := rejected()
+	d.Blocks[1].Text += " More is known now."
+	i.Show(d)
+	if page(i).Offset() != 300 {
+		t.Errorf("news moved the page to %v", page(i).Offset())
+	}
+	d = rejected()
+	d.Selection = tx("aaaa")
+	i.Show(d)
+	if page(i).Offset() != 0 {
+		t.Errorf("another transaction is shown from %v", page(i).Offset())
+	}
+}
+
+func TestBackAndForward(t *testing.T) {
+	var i *inspector.Inspector
+	show := func(s view.Selection) { i.Show(&inspect.Document{Selection: s, Title: "Transaction " + s.TxID}) }
+	i, _ = open(t, paint.Dark(), inspector.Events{Select: show}, 300)
+	for _, id := range []string{"a", "b", "c"} {
+		show(tx(id))
+	}
+	want := func(id string) {
+		t.Helper()
+		if got := i.Document().Selection.TxID; got != id {
+			t.Errorf("shown: %s, want %s", got, id)
+		}
+	}
+	i.Go(-1)
+	want("b")
+	i.Go(-1)
+	want("a")
+	i.Go(-1)
+	want("a")
+	i.Go(1)
+	want("b")
+	show(tx("d"))
+	i.Go(1)
+	want("d")
+	i.Go(-1)
+	want("b")
+}
+
+func TestCopySearchAndFolds(t *testing.T) {
+	var copied, sought string
+	i, w := open(t, paint.Light(), inspector.Events{Copy: func(s string) { copied = s }, Search: func(s string) { sought = s }}, 600)
+	picture(t, w, "inspector-empty")
+	i.Show(rejected())
+	i.Copy()
+	if !strings.Contains(copied, `"Transaction 51c0"`) {
+		t.Errorf("copied: %.80s", copied)
+	}
+	p := page(i)
+	l := p.Links()[linkNamed(t, i, "header")]
+	p.SetOffset(l.Rect.Y)
+	test.TapAt(p, fyne.NewPos(float32(l.Rect.X+5), float32(l.Rect.Y-p.Offset()+5)))
+	if !slices.Contains(p.Texts(), "channel_id") {
+		t.Error("the branch did not open")
+	}
+	ledger := &inspect.Document{Selection: view.Selection{What: view.SelectLedger, Node: "peer0.org1"}, Title: "Ledger", Blocks: []inspect.Block{
+		{Form: inspect.Table, Title: "State", Search: true, Header: []string{"key", "version", "value"}, Rows: [][]inspect.Cell{
+			{{Text: "asset1", Mono: true}, {Text: "4:0", Mono: true}, {Text: `{"Color":"blue","Owner":"carol","Size":5}`, Mono: true}}}}}}
+	i.Show(ledger)
+	picture(t, w, "inspector-ledger")
+	for _, o := range i.Content().(*fyne.Container).Objects {
+		if e, ok := o.(*look.Entry); ok && e.Visible() {
+			test.Type(e, "asset")
+		}
+	}
+	if sought != "asset" {
+		t.Errorf("sought %q", sought)
+	}
+}
+
+// BenchmarkShow is a document of 400 messages laid out and painted.
+func BenchmarkShow(b *testing.B) {
+	test.NewTempApp(b).Settings().SetTheme(look.NewTheme(paint.Dark()))
+	i := inspector.New(inspector.Events{})
+	w := test.NewTempWindow(b, i.Content())
+	w.Resize(fyne.NewSize(350, 850))
+	d := rejected()
+	for n := range 400 {
+		d.Blocks[7].List = append(d.Blocks[7].List, inspect.Message{At: "+1.00 ms", From: "basic", To: "peer0.org1", What: "GET_STATE key" + string(rune('a'+n%26)), Class: view.Read})
+	}
+	for n := 0; b.Loop(); n++ {
+		d := *d
+		d.Subtitle = strings.Repeat("x", n%20)
+		i.Show(&d)
+	}
+}

@@ -147,8 +147,8 @@ func SampleChaincodes() []SampleChaincode {
 // Install puts a chaincode's package on peers (nil: all that run) without defining it, and
 // gives its package id.
 func (s *Session) Install(c network.Chaincode, peers []string, done func(packageID string, err error)) {
-	id := ""
-	s.act(func(err error) {
+	id, name := "", s.notes.nextPackage()
+	s.fault(name+" = "+installCall(c, peers), func(err error) {
 		if done != nil {
 			done(id, err)
 		}
@@ -160,9 +160,24 @@ func (s *Session) Install(c network.Chaincode, peers []string, done func(package
 			id, err = n.Install(ctx, raw, peers)
 		}
 		return err
-	}, func() {
-		s.notes.comment(s, fmt.Sprintf("Here %s was installed without a definition; scenarios have no call for that.", id))
-	})
+	}, func() { s.notes.packaged(id, name) })
+}
+
+// Approve approves a definition for one organisation. An empty package id approves it for
+// an organisation that does not run the chaincode.
+func (s *Session) Approve(c network.Chaincode, sequence int64, packageID, org string, done func(error)) {
+	text := fmt.Sprintf("approve(%s, %s, package = %s, %s)", quoted(c.Name), quoted(org), s.notes.packageName(packageID), definitionArgs(c, sequence))
+	s.fault(text, done, func(ctx context.Context, n *network.Network) error {
+		return n.Approve(ctx, c, sequence, packageID, org)
+	}, nil)
+}
+
+// CommitDefinition commits a definition that enough organisations have approved.
+func (s *Session) CommitDefinition(c network.Chaincode, sequence int64, done func(error)) {
+	text := fmt.Sprintf("commit(%s, %s)", quoted(c.Name), definitionArgs(c, sequence))
+	s.fault(text, done, func(ctx context.Context, n *network.Network) error {
+		return n.CommitDefinition(ctx, c, sequence)
+	}, func() { s.deployed(c, &network.Deployment{Name: c.Name, Version: c.Version, Sequence: sequence}) })
 }
 
 // AddPeer gives an organisation one more peer; done hears its name.

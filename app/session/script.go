@@ -17,14 +17,16 @@ import (
 // a wait_held(), so that the scenario meets the network in the state in which the person
 // met it.
 type notes struct {
-	off     bool
-	source  string // of the scenario that ran before, "" if none
-	start   string // the call of network()
-	lines   []*note
-	calls   int // numbers of variables
-	holds   int
-	waited  int // messages held when wait_held was noted last
-	skipped int
+	off      bool
+	source   string // of the scenario that ran before, "" if none
+	start    string // the call of network()
+	lines    []*note
+	calls    int // numbers of variables
+	holds    int
+	waited   int // messages held when wait_held was noted last
+	skipped  int
+	packs    int               // numbers of packages
+	packages map[string]string // variables by package id
 }
 
 // maxNotes bounds the scenario.
@@ -112,8 +114,6 @@ func (n *notes) step(s *Session, text string) *note {
 	return n.add(&note{text: text})
 }
 
-func (n *notes) comment(s *Session, text string) { n.add(&note{text: "# " + text}) }
-
 // begin notes the beginning of calls.
 func (n *notes) begin(s *Session, calls []Call, query bool) *noteCalls {
 	n.held(s)
@@ -144,6 +144,28 @@ func (n *notes) hold(s *Session, f link.Filter) *note {
 	n.held(s)
 	n.holds++
 	return n.add(&note{text: fmt.Sprintf("h%d = %s", n.holds, holdCall(f)), hold: n.holds})
+}
+
+// nextPackage is the variable of the next package.
+func (n *notes) nextPackage() string {
+	n.packs++
+	return fmt.Sprintf("p%d", n.packs)
+}
+
+// packaged remembers which package a variable holds.
+func (n *notes) packaged(id, name string) {
+	if n.packages == nil {
+		n.packages = map[string]string{}
+	}
+	n.packages[id] = name
+}
+
+// packageName names a package in the scenario.
+func (n *notes) packageName(id string) string {
+	if name := n.packages[id]; name != "" {
+		return name
+	}
+	return quoted(id)
 }
 
 // releaseOne is the call that lets go on what one held message is: ids differ from run to

@@ -60,8 +60,22 @@ func TestScriptOfWhatWasDone(t *testing.T) {
 	})
 	note(s.mustSubmit(call("alice", "TransferAsset", "asset1", "v2")))
 
+	// A definition step by step.
+	score, id := network.Chaincode{Name: "score", Sample: "counter", Version: "1.0"}, ""
+	s.must("install", func(done func(error)) {
+		s.Install(score, nil, func(got string, err error) {
+			id = got
+			done(err)
+		})
+	})
+	for _, org := range s.Organizations() {
+		s.must("approve for "+org, func(done func(error)) { s.Approve(score, 1, id, org, done) })
+	}
+	s.must("commit", func(done func(error)) { s.CommitDefinition(score, 1, done) })
+	note(s.mustSubmit(session.Call{Identity: "alice", Call: network.Call{Chaincode: "score", Function: "Increment", Args: []string{"a"}}}))
+
 	script := s.Script()
-	mustContain(t, script, `network({`, `begin("alice", "basic", "TransferAsset", "asset3", "late")`, "wait_held(1)", "# kill(",
+	mustContain(t, script, `network({`, `begin("alice", "basic", "TransferAsset", "asset3", "late")`, "wait_held(1)", "# kill(", "p1 = install(",
 		`deploy("basic", sample = "asset", version = "2.0"`, `expect(settle()`)
 	var again []string
 	err := scenario.Run(context.Background(), "again.star", []byte(script), scenario.Options{OnStep: func(step scenario.Step) {
@@ -141,6 +155,33 @@ func TestRunScript(t *testing.T) {
 		t.Error(o.Text)
 	}
 	mustContain(t, s.Script(), "A counter.", "by hand", `"TransferAsset", "a", "bob"`)
+}
+
+// What a scenario holds can be seen, released and taken away by hand.
+func TestHoldsOfAScript(t *testing.T) {
+	goroutines := runtime.NumGoroutine()
+	opened, run, err := session.RunScript("test.star", []byte(strings.Split(lesson, "chapter(")[0]+`
+hold("broadcast", node = "alice", count = 1)
+h = hold("broadcast", node = "bob")
+a = begin("alice", "basic", "CreateAsset", "a", "red", "1", "alice", "1")
+b = begin("bob", "basic", "CreateAsset", "b", "red", "1", "alice", "1")
+expect(all([r.ok for r in wait([a, b])]), "both are valid")
+`), session.Hooks{}, session.StartOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := drive(t, opened, goroutines)
+	s.until("two messages are held by one hold", func() bool { return len(s.Held()) == 2 && len(s.Holds()) == 1 })
+	for _, m := range s.Held() {
+		if m.Event.Node == "alice" {
+			s.must("release", func(done func(error)) { s.Release(m.ID, done) })
+		}
+	}
+	s.must("unhold", func(done func(error)) { s.Unhold(s.Holds()[0].ID, done) })
+	s.until("the end", func() bool { return !run.Running() })
+	if run.Err() != nil || len(s.Holds()) != 0 {
+		t.Errorf("%v, holds %v", run.Err(), s.Holds())
+	}
 }
 
 // A scenario that is stopped, or closed, leaves nothing running.

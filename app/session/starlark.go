@@ -110,6 +110,33 @@ func deployCall(c network.Chaincode) string {
 	return "deploy(" + strings.Join(parts, ", ") + ")"
 }
 
+// installCall is install("basic", sample = "asset", version = "1.0").
+func installCall(c network.Chaincode, peers []string) string {
+	parts := []string{quoted(c.Name)}
+	for _, p := range []struct{ name, value string }{{"sample", c.Sample}, {"path", absolute(c.Path)}, {"package", absolute(c.Package)},
+		{"address", c.Address}, {"version", c.Version}} {
+		if p.value != "" {
+			parts = append(parts, p.name+" = "+quoted(p.value))
+		}
+	}
+	if len(peers) > 0 {
+		parts = append(parts, "peers = "+quotedList(peers))
+	}
+	return "install(" + strings.Join(parts, ", ") + ")"
+}
+
+// definitionArgs are the arguments that approve and commit share.
+func definitionArgs(c network.Chaincode, sequence int64) string {
+	text := fmt.Sprintf("version = %s, sequence = %d", quoted(c.Version), sequence)
+	if c.Policy != "" {
+		text += ", policy = " + quoted(c.Policy)
+	}
+	if c.InitRequired {
+		text += ", init_required = True"
+	}
+	return text
+}
+
 func absolute(path string) string {
 	if path == "" {
 		return ""

@@ -45,8 +45,8 @@ func (w *World) Caption(at view.Moment, sel view.Selection) string {
 }
 
 func (w *World) sentence(at view.Moment, tx string) string {
-	if tx != "" && w.src != nil {
-		if text := w.sentenceOf(w.src.ByTx(tx), at); text != "" {
+	if tx != "" {
+		if text := w.sentenceOf(w.touch(tx).events, at); text != "" {
 			return text
 		}
 	}
@@ -68,7 +68,10 @@ func (w *World) sentenceOf(events []trace.Event, at view.Moment) string {
 			continue
 		}
 		if text := w.describe(&e); text != "" {
-			return text + w.alongside(&e, at)
+			if also := w.alongside(&e, at); also != "" {
+				text = strings.TrimSuffix(text, ".") + "; " + also
+			}
+			return text
 		}
 	}
 	return ""
@@ -110,20 +113,13 @@ func busyText(events []trace.Event) string {
 // peers, or other transactions in the same chaincode.
 func (w *World) alongside(e *step, at view.Moment) string {
 	peer := e.self
-	if e.info.chaincode || e.info.op == opSimulate || strings.HasPrefix(string(e.Kind), "rwset.") {
-		if peer < 0 {
-			return ""
-		}
-	} else {
+	if peer < 0 || !e.info.chaincode && e.info.op != opSimulate && !strings.HasPrefix(string(e.Kind), "rwset.") {
 		return ""
 	}
 	if host := w.reg.nodes[peer].host; host >= 0 {
 		peer = host
 	}
-	s := w.stateAt(view.Moment{Seq: e.Seq, Time: e.Time})
-	if e.Seq < at.Seq && at.Seq >= w.head.seq {
-		s = w.head
-	}
+	s := w.stateAt(at)
 	var same []string
 	for i := range s.nodes {
 		if int32(i) == peer {
@@ -135,14 +131,15 @@ func (w *World) alongside(e *step, at view.Moment) string {
 			}
 		}
 	}
-	switch len(same) {
-	case 0:
-	case 1:
-		return " " + same[0] + " simulates it at the same time."
-	case 2:
-		return " " + same[0] + " and " + same[1] + " simulate it at the same time."
-	default:
-		return fmt.Sprintf(" %s and %d other peers simulate it at the same time.", same[0], len(same)-1)
+	switch n := len(same); {
+	case n == 1 && (e.info.op == opCall || e.info.op == opSimulate):
+		return same[0] + " does the same at this moment."
+	case n == 1:
+		return same[0] + " simulates it too at this moment."
+	case n == 2:
+		return same[0] + " and " + same[1] + " simulate it too at this moment."
+	case n > 2:
+		return fmt.Sprintf("%s and %d other peers simulate it too at this moment.", same[0], n-1)
 	}
 	others := 0
 	for _, x := range s.look(peer).sims {
@@ -150,10 +147,10 @@ func (w *World) alongside(e *step, at view.Moment) string {
 			others++
 		}
 	}
-	if others > 0 {
-		return fmt.Sprintf(" %s simulates %s at the same time.", view.Short(w.reg.nodes[peer].name), count(others, "other transaction"))
+	if others == 0 {
+		return ""
 	}
-	return ""
+	return fmt.Sprintf("%s has %s under simulation at the same time.", view.Short(w.reg.nodes[peer].name), count(others, "other transaction"))
 }
 
 // function gives the function that a transaction calls, "" if the trace does not tell.

@@ -77,7 +77,7 @@ func (b *builder) batch() Batch {
 		switch {
 		case len(b.s.held) > 0:
 			x.Text += " · waits for a hold"
-		case left > 1e9:
+		case left >= 1e9:
 			x.Text += fmt.Sprintf(" · cuts in %.1f s", float64(left)/1e9)
 		case left > 0:
 			x.Text += fmt.Sprintf(" · cuts in %d ms", left/1e6)

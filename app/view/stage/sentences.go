@@ -183,11 +183,11 @@ func (w *World) chaincodeSentence(e *step) string {
 	case trace.ChaincodeTransaction, trace.ChaincodeInit:
 		return fmt.Sprintf("%s asks its chaincode %s to simulate %s for %s.", p, view.Short(code), e.Note, tx)
 	case trace.ChaincodeGetState:
-		return fmt.Sprintf("Chaincode %s reads %s for %s (GetState).", c, e.Key, w.tx(e))
+		return fmt.Sprintf("Chaincode %s reads %s for %s (GetState).", c, e.Key, tx)
 	case trace.ChaincodePutState:
-		return fmt.Sprintf("Chaincode %s puts %s into the write set of %s (PutState).", c, e.Key, w.tx(e))
+		return fmt.Sprintf("Chaincode %s puts %s into the write set of %s (PutState).", c, e.Key, tx)
 	case trace.ChaincodeDelState:
-		return fmt.Sprintf("Chaincode %s puts the deletion of %s into the write set of %s (DelState).", c, e.Key, w.tx(e))
+		return fmt.Sprintf("Chaincode %s puts the deletion of %s into the write set of %s (DelState).", c, e.Key, tx)
 	case trace.ChaincodeResponse:
 		return fmt.Sprintf("%s answers its chaincode %s for %s.", p, view.Short(code), w.tx(e))
 	case trace.ChaincodeCompleted:
@@ -208,7 +208,7 @@ func (w *World) chaincodeSentence(e *step) string {
 	if e.Key != "" {
 		key = " for " + e.Key
 	}
-	return fmt.Sprintf("Chaincode %s calls %s%s in %s.", c, e.info.call, key, w.tx(e))
+	return fmt.Sprintf("Chaincode %s calls %s%s in %s.", c, e.info.call, key, tx)
 }
 
 func peerSentence(e *step, who string) string {
@@ -226,7 +226,7 @@ func peerSentence(e *step, who string) string {
 	case trace.RangeAdded:
 		return fmt.Sprintf("%s adds a range query from %s to the read set of %s: %s.", who, e.Key, tx, shortNote(e.Note))
 	case trace.WriteAdded:
-		return fmt.Sprintf("%s adds a write of %s (%s) to the write set of %s; the state stays as it is.", who, e.Key, e.Note, tx)
+		return fmt.Sprintf("%s adds a write of %s (%s) to the write set of %s, not to the state.", who, e.Key, e.Note, tx)
 	case trace.Endorsed:
 		return fmt.Sprintf("%s signs its result of %s: that is its endorsement.", who, tx)
 	case trace.Refused:
@@ -374,6 +374,9 @@ func otherSentence(e *step, who string) string {
 	case trace.Say:
 		return strings.TrimSpace(e.Note)
 	case trace.Step:
+		if e.Key == "progress" || e.Key == "say" { // told by an event of its own
+			return ""
+		}
 		return fmt.Sprintf("Script, %s: %s.", e.Key, note)
 	case trace.Fault:
 		return fmt.Sprintf("A fault at %s: %s.", who, note)

@@ -139,10 +139,11 @@ func (w *World) Nodes() []string {
 
 // touched is what the selected transaction has touched, with the first event that did.
 type touched struct {
-	tx    string
-	stale bool
-	nodes map[int32]uint64
-	links map[int32]uint64
+	tx     string
+	stale  bool
+	events []trace.Event
+	nodes  map[int32]uint64
+	links  map[int32]uint64
 }
 
 // touch finds what a transaction touches. It is kept until the selection or its events change.
@@ -155,9 +156,9 @@ func (w *World) touch(tx string) *touched {
 	if tx == "" || w.src == nil {
 		return t
 	}
-	events := w.src.ByTx(tx)
-	for i := range events {
-		e := w.meet(&events[i])
+	t.events = w.src.ByTx(tx)
+	for i := range t.events {
+		e := w.meet(&t.events[i])
 		for _, n := range []int32{e.self, e.from, e.to} {
 			if n < 0 {
 				continue

@@ -519,7 +519,7 @@ func newCaption() *captionLine {
 		f := paint.Font{Size: look.SizeSmall + 1}
 		to.Text(view.Point{X: 15, Y: paint.Baseline(h/2, f)}, paint.Fit(c.text, f, w-30), f, k.Muted)
 	})
-	c.object = container.NewBorder(look.HLine(), nil, nil, nil, look.OnPanel(c.picture))
+	c.object = container.NewStack(look.OnPanel(c.picture), look.Column(0, look.HLine()))
 	return c
 }
 

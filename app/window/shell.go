@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/driver/desktop"
 
@@ -172,6 +171,7 @@ func (s *Shell) show(n *session.Session) {
 	s.setContent(s.main.content())
 	s.win.SetTitle(n.Name() + " - Fabriscope")
 	s.tick(0)
+	s.main.repaint()
 }
 
 // rebuild makes the whole content anew, after the theme, its scale or the language changed.
@@ -188,6 +188,7 @@ func (s *Shell) rebuild() {
 	old.close()
 	s.setContent(s.main.content())
 	s.tick(0)
+	s.main.repaint()
 }
 
 // setContent shows a content with room for the notes that come and go above it.
@@ -245,6 +246,3 @@ func (s *Shell) driverMods() fyne.KeyModifier {
 	}
 	return 0
 }
-
-// refresh draws an object anew.
-func refresh(o fyne.CanvasObject) { canvas.Refresh(o) }

@@ -24,7 +24,6 @@ const topHeight = 48
 type topBar struct {
 	s      *Shell
 	object *fyne.Container
-	logo   *look.TapCard
 	name   *look.Text
 	play   *look.Button
 	live   *look.Button
@@ -33,7 +32,7 @@ type topBar struct {
 	said   string // on label
 	gauges *look.Picture
 	shown  [4]gauge
-	rec    *look.TapCard
+	rec    *fyne.Container
 	recPic *look.Picture
 	recFor string
 }
@@ -44,8 +43,7 @@ func newTopBar(s *Shell) *topBar {
 	b := &topBar{s: s}
 	mark := look.NewIcon("mark", 28, look.Accent)
 	menu := &logoButton{}
-	menu.show = func() { s.showMenu(fyne.NewPos(look.Px(10), look.Px(topHeight-4))) }
-	menu.Init(menu, menu.show)
+	menu.Init(menu, func() { s.showMenu(fyne.NewPos(look.Px(10), look.Px(topHeight-4))) })
 	menu.content = look.Row(7, look.Middle(mark.Picture), look.Middle(look.Title("Fabriscope")))
 	b.name = look.Body("").Toned(look.Quiet).Cut()
 	left := container.NewBorder(nil, nil, look.Row(8, look.Gap(8, 0), look.Middle(menu)), nil, look.MiddleWide(look.Inset(8, 0, b.name)))
@@ -64,10 +62,10 @@ func newTopBar(s *Shell) *topBar {
 
 	b.gauges = look.NewPicture(268, 36, b.drawGauges)
 	b.recPic = look.NewPicture(92, 22, b.drawRecording)
-	rec := &logoButton{show: func() { s.do1("record") }}
-	rec.Init(rec, rec.show)
-	rec.content = b.recPic
-	b.object = container.New(&topLayout{}, left, look.Middle(transport), look.Middle(b.gauges), look.Middle(rec))
+	rec := &logoButton{content: b.recPic}
+	rec.Init(rec, func() { s.do1("record") })
+	b.rec = look.Middle(rec)
+	b.object = container.New(&topLayout{}, left, look.Middle(transport), look.Middle(b.gauges), b.rec)
 	return b
 }
 
@@ -75,7 +73,6 @@ func newTopBar(s *Shell) *topBar {
 type logoButton struct {
 	look.Press
 	content fyne.CanvasObject
-	show    func()
 }
 
 func (l *logoButton) CreateRenderer() fyne.WidgetRenderer {
@@ -158,6 +155,11 @@ func (b *topBar) update() {
 	if g := b.s.main.gauges(); g != b.shown {
 		b.shown = g
 		b.gauges.Refresh()
+	}
+	if n.Running() {
+		b.rec.Show()
+	} else {
+		b.rec.Hide()
 	}
 	if text := b.s.recordingText(); text != b.recFor {
 		b.recFor = text

@@ -1,0 +1,640 @@
+package window
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/test"
+
+	"github.com/fabriscope/fabriscope/app/session"
+	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/window/look"
+)
+
+// race is a recorded run in which two clients change one key at the same time.
+const race = "../view/stage/testdata/two-clients-one-key.fscope"
+
+// frame is the time of the screen between two ticks of a test.
+const frame = 16 * time.Millisecond
+
+// MustShell gives a window on Fyne's test driver: no screen, no OpenGL. What other
+// goroutines want done waits until the test calls the returned function.
+func MustShell(t *testing.T, o Options) (s *Shell, pump func()) {
+	t.Helper()
+	test.NewTempApp(t)
+	queue := make(chan func(), 1000)
+	o.SettingsPath = filepath.Join(t.TempDir(), "settings.json")
+	settings, _ := session.LoadSettings(o.SettingsPath)
+	o.Width, o.Height = 1440, 900
+	s = New(fyne.CurrentApp(), settings, o)
+	s.do = func(f func()) { queue <- f }
+	s.mods = func() fyne.KeyModifier { return 0 }
+	s.showStart()
+	t.Cleanup(func() { s.Close() })
+	return s, func() {
+		for {
+			select {
+			case f := <-queue:
+				f()
+			default:
+				s.tick(frame)
+				return
+			}
+		}
+	}
+}
+
+// MustOpen gives a window with a recorded run, read to its end.
+func MustOpen(t *testing.T) (*Shell, func()) {
+	t.Helper()
+	s, pump := MustShell(t, Options{})
+	s.open([]string{race})
+	if s.session == nil {
+		t.Fatal("the run was not opened")
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		pump()
+		if _, done := s.session.Loading(); done {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the run was not read to its end")
+		}
+	}
+	s.win.Resize(fyne.NewSize(1440, 900))
+	s.win.Canvas().Capture() // draws everything once
+	return s, pump
+}
+
+// press sends a named key to whatever has the keyboard, as the driver does.
+func press(s *Shell, k fyne.KeyName) {
+	c := s.win.Canvas()
+	if f := c.Focused(); f != nil {
+		f.TypedKey(&fyne.KeyEvent{Name: k})
+		return
+	}
+	c.OnTypedKey()(&fyne.KeyEvent{Name: k})
+}
+
+func typed(s *Shell, text string) {
+	for _, r := range text {
+		if f := s.win.Canvas().Focused(); f != nil {
+			f.TypedRune(r)
+			continue
+		}
+		s.win.Canvas().OnTypedRune()(r)
+	}
+}
+
+func TestStartScreen(t *testing.T) {
+	s, _ := MustShell(t, Options{})
+	if s.start == nil || len(s.start.lessons) != 8 {
+		t.Fatalf("the start screen offers %d lessons, want 8", len(s.start.lessons))
+	}
+	var words []string
+	walk(s.win.Content(), func(o fyne.CanvasObject) {
+		switch w := o.(type) {
+		case *look.Text:
+			words = append(words, w.Text())
+		case *look.Button:
+			words = append(words, w.Text())
+		}
+	})
+	page := strings.Join(words, "\n")
+	for _, want := range []string{"Start a network", "Open a file ...", "Two organisations", "Crowded", "This computer", "Too late"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the start screen does not say %q", want)
+		}
+	}
+	// Everything can be reached with Tab: two buttons, eight lessons, the samples.
+	c := s.win.Canvas()
+	reached := map[fyne.Focusable]bool{}
+	for range 40 {
+		c.FocusNext()
+		reached[c.Focused()] = true
+	}
+	if len(reached) < 15 {
+		t.Errorf("Tab reaches %d things, want at least 15", len(reached))
+	}
+}
+
+func TestRecordedRunIsShown(t *testing.T) {
+	s, _ := MustOpen(t)
+	s.session.Playhead.Seek(s.session.Axis.End())
+	g := s.main.gauges()
+	if g[0].value != "6" {
+		t.Errorf("height is %s at the end, want 6", g[0].value)
+	}
+	first, last, ok := s.session.Axis.Bounds()
+	if !ok || last-first < 100 {
+		t.Fatalf("the run has events %d to %d", first, last)
+	}
+	picture := s.main.stage.Image()
+	if picture == nil || colours(picture.Pix) < 20 {
+		t.Error("the stage is empty")
+	}
+}
+
+// colours counts different colours of a picture, up to a hundred.
+func colours(pix []uint8) int {
+	seen := map[[3]uint8]bool{}
+	for i := 0; i+3 < len(pix) && len(seen) < 100; i += 4 {
+		seen[[3]uint8{pix[i], pix[i+1], pix[i+2]}] = true
+	}
+	return len(seen)
+}
+
+func TestKeysMoveThePlayhead(t *testing.T) {
+	s, _ := MustOpen(t)
+	p, axis := s.session.Playhead, s.session.Axis
+	press(s, fyne.KeyHome)
+	if p.At != axis.Start() {
+		t.Errorf("Home leads to %v, want the beginning %v", p.At, axis.Start())
+	}
+	at := p.At.Seq
+	press(s, fyne.KeyRight)
+	if want := axis.Next(at, 1); p.At.Seq != want {
+		t.Errorf("Right leads to %d, want %d", p.At.Seq, want)
+	}
+	press(s, fyne.KeyLeft)
+	if p.At.Seq > axis.Next(at, 1) {
+		t.Errorf("Left does not go back")
+	}
+	press(s, fyne.KeyEnd)
+	if p.At.Seq != axis.End().Seq {
+		t.Errorf("End leads to %d, want %d", p.At.Seq, axis.End().Seq)
+	}
+	press(s, fyne.KeyHome)
+	typed(s, "e")
+	if p.Pace != view.Events || !p.Playing {
+		t.Error("E does not play event by event")
+	}
+	press(s, fyne.KeySpace)
+	if p.Playing {
+		t.Error("Space does not pause")
+	}
+	before := p.Scale
+	typed(s, "+")
+	if p.Scale != 2*before || p.Pace != view.Stretch {
+		t.Errorf("+ gives one second for %v, want %v", p.Scale, 2*before)
+	}
+}
+
+// Walking a hundred events on and back again gives the same picture.
+func TestBackGivesTheSamePicture(t *testing.T) {
+	s, _ := MustOpen(t)
+	press(s, fyne.KeyHome)
+	for range 150 {
+		press(s, fyne.KeyRight)
+	}
+	s.win.Canvas().Capture()
+	before := bytes.Clone(s.main.stage.Image().Pix)
+	at := s.session.Playhead.At
+	for range 100 {
+		press(s, fyne.KeyLeft)
+	}
+	for range 100 {
+		press(s, fyne.KeyRight)
+	}
+	if s.session.Playhead.At != at {
+		t.Fatalf("the playhead is at %v, want %v", s.session.Playhead.At, at)
+	}
+	s.main.stage.Repaint()
+	s.win.Canvas().Capture()
+	if !bytes.Equal(before, s.main.stage.Image().Pix) {
+		t.Error("the stage looks different after 100 steps back and on")
+	}
+}
+
+func TestShiftFollowsTheSelection(t *testing.T) {
+	s, _ := MustOpen(t)
+	s.mods = func() fyne.KeyModifier { return fyne.KeyModifierShift }
+	tx := anyTx(t, s)
+	s.session.Select(view.Selection{What: view.SelectTx, TxID: tx})
+	s.session.Playhead.Seek(s.session.Axis.Start())
+	press(s, fyne.KeyRight)
+	if events := s.session.Source().ByTx(tx); s.session.Playhead.At.Seq != events[0].Seq {
+		t.Errorf("Shift+Right leads to %d, want the transaction's first event %d", s.session.Playhead.At.Seq, events[0].Seq)
+	}
+}
+
+// anyTx is the id of the transaction in the last block of the run that has one.
+func anyTx(t *testing.T, s *Shell) string {
+	t.Helper()
+	s.session.Playhead.Seek(s.session.Axis.End())
+	f := s.session.Chain.Frame(s.main.wideChain())
+	for i := len(f.Cards) - 1; i >= 0; i-- {
+		for _, q := range f.Cards[i].Squares {
+			if q.TxID != "" {
+				return q.TxID
+			}
+		}
+	}
+	t.Fatal("the run has no transaction")
+	return ""
+}
+
+func TestStageTapSelectsAndOpensMenu(t *testing.T) {
+	s, _ := MustOpen(t)
+	m := s.main
+	f := m.stageFrame()
+	box, ok := f.Box("peer0.org1.example.com")
+	if !ok {
+		t.Fatal("peer0.org1 is not on the stage")
+	}
+	at := m.stage.Where(view.Point{X: box.X + 12, Y: box.Y + 12})
+	m.stage.Tapped(&fyne.PointEvent{Position: at})
+	if sel := s.session.Selection(); sel.What != view.SelectNode || sel.Node != "peer0.org1.example.com" {
+		t.Errorf("a tap on peer0.org1 selects %+v", sel)
+	}
+	items := m.menuItems(s.session.Selection())
+	if len(items) == 0 || items[0].Label != "Open its ledger" {
+		t.Errorf("the menu of a peer of a recording begins with %v", items)
+	}
+	m.stage.TappedSecondary(&fyne.PointEvent{Position: at, AbsolutePosition: at})
+	if s.win.Canvas().Overlays().Top() == nil {
+		t.Error("a secondary tap opens no menu")
+	}
+	press(s, fyne.KeyEscape)
+	if s.win.Canvas().Overlays().Top() != nil {
+		t.Error("Escape does not close the menu")
+	}
+}
+
+func TestStagePansZoomsAndFits(t *testing.T) {
+	s, _ := MustOpen(t)
+	m := s.main
+	m.stage.Scrolled(&fyne.ScrollEvent{PointEvent: fyne.PointEvent{Position: fyne.NewPos(300, 200)}, Scrolled: fyne.NewDelta(0, 40)})
+	zoomed := m.stage.Camera()
+	typed(s, "f")
+	s.win.Canvas().Capture()
+	fitted := m.stage.Camera()
+	if zoomed.Scale <= fitted.Scale {
+		t.Errorf("the wheel zooms to %.2f, fitting is %.2f", zoomed.Scale, fitted.Scale)
+	}
+	corner := fyne.NewPos(m.stage.Size().Width-4, 4)
+	m.stage.Dragged(&fyne.DragEvent{PointEvent: fyne.PointEvent{Position: corner}, Dragged: fyne.NewDelta(-30, 0)})
+	m.stage.DragEnd()
+	if m.stage.Camera().Origin.X <= fitted.Origin.X {
+		t.Error("dragging the ground to the left does not pan")
+	}
+}
+
+func TestChainWalksWithArrows(t *testing.T) {
+	s, _ := MustOpen(t)
+	press(s, fyne.KeyEnd)
+	s.win.Canvas().Focus(s.main.chain)
+	press(s, fyne.KeyLeft)
+	first := s.session.Selection()
+	if first.What == view.Nothing {
+		t.Fatal("an arrow key in the chain selects nothing")
+	}
+	press(s, fyne.KeyLeft)
+	if s.session.Selection() == first {
+		t.Error("a second arrow key does not go on")
+	}
+	press(s, fyne.KeyEscape)
+	if s.win.Canvas().Focused() != nil {
+		t.Error("Escape does not give the keyboard back")
+	}
+}
+
+func TestPalette(t *testing.T) {
+	s, _ := MustOpen(t)
+	s.do1("palette")
+	if s.win.Canvas().Overlays().Top() == nil {
+		t.Fatal("no palette opens")
+	}
+	typed(s, "orderer2")
+	press(s, fyne.KeyReturn)
+	if sel := s.session.Selection(); sel.Node != "orderer2.example.com" {
+		t.Errorf("the palette selected %+v for orderer2", sel)
+	}
+	if s.win.Canvas().Overlays().Top() != nil {
+		t.Error("the palette stays open")
+	}
+	s.showPalette()
+	press(s, fyne.KeyEscape)
+	if s.win.Canvas().Overlays().Top() != nil {
+		t.Error("Escape does not close the palette")
+	}
+}
+
+func TestFuzzy(t *testing.T) {
+	for _, c := range []struct {
+		words, text string
+		ok          bool
+	}{{"", "anything", true}, {"prm", "Presenter mode", true}, {"mode", "Presenter mode", true}, {"xyz", "Presenter mode", false}} {
+		if _, ok := fuzzy(c.words, c.text); ok != c.ok {
+			t.Errorf("fuzzy(%q, %q) is %v", c.words, c.text, ok)
+		}
+	}
+	near, _ := fuzzy("step", "Next step")
+	far, _ := fuzzy("step", "Start the pendulum")
+	if near <= far {
+		t.Errorf("a whole word counts %d, scattered letters %d", near, far)
+	}
+}
+
+// A focused entry must not swallow the window's own keys. (Shortcuts with Ctrl go the same
+// way, but Fyne's test canvas takes none.)
+func TestEntriesLetKeysThrough(t *testing.T) {
+	s, _ := MustOpen(t)
+	e := look.NewEntry()
+	s.setContent(e)
+	s.win.Canvas().Focus(e)
+	typed(s, "e1")
+	if e.Text != "e1" {
+		t.Errorf("the entry holds %q, want what was typed", e.Text)
+	}
+	press(s, fyne.KeyF5)
+	if !s.presenter {
+		t.Error("F5 did not reach the window")
+	}
+}
+
+func TestPresenterMode(t *testing.T) {
+	s, _ := MustOpen(t)
+	press(s, fyne.KeyF5)
+	if !s.presenter || look.Current().Scale != presenterScale {
+		t.Fatalf("F5 gives scale %.1f, want %.1f", look.Current().Scale, presenterScale)
+	}
+	if s.main.layout.rail.Visible() || s.main.layout.side.Visible() {
+		t.Error("the side panels do not collapse")
+	}
+	press(s, fyne.KeyHome)
+	at := s.session.Playhead.At.Seq
+	press(s, fyne.KeyPageDown)
+	if s.session.Playhead.At.Seq <= at {
+		t.Error("Page Down does not step")
+	}
+	press(s, fyne.KeyEscape)
+	if s.presenter {
+		t.Error("Escape does not leave presenter mode")
+	}
+}
+
+func TestCloseUpOfABlock(t *testing.T) {
+	s, _ := MustOpen(t)
+	press(s, fyne.KeyEnd)
+	s.session.Select(view.Selection{What: view.SelectBlock, Block: 4})
+	typed(s, "v")
+	if s.main.closeUp.block != 4 || !s.main.closeup.Visible() || s.main.stage.Visible() {
+		t.Errorf("V enlarges %+v", s.main.closeUp)
+	}
+	press(s, fyne.KeyEscape)
+	if s.main.closeUp.block != 0 || !s.main.stage.Visible() {
+		t.Error("Escape does not go back to the stage")
+	}
+}
+
+func TestDrawersOpenByDigit(t *testing.T) {
+	s, pump := MustOpen(t)
+	for i := range drawerKinds() {
+		typed(s, strconv.Itoa(i+1))
+		pump()
+		if s.main.rail.open != i+1 || s.main.rail.panel == nil {
+			t.Fatalf("key %d opens drawer %d", i+1, s.main.rail.open)
+		}
+		s.win.Canvas().Unfocus()
+	}
+	press(s, fyne.KeyEscape)
+	if s.main.rail.open != 0 {
+		t.Error("Escape does not close the drawer")
+	}
+}
+
+func TestPanelsAreHiddenAndRemembered(t *testing.T) {
+	s, _ := MustOpen(t)
+	s.togglePanel("timeline")
+	if s.main.timeline.Visible() {
+		t.Error("the timeline is still shown")
+	}
+	again, _ := session.LoadSettings(s.options.SettingsPath)
+	if on, known := again.Panels["timeline"]; on || !known {
+		t.Error("the settings do not remember that the timeline is hidden")
+	}
+}
+
+func TestThemeChanges(t *testing.T) {
+	s, _ := MustOpen(t)
+	s.setTheme("light")
+	if look.Current().Name != "light" || s.session == nil {
+		t.Error("the light theme is not shown, or the run is lost")
+	}
+	s.setTheme("dark")
+	if look.Current().Name != "dark" {
+		t.Error("the dark theme is not shown")
+	}
+}
+
+func TestExports(t *testing.T) {
+	s, _ := MustOpen(t)
+	press(s, fyne.KeyEnd)
+	for name, begin := range map[string]string{"stage.png": "\x89PNG", "stage.svg": "<", "timeline.png": "\x89PNG", "timeline.svg": "<", "run.html": "<"} {
+		path := filepath.Join(t.TempDir(), name)
+		write := map[string]func() error{
+			"stage.png":    func() error { return writeFile(path, s.stagePNG) },
+			"stage.svg":    func() error { return writeFile(path, s.stageSVG) },
+			"timeline.png": func() error { return writeFile(path, s.timelinePNG) },
+			"timeline.svg": func() error { return writeFile(path, s.timelineSVG) },
+			"run.html":     func() error { return writeFile(path, s.reportHTML) },
+		}[name]
+		if err := write(); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		b, err := os.ReadFile(path)
+		if err != nil || len(b) < 500 || !strings.HasPrefix(string(b), begin) {
+			t.Errorf("%s has %d bytes (%v)", name, len(b), err)
+		}
+	}
+}
+
+func TestWrongFileIsExplained(t *testing.T) {
+	s, _ := MustShell(t, Options{})
+	s.open([]string{"nothing.txt"})
+	if s.win.Canvas().Overlays().Top() == nil {
+		t.Error("a file of an unknown kind is not refused with words")
+	}
+	s.closePopups()
+	s.open([]string{filepath.Join(t.TempDir(), "missing.yaml")})
+	if s.win.Canvas().Overlays().Top() == nil {
+		t.Error("a missing file is not refused with words")
+	}
+}
+
+func TestNoDisplay(t *testing.T) {
+	none := func(string) string { return "" }
+	refuse := func(string, string) error { return errors.New("refused") }
+	answer := func(string, string) error { return nil }
+	at := func(display string) func(string) string {
+		return func(name string) string {
+			if name == "DISPLAY" {
+				return display
+			}
+			return ""
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		getenv func(string) string
+		dial   func(string, string) error
+		ok     bool
+	}{
+		{"no DISPLAY", none, answer, false},
+		{"nothing answers", at(":7"), refuse, false},
+		{"not a display", at("nonsense"), answer, false},
+		{"a server answers", at(":7.0"), answer, true},
+		{"a server elsewhere", at("host:10.0"), answer, true},
+	} {
+		err := checkDisplay(c.getenv, c.dial)
+		if (err == nil) != c.ok {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if err != nil && (!errors.Is(err, ErrNoDisplay) || !strings.Contains(err.Error(), "fabriscope run")) {
+			t.Errorf("%s: %v does not name the headless commands", c.name, err)
+		}
+	}
+}
+
+func TestStretchSlider(t *testing.T) {
+	for _, d := range []time.Duration{time.Microsecond, 4 * time.Millisecond, 100 * time.Millisecond, time.Second} {
+		if got := scaleAt(shareOf(d)); got < d*95/100 || got > d*105/100 {
+			t.Errorf("%v comes back from the slider as %v", d, got)
+		}
+	}
+	for d, want := range map[time.Duration]string{4 * time.Millisecond: "4 ms", 1500 * time.Microsecond: "1.5 ms", time.Second: "1 s", 12 * time.Microsecond: "12 µs"} {
+		if got := span(d); got != want {
+			t.Errorf("%d ns is written %q, want %q", d, got, want)
+		}
+	}
+}
+
+// Every text that the window shows is in both catalogues, and nothing else is.
+func TestCatalogueIsComplete(t *testing.T) {
+	used := map[string]bool{}
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || len(call.Args) == 0 {
+				return true
+			}
+			sel, ok := call.Fun.(*ast.SelectorExpr)
+			if !ok || sel.Sel.Name != "L" {
+				return true
+			}
+			lit, ok := call.Args[0].(*ast.BasicLit)
+			if !ok {
+				return true
+			}
+			if text, err := strconv.Unquote(lit.Value); err == nil {
+				used[text] = true
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"en", "de"} {
+		b, err := catalogue.ReadFile("translations/" + name + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		has := map[string]string{}
+		if err := json.Unmarshal(b, &has); err != nil {
+			t.Fatalf("%s.json: %v", name, err)
+		}
+		for text := range used {
+			if has[text] == "" {
+				t.Errorf("%s.json lacks %q", name, text)
+			}
+			for _, hole := range holes(text) {
+				if !strings.Contains(has[text], hole) {
+					t.Errorf("%s.json: %q lacks %s", name, has[text], hole)
+				}
+			}
+		}
+		for text := range has {
+			if !used[text] {
+				t.Errorf("%s.json has %q, which nothing shows", name, text)
+			}
+		}
+	}
+}
+
+// holes are the places of a text that values are put into.
+func holes(text string) []string {
+	var out []string
+	for rest := text; ; {
+		i := strings.Index(rest, "{{")
+		j := strings.Index(rest, "}}")
+		if i < 0 || j < i {
+			return out
+		}
+		out = append(out, rest[i:j+2])
+		rest = rest[j+2:]
+	}
+}
+
+// Plain entries of Fyne would swallow the window's shortcuts.
+func TestOnlyEntriesThatLetShortcutsThrough(t *testing.T) {
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasPrefix(path, "look/") {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, call := range []string{"widget.NewEntry(", "widget.NewMultiLineEntry(", "widget.NewPasswordEntry("} {
+			if strings.Contains(string(b), call) {
+				t.Errorf("%s uses %s); use look.NewEntry and its like", path, call)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// walk visits an object and everything in it.
+func walk(o fyne.CanvasObject, visit func(fyne.CanvasObject)) {
+	visit(o)
+	for _, child := range children(o) {
+		walk(child, visit)
+	}
+}
+
+func children(o fyne.CanvasObject) []fyne.CanvasObject {
+	switch c := o.(type) {
+	case *fyne.Container:
+		return c.Objects
+	case fyne.Widget:
+		return test.WidgetRenderer(c).Objects()
+	}
+	return nil
+}

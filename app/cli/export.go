@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -15,12 +16,14 @@ import (
 // exportFlags are what an export is made of.
 type exportFlags struct {
 	filterFlags
+	pictureFlags
 	format, output string
 	payloads       bool
 }
 
 // formats are the formats by the endings of files that they are written to.
-var formats = map[string]string{".jsonl": "jsonl", ".csv": "csv", ".json": "chrome", ".mmd": "mermaid", ".puml": "plantuml", ".html": "html"}
+var formats = map[string]string{".jsonl": "jsonl", ".csv": "csv", ".json": "chrome", ".mmd": "mermaid", ".puml": "plantuml", ".html": "html",
+	".png": "png", ".svg": "svg", ".gif": "gif"}
 
 func (p *program) export() *cobra.Command {
 	var f exportFlags
@@ -36,12 +39,18 @@ func (p *program) export() *cobra.Command {
   plantuml  the same for PlantUML
   html      a page with summary, charts, blocks and every invalid transaction
             with its reason and messages; it needs no other file and no network
+  png, svg  the stage or the timeline (--of) at a moment (--at), with one
+            transaction lit up if --tx names it
+  gif       the same in motion, over the life of --tx or from --from to --to
 Without --format the ending of --output decides: .jsonl, .csv, .json (chrome),
-.mmd, .puml or .html.`,
+.mmd, .puml, .html, .png, .svg or .gif.`,
 		Example: `  fabriscope export demo.fscope --output report.html
   fabriscope export demo.fscope --format chrome --output demo.json
   fabriscope export demo.fscope --format mermaid --tx 51c0
-  fabriscope export demo.fscope --format csv --kind 'raft.*'`,
+  fabriscope export demo.fscope --format csv --kind 'raft.*'
+  fabriscope export demo.fscope --tx 51c0 --output stage.png
+  fabriscope export demo.fscope --of timeline --tx 51c0 --theme light --output timeline.svg
+  fabriscope export demo.fscope --from 3.2s --to 3.3s --output race.gif`,
 		Args: exactly("RUN.fscope"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := f.check(); err != nil {
@@ -55,8 +64,9 @@ Without --format the ending of --output decides: .jsonl, .csv, .json (chrome),
 			return p.writeExport(run, &f)
 		},
 	}
-	f.add(cmd)
-	cmd.Flags().StringVar(&f.format, "format", "", "jsonl (the default), csv, chrome, mermaid, plantuml or html")
+	f.filterFlags.add(cmd)
+	f.pictureFlags.add(cmd)
+	cmd.Flags().StringVar(&f.format, "format", "", "jsonl (the default), csv, chrome, mermaid, plantuml, html, png, svg or gif")
 	cmd.Flags().StringVarP(&f.output, "output", "o", "", "file to write instead of standard output")
 	cmd.Flags().BoolVar(&f.payloads, "payloads", false, "jsonl: with every message decoded to the last field")
 	return cmd
@@ -71,6 +81,12 @@ func (p *program) writeExport(run runSource, f *exportFlags) error {
 	}
 	return p.toFile(f.output, func(w io.Writer) error {
 		switch format {
+		case "png", "svg", "gif":
+			a, err := newAlbum(run, f)
+			if err != nil {
+				return err
+			}
+			return a.write(w, format, f.of, f.length)
 		case "jsonl":
 			return report.WriteJSONL(w, run, f.Fits, f.payloads)
 		case "csv":
@@ -84,7 +100,7 @@ func (p *program) writeExport(run runSource, f *exportFlags) error {
 		case "html":
 			return writePage(w, run)
 		}
-		return fmt.Errorf("format %q is not known: write jsonl, csv, chrome, mermaid, plantuml or html", format)
+		return fmt.Errorf("format %q is not known: write jsonl, csv, chrome, mermaid, plantuml, html, png, svg or gif", format)
 	})
 }
 
@@ -110,4 +126,30 @@ func writePage(w io.Writer, run runSource) error {
 		return err
 	}
 	return report.WriteHTML(w, run, report.PageInfo{Meta: meta, Damage: run.Damage})
+}
+
+// runAndReport runs something that records to a file, and writes a page about it if one
+// is asked for. Without a file of its own, the recording is thrown away afterwards.
+func (p *program) runAndReport(record, page string, run func(record string) error) error {
+	if page == "" {
+		return run(record)
+	}
+	if _, err := os.Stat(filepath.Dir(page)); err != nil {
+		return fmt.Errorf("write %s: %w; name a file in a folder that exists", page, err)
+	}
+	if record == "" {
+		dir, err := os.MkdirTemp("", "fabriscope-report-")
+		if err != nil {
+			return fmt.Errorf("record the run for its report: %w", err)
+		}
+		defer os.RemoveAll(dir)
+		record = filepath.Join(dir, "run.fscope")
+	}
+	result := run(record)
+	file, err := openRun(record)
+	if err != nil {
+		return errors.Join(result, err)
+	}
+	defer file.Close()
+	return errors.Join(result, p.toFile(page, func(w io.Writer) error { return writePage(w, file) }))
 }

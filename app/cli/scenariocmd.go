@@ -15,7 +15,7 @@ import (
 )
 
 func (p *program) run() *cobra.Command {
-	var record, topology, runtime, placement string
+	var record, page, topology, runtime, placement string
 	var asJSON, list, ask bool
 	cmd := &cobra.Command{
 		Use:     "run SCENARIO",
@@ -30,6 +30,7 @@ The eight lessons are scenarios too, lesson-1 to lesson-8. They are made for the
 here they run through, and --ask lets you answer their questions in the terminal.`,
 		Example: `  fabriscope run first-transaction
   fabriscope run two-clients-one-key --record race.fscope
+  fabriscope run two-clients-one-key --report race.html
   fabriscope run my-scenario.star --runtime process --json
   fabriscope run lesson-6
   fabriscope run lesson-6 --ask
@@ -60,10 +61,11 @@ here they run through, and --ask lets you answer their questions in the terminal
 				o.Teacher = newTerminal(p.in, p.out).teacher()
 				o.OnStep = readerSteps(o.OnStep)
 			}
-			return p.runScenario(cmd, name, src, record, o)
+			return p.runAndReport(record, page, func(record string) error { return p.runScenario(cmd, name, src, record, o) })
 		},
 	}
 	cmd.Flags().StringVar(&record, "record", "", "record everything to this run file (.fscope)")
+	cmd.Flags().StringVar(&page, "report", "", "write a page about the run to this file (.html), whether it succeeds or not")
 	cmd.Flags().StringVar(&topology, "topology", "", "use this topology instead of the scenario's")
 	cmd.Flags().StringVar(&runtime, "runtime", "", "where chaincode runs: auto, docker or process")
 	cmd.Flags().StringVar(&placement, "placement", "", "inproc or process")

@@ -123,6 +123,7 @@ type command struct {
 	StateSum *stateSumCommand `json:"stateSum,omitempty"`
 	Ledger   *ledgerCommand   `json:"ledger,omitempty"`
 	Runtime  *runtimeCommand  `json:"runtime,omitempty"`
+	Cut      string           `json:"cut,omitempty"`
 }
 
 type joinCommand struct {
@@ -265,6 +266,8 @@ func (n *node) do(ctx context.Context, c command) (reply, error) {
 			return reply{}, n.orderer.RemoveMember(ctx, c.Member.Node.Name)
 		}
 		return reply{}, n.orderer.AddMember(ctx, orderer.Member{Name: c.Member.Node.Name, Addr: c.Member.Node.Addr})
+	case c.Cut != "" && n.orderer != nil:
+		n.orderer.SetCut(c.Cut)
 	case c.Lie != nil && n.peer != nil:
 		n.peer.SetLie(c.Lie.On)
 	case c.Pause != nil && n.peer != nil:

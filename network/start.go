@@ -19,6 +19,7 @@ import (
 	"github.com/fabriscope/fabriscope/internal/channelconfig"
 	"github.com/fabriscope/fabriscope/internal/msp"
 	"github.com/fabriscope/fabriscope/internal/trace"
+	"github.com/fabriscope/fabriscope/orderer"
 )
 
 // start carries out the steps of a start, each reported when it is done.
@@ -54,7 +55,12 @@ func (n *Network) start(ctx context.Context, deploy bool) error {
 
 // deployAll deploys the topology's chaincodes; where a network goes on, those that
 // the program did not get to when it ended.
-func (n *Network) deployAll(ctx context.Context, resumed bool) error {
+func (n *Network) deployAll(ctx context.Context, resumed bool) (err error) {
+	// Nobody learns anything from waiting for the batch timer while a network starts.
+	if err := n.tellCut(ctx, orderer.CutIdle); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.tellCut(ctx, n.topology.Block.Cut)) }()
 	if resumed {
 		if err := n.step(ctx, "catching up", n.catchUp); err != nil {
 			return err
@@ -75,6 +81,14 @@ func (n *Network) deployAll(ctx context.Context, resumed bool) error {
 		}
 	}
 	return nil
+}
+
+// tellCut says to all ordering nodes when to cut blocks.
+func (n *Network) tellCut(ctx context.Context, cut string) error {
+	return n.each(roleOrderer, func(_ *member, h handle) error {
+		_, err := h.do(ctx, command{Cut: cut})
+		return err
+	})
 }
 
 // catchUp waits until the peers of a network that goes on have all blocks.

@@ -252,7 +252,7 @@ func (l *leader) cutIfTime() {
 	case l.due:
 		l.due = false
 		l.propose(l.cutter.Cut("timeout"))
-	case l.c.node.config.Cut == CutIdle && len(l.inflight) == 0:
+	case l.c.node.cutIdle.Load() && len(l.inflight) == 0:
 		l.propose(l.cutter.Cut("idle"))
 	}
 }

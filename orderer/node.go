@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
@@ -120,6 +121,9 @@ func (c *Config) complete() error {
 	return nil
 }
 
+// SetCut changes when blocks are cut: CutTimeout or CutIdle.
+func (n *Node) SetCut(cut string) { n.cutIdle.Store(cut == CutIdle) }
+
 // Member is an ordering node as the others see it.
 type Member struct {
 	Name string
@@ -131,6 +135,7 @@ type Node struct {
 	ordererpb.UnimplementedAtomicBroadcastServer
 
 	config   Config
+	cutIdle  atomic.Bool // what Config.Cut and SetCut say
 	log      *slog.Logger
 	listener net.Listener
 	server   *grpc.Server
@@ -161,6 +166,7 @@ func New(config Config) (*Node, error) {
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}
+	n.cutIdle.Store(config.Cut == CutIdle)
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.peers = raftlink.NewPeers(config.Link)
 	n.forwards = &forwards{node: n, streams: make(map[string]*forwardStream)}

@@ -184,7 +184,7 @@ func (d *timelineDraw) bundles() {
 			shadeOf(all[n].Share) == shadeOf(b.Share) {
 			n++
 		}
-		ink := Alpha(d.ink(b.Class, b.Tone), 0.06+0.3*float64(shadeOf(b.Share))/shades)
+		ink := Alpha(d.ink(b.Class, b.Tone), 0.05+0.2*float64(shadeOf(b.Share))/shades)
 		d.box(b.X, b.Y0, all[n-1].X+b.W, b.Y1, d.opaque(ink))
 		i = n
 	}
@@ -314,7 +314,7 @@ func (d *timelineDraw) label(b *timeline.Bar) {
 	}
 	text := b.Label
 	if TextWidth(text, font) > right-left { // rather its first word alone than an ellipsis
-		if text, _, _ = strings.Cut(text, " "); TextWidth(text, font) > right-left {
+		if text, _, _ = strings.Cut(text, " "); b.Kind == timeline.Down || TextWidth(text, font) > right-left {
 			return
 		}
 	}

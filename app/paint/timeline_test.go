@@ -130,13 +130,14 @@ func TestTimelineAsSVG(t *testing.T) {
 	}
 }
 
-// BenchmarkTimeline lays out and paints 1440 by 200 pixels over a million events.
-func BenchmarkTimeline(b *testing.B) {
-	run := mustRun(b)
-	x := timeline.New(1_000_000)
+// repeated is the run over and over until there are n events, each time with other
+// transactions and without its pauses: about 60,000 events a second. It gives an event in
+// the middle too.
+func repeated(t testing.TB, n uint64) (x *timeline.Index, middle trace.Event) {
+	run := mustRun(t)
+	x = timeline.New(1_000_000)
 	now := run[0].Time
-	var middle trace.Event
-	for round, seq := uint64(0), uint64(0); seq < 1_000_000; round++ {
+	for round, seq := uint64(0), uint64(0); seq < n; round++ {
 		last := run[0].Time
 		for _, e := range run {
 			now += min(max(0, e.Time-last), 40_000) // at most 40 us between two events
@@ -148,11 +149,45 @@ func BenchmarkTimeline(b *testing.B) {
 			if e.Msg != 0 {
 				e.Msg += round << 8
 			}
-			if x.Add([]trace.Event{e}); seq < 600_000 && e.Kind == trace.Submitted {
+			if e.Kind != trace.Progress && e.Block > 0 { // a peer commits a block once
+				e.Block += round * 6
+			}
+			if x.Add([]trace.Event{e}); seq < n*6/10 && e.Kind == trace.Submitted {
 				middle = e
 			}
 		}
 	}
+	return x, middle
+}
+
+// TestDenseTimeline shows many more bars and messages than there are pixels.
+func TestDenseTimeline(t *testing.T) {
+	x, middle := repeated(t, 100_000)
+	o := timeline.Options{Window: x.Fit(), W: 1012, H: 400, At: view.Moment{Seq: middle.Seq, Time: middle.Time}}
+	for _, c := range []struct {
+		name string
+		th   *paint.Theme
+		zoom float64
+		sel  view.Selection
+	}{
+		{"dense-dark", paint.Dark(), 1, view.Selection{}},
+		{"dense-light", paint.Light(), 1, view.Selection{}},
+		{"dense-selected", paint.Dark(), 12, view.Selection{What: view.SelectTx, TxID: middle.TxID}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o.Window = x.Fit()
+			o.Window = o.Window.Around(middle.Time, int64(float64(o.Window.Span())/c.zoom))
+			o.Selection = c.sel
+			pic := image.NewRGBA(image.Rect(0, 0, 1012, 400))
+			new(paint.TimelinePainter).Paint(pic, x.Frame(o), c.th)
+			golden(t, "timeline-"+c.name+".png", pic)
+		})
+	}
+}
+
+// BenchmarkTimeline lays out and paints 1440 by 200 pixels over a million events.
+func BenchmarkTimeline(b *testing.B) {
+	x, middle := repeated(b, 1_000_000)
 	pic, th := image.NewRGBA(image.Rect(0, 0, 1440, 200)), paint.Dark()
 	var p paint.TimelinePainter
 	b.Run("playhead only", func(b *testing.B) {

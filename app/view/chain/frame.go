@@ -225,7 +225,7 @@ func (s *Strip) list(b *block, at view.Moment, peer string) []Square {
 		return foreignList(b)
 	}
 	ids := b.known(at.Seq)
-	n := max(len(ids), b.count)
+	n := max(len(ids), b.size(at.Seq))
 	out := make([]Square, n)
 	for i := range out {
 		out[i].State = Ordered

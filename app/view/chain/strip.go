@@ -52,6 +52,7 @@ type block struct {
 	number  uint64
 	first   uint64 // position at which the block appears
 	count   int    // transactions, once a node said so
+	said    uint64 // position at which it did
 	cuts    []cut  // more than one where a leader was replaced
 	ids     []string
 	at      []atPeer // by peer
@@ -114,7 +115,7 @@ func (s *Strip) take(e *trace.Event) {
 	case trace.BlockCut:
 		s.cut(e)
 	case trace.BlockWritten:
-		s.block(e).counted(e.Note)
+		s.block(e).counted(e)
 	case trace.DeliverBlock:
 		if e.Dir == trace.Sent {
 			b := s.block(e)
@@ -124,17 +125,20 @@ func (s *Strip) take(e *trace.Event) {
 		}
 	case trace.BlockPulled:
 		b := s.block(e)
-		b.counted(e.Note)
+		b.counted(e)
 		if p := s.atPeer(b, e.Node); p != nil && p.pulled == 0 {
 			p.pulled = e.Seq
 		}
 	case trace.ValidateFrom:
 		b := s.block(e)
-		b.counted(e.Note)
+		b.counted(e)
 		if p := s.atPeer(b, e.Node); p != nil {
 			p.next = 0
 			if p.start == 0 {
 				p.start = e.Seq
+				if n := min(b.count, maxEntries/64); n > 0 && p.judged == nil {
+					p.judged, p.codes = make([]uint64, 0, n), make([]uint8, 0, n)
+				}
 			}
 		}
 	case trace.Verdict:
@@ -195,10 +199,18 @@ func (s *Strip) atPeer(b *block, node string) *atPeer {
 }
 
 // counted reads the number of transactions from a note such as "timeout, 2 transactions".
-func (b *block) counted(note string) {
+func (b *block) counted(e *trace.Event) {
 	if b.count == 0 {
-		b.count = countIn(note)
+		b.count, b.said = countIn(e.Note), e.Seq
 	}
+}
+
+// size is the number of transactions as far as it was said at a position.
+func (b *block) size(seq uint64) int {
+	if b.said > seq {
+		return 0
+	}
+	return b.count
 }
 
 func countIn(note string) int {

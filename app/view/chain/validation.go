@@ -120,7 +120,7 @@ func (s *Strip) Validation(at view.Moment, block uint64, peer string) *Validatio
 	c := s.checksOf(b, p)
 	w := &walk{strip: s, block: b, details: s.detailsOf(b, at.Seq), ids: b.known(at.Seq),
 		policies: passed(c.policies, at.Seq), versions: passed(c.versions, at.Seq), verdicts: passed(c.verdicts, at.Seq)}
-	v.Total = max(len(w.ids), b.count, len(w.details))
+	v.Total = max(len(w.ids), b.size(at.Seq), len(w.details))
 	v.progress(w, b.at[p].committed, at.Seq)
 	at0 := v.Stands
 	if at0 < 0 && v.Step >= Decided {

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"testing"
 
+	peerpb "github.com/hyperledger/fabric-protos-go-apiv2/peer"
+	"google.golang.org/protobuf/proto"
+
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/view/inspect"
 	"github.com/fabriscope/fabriscope/internal/trace"
@@ -26,7 +29,9 @@ func MustFill(t testing.TB, events int) (*trace.Recorder, []trace.Event) {
 			}
 			e.Block += copies * 8
 			p, ok := m.payloads[e.Seq]
-			// Only the newest copies keep payloads: the others would be evicted anyway.
+			if ok && e.Kind == trace.DeliverBlock {
+				p.Bytes = renumbered(t, p.Bytes, e.Block)
+			}
 			if ok && e.Dir != trace.Received {
 				recorder.RecordPayload(e, p)
 			} else {
@@ -36,6 +41,23 @@ func MustFill(t testing.TB, events int) (*trace.Recorder, []trace.Event) {
 	}
 	all, _, _ := recorder.Since(0, 0)
 	return recorder, all
+}
+
+// renumbered gives a block in an answer of a deliver service another number.
+func renumbered(t testing.TB, raw []byte, number uint64) []byte {
+	response := &peerpb.DeliverResponse{}
+	if err := proto.Unmarshal(raw, response); err != nil {
+		t.Fatal(err)
+	}
+	if response.GetBlock() == nil {
+		return raw
+	}
+	response.GetBlock().GetHeader().Number = number
+	out, err := proto.Marshal(response)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // BenchmarkTransaction is one transaction's document in a trace of 400,000 events.

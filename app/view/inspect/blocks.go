@@ -19,6 +19,7 @@ const valid = "VALID"
 type decodedBlocks struct {
 	blocks map[uint64]*decodedBlock
 	bytes  int
+	failed map[uint64]uint64 // blocks that are not to be had, with the newest message tried
 }
 
 const maxDecodedBytes = 24 << 20
@@ -75,6 +76,9 @@ func (x *Index) decode(number, seq uint64) *decodedBlock {
 }
 
 func (x *Index) decodeFrom(b *blockLog) *decodedBlock {
+	if x.decoded.failed[b.number] == b.again {
+		return nil
+	}
 	for _, seq := range []uint64{b.message, b.again} {
 		_, raw, ok := x.payload(seq)
 		if !ok {
@@ -85,13 +89,17 @@ func (x *Index) decodeFrom(b *blockLog) *decodedBlock {
 			continue
 		}
 		if x.decoded.blocks == nil || x.decoded.bytes > maxDecodedBytes {
-			x.decoded = decodedBlocks{blocks: map[uint64]*decodedBlock{}}
+			x.decoded.blocks, x.decoded.bytes = map[uint64]*decodedBlock{}, 0
 		}
 		d := newDecoded(block)
 		x.decoded.blocks[b.number] = d
 		x.decoded.bytes += 2 * len(raw)
 		return d
 	}
+	if x.decoded.failed == nil || len(x.decoded.failed) > maxBlocks {
+		x.decoded.failed = map[uint64]uint64{}
+	}
+	x.decoded.failed[b.number] = b.again
 	return nil
 }
 

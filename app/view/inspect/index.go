@@ -47,7 +47,11 @@ type Index struct {
 type txLog struct {
 	id   string
 	seqs []uint64
+	call *callBrief // once somebody asked
 }
+
+// callBrief is a transaction's call, for lists.
+type callBrief struct{ call, creator, mspID string }
 
 // nodeLog is what one node did, besides messages.
 type nodeLog struct {
@@ -307,6 +311,47 @@ func (x *Index) tx(id string, upTo uint64) []trace.Event {
 		}
 	}
 	return events
+}
+
+// brief gives a transaction's call without reading all of it. It is kept: the first
+// proposal says it, and that does not change.
+func (x *Index) brief(id string, upTo uint64) callBrief {
+	t := x.txs[id]
+	if t == nil || t.call != nil {
+		if t != nil {
+			return *t.call
+		}
+		return callBrief{}
+	}
+	for _, seq := range t.seqs {
+		e, ok := x.event(seq)
+		if !ok || seq > upTo {
+			break
+		}
+		if e.Kind != trace.Proposal && e.Kind != trace.GatewayCall {
+			continue
+		}
+		f := &txFacts{id: id}
+		if f.proposal(x, &e); f.args != nil {
+			call := lifecycleCall(f.chaincode, f.args)
+			if call == "" {
+				call = callOf(f.args, 20)
+			}
+			t.call = &callBrief{call, f.creator, f.mspID}
+			return *t.call
+		}
+	}
+	return callBrief{}
+}
+
+// refused tells whether an endorser refused a transaction.
+func (x *Index) refused(id string, upTo uint64) bool {
+	for _, e := range x.tx(id, upTo) {
+		if e.Kind == trace.Refused {
+			return true
+		}
+	}
+	return false
 }
 
 // event reads one event of the trace.

@@ -481,18 +481,18 @@ func (a *about) client(name string) {
 			b.More = len(order) - shownCalls
 			break
 		}
-		f := a.x.facts(id, a.seq)
-		if a.doc.Subtitle == "client" && f.mspID != "" {
-			a.doc.Subtitle = "client, " + f.creator + " of " + a.orgName(f.mspID)
+		brief := a.x.brief(id, a.seq)
+		if a.doc.Subtitle == "client" && brief.mspID != "" {
+			a.doc.Subtitle = "client, " + brief.creator + " of " + a.orgName(brief.mspID)
 		}
 		r, ok := result[id]
 		if !ok {
 			r = Cell{Text: "an answer only, or not yet sent on", Tone: Weak}
-			if len(f.refused) > 0 {
+			if a.x.refused(id, a.seq) {
 				r = Cell{Text: "not endorsed", Tone: Bad}
 			}
 		}
-		b.Rows = append(b.Rows, []Cell{txCell(id), plain(callOf(f.args, 20)), mono(clock(begin[id])), r})
+		b.Rows = append(b.Rows, []Cell{txCell(id), plain(brief.call), mono(clock(begin[id])), r})
 	}
 	if len(b.Rows) == 0 {
 		a.add(text(Weak, "It has not asked for anything yet."))

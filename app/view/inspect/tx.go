@@ -46,6 +46,9 @@ type txFacts struct {
 	seen     *trace.Event
 
 	envelope *wire.Transaction // as it was sent for ordering, nil before
+
+	checked    []signer // see signers
+	checkedAll bool
 }
 
 // result is one endorser's answer.
@@ -283,6 +286,13 @@ type signer struct {
 
 // signers are the endorsements of the transaction, or of the answers before there is one.
 func (f *txFacts) signers() []signer {
+	if !f.checkedAll {
+		f.checked, f.checkedAll = f.check(), true
+	}
+	return f.checked
+}
+
+func (f *txFacts) check() []signer {
 	var out []signer
 	if f.envelope != nil && len(f.envelope.Endorsements) > 0 {
 		for _, e := range f.envelope.Endorsements {

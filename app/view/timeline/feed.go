@@ -227,20 +227,19 @@ func (x *Index) feedMessage(e *trace.Event, t int64) {
 	tx := x.txs.number(e.TxID, t)
 	stream := strings.HasPrefix(string(e.Kind), string(trace.ChaincodePrefix))
 	if stream {
-		x.feedCall(e, tx, t)
+		if e.Dir == trace.Sent || e.Dir == trace.Received {
+			x.feedCall(e, tx, t)
+		}
 	} else if class == view.Raft {
 		x.lanes[from].learn(orderer)
 	} else {
 		x.feedClient(e, tx, t)
 	}
-	number, known := 0, false
-	if e.Msg != 0 && !stream {
-		number, known = x.msgs.open[e.Msg]
-	}
+	number, known := x.msgs.open[e.Msg]
 	g := message{sent: t, seq: e.Seq, tx: tx, block: blockOf(e), from: from, to: to, class: uint8(class), flags: flagIf(calm, quiet)}
 	switch e.Dir {
 	case trace.Received:
-		if known {
+		if known { // from our end, or held before it was taken
 			x.arrive(number, e, t)
 			return
 		}
@@ -252,7 +251,17 @@ func (x *Index) feedMessage(e *trace.Event, t int64) {
 		if e.Msg != 0 && !stream {
 			x.msgs.open[e.Msg] = number
 		}
+	case trace.Released: // its arrival, if we see that, is told later
+		if old, c := x.msgs.at(number); known && old != nil {
+			old.received = t
+			c.until = max(c.until, t)
+		}
 	case trace.Held, trace.Lost:
+		back := x.backwards(e)
+		if back {
+			g.from, g.to = to, from
+		}
+		g.flags |= flagIf(stream, tick) | flagIf(stream && !back, singleA) | flagIf(stream && back, singleB)
 		x.stopped(number, known, e, g)
 	}
 }
@@ -263,6 +272,25 @@ func blockOf(e *trace.Event) uint32 {
 		return uint32(e.Block + 1)
 	}
 	return 0
+}
+
+// backwards tells whether the end that recorded a held or lost message is its receiver: a
+// request comes from the side of the clients, an answer or a block goes there.
+func (x *Index) backwards(e *trace.Event) bool {
+	node, other := x.lanes[x.lane(e.Node)].role, x.lanes[x.lane(e.Other)].role
+	switch e.Kind {
+	case trace.Proposal, trace.GatewayCall:
+		return other == client
+	case trace.Broadcast, trace.Seek:
+		return other == client || node == orderer
+	case trace.ProposalResponse, trace.GatewayAnswer, trace.DeliverFiltered:
+		return node == client
+	case trace.BroadcastAnswer, trace.DeliverBlock, trace.DeliverStatus:
+		return node == client || other == orderer
+	case trace.ChaincodeTransaction, trace.ChaincodeInit, trace.ChaincodeResponse, trace.ChaincodeRegistered, trace.ChaincodeReady:
+		return node == container
+	}
+	return other == container // everything else of a stream is said by the chaincode
 }
 
 // arrive completes a message whose sending is known.
@@ -330,7 +358,7 @@ func (x *Index) feedClient(e *trace.Event, tx uint32, t int64) {
 	switch {
 	case (e.Kind == trace.Proposal || e.Kind == trace.GatewayCall) && e.Dir == trace.Sent:
 		asks = true
-	case (e.Kind == trace.ProposalResponse || e.Kind == trace.GatewayAnswer) && e.Dir != trace.Sent:
+	case (e.Kind == trace.ProposalResponse || e.Kind == trace.GatewayAnswer) && (e.Dir == trace.Received || e.Dir == trace.Lost):
 	default:
 		return
 	}

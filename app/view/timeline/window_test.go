@@ -150,3 +150,40 @@ func TestSelectedMessage(t *testing.T) {
 		}
 	}
 }
+
+// TestHeldAndLost: a hold stops a message when it leaves, or one from outside before it is
+// taken; a lost message is recorded by either end.
+func TestHeldAndLost(t *testing.T) {
+	const leader = "orderer.example.com"
+	message := func(dir trace.Dir, node, other string, msg uint64) trace.Event {
+		return trace.Event{Kind: trace.Broadcast, Dir: dir, Node: node, Other: other, TxID: tx1, Msg: msg}
+	}
+	s := &story{}
+	s.at(0).add(message(trace.Sent, "alice", leader, 1)).add(message(trace.Held, "alice", leader, 1))
+	s.at(150).add(message(trace.Held, leader, "app", 2)) // from a client outside
+	s.at(200).add(message(trace.Lost, leader, "carol", 3))
+	check := func(what string, held, lost int) {
+		t.Helper()
+		x := index(s.events)
+		f := x.Frame(options(x))
+		for _, l := range f.Lines {
+			if l.Y0 > l.Y1 {
+				t.Errorf("%s: a message for the ordering service goes upwards", what)
+			}
+			if l.Held {
+				held--
+			}
+			if l.Lost {
+				lost--
+			}
+		}
+		if len(f.Lines) != 3 || held != 0 || lost != 0 {
+			t.Errorf("%s: %d lines, %d held and %d lost too few", what, len(f.Lines), held, lost)
+		}
+	}
+	check("held", 2, 1)
+	s.at(300).add(message(trace.Released, "alice", leader, 1))
+	s.at(350).add(message(trace.Received, leader, "alice", 1))
+	s.at(400).add(message(trace.Released, leader, "app", 2)).add(message(trace.Received, leader, "app", 2))
+	check("released", 0, 1)
+}

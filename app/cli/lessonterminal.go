@@ -99,7 +99,7 @@ func (t *terminal) ask(ctx context.Context, q scenario.Question) (int, error) {
 }
 
 func (t *terminal) task(task scenario.Task) {
-	fmt.Fprintf(t.out, "\n      %s\n      There is no window here: Enter lets the lesson do it.\n", task.Text)
+	fmt.Fprintf(t.out, "\n      Your turn: %s\n      There is no window here: Enter lets the lesson do it.\n", task.Text)
 	go func() {
 		select {
 		case <-t.lines:

@@ -103,7 +103,7 @@ func TestHolds(t *testing.T) {
 	d.write("How many", 0, "few")
 	d.press("Hold")
 	d.mustSay("few is no number of messages")
-	d.write("How many", 0, "1")
+	d.write("How many", 0, "2")
 	d.press("Hold")
 	d.until("the hold is listed", func() bool { return d.says("Take it away") })
 	var outcome *session.Outcome

@@ -62,7 +62,7 @@ func newHolds(s *session.Session, h Host, g *gate) *holds {
 }
 
 // holdWords names a kind in words, with its id for those who know it.
-func holdWords(k session.HoldKind) string { return lang.L(k.Text) + " (" + string(k.Kind) + ")" }
+func holdWords(k session.HoldKind) string { return kindWords(k) + " (" + string(k.Kind) + ")" }
 
 func (d *holds) update() {
 	d.write()
@@ -159,7 +159,7 @@ func (d *holds) writeHolds(b *sheet.Builder, active []session.Hold, held []link.
 func (d *holds) words(h session.Hold) string {
 	for _, k := range d.kinds {
 		if k.Kind == h.Filter.Kind {
-			return lang.L(k.Text)
+			return kindWords(k)
 		}
 	}
 	return string(h.Filter.Kind)

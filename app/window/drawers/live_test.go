@@ -159,14 +159,14 @@ func (d *drawer) texts() []string {
 			out = append(out, x.Texts()...)
 		case *look.Text:
 			out = append(out, x.Text())
-		case *look.Button:
-			out = append(out, x.Hint())
 		case *look.Entry:
 			out = append(out, x.Text)
 		case *widget.Select:
 			out = append(out, x.Selected)
 		case *widget.Check:
 			out = append(out, x.Text)
+		case interface{ Hint() string }: // what can be pressed
+			out = append(out, x.Hint())
 		}
 	})
 	return out

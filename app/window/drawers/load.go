@@ -96,7 +96,7 @@ func (d *loads) chosen() {
 	if i < 0 {
 		return
 	}
-	d.about.SetText(capital(lang.L(d.kinds[i].Text)) + ".")
+	d.about.SetText(workloadWords(d.kinds[i]))
 	if d.kinds[i].Name == "create" {
 		d.hotKeys.Disable()
 	} else {

@@ -1,11 +1,8 @@
 package drawers
 
 import (
-	"strings"
-
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/lang"
 	"fyne.io/fyne/v2/widget"
 
 	"github.com/fabriscope/fabriscope/app/session"
@@ -104,17 +101,6 @@ func contains(in, o fyne.CanvasObject) bool {
 // scroll puts a drawer's parts below each other on a page that scrolls.
 func scroll(parts ...fyne.CanvasObject) *container.Scroll {
 	return container.NewVScroll(look.Inset(16, 12, look.Column(10, parts...)))
-}
-
-// why says in words why nothing can be changed, "" if something can.
-func why(s *session.Session) string {
-	if s == nil {
-		return lang.L("No network is running. Start one to use this.")
-	}
-	if text := s.Why(); text != "" {
-		return capital(strings.TrimSuffix(lang.L(text), ".")) + "."
-	}
-	return ""
 }
 
 // gate disables actions while there is no network to act on, and says why.

@@ -17,6 +17,7 @@ type writer struct {
 	follow func(view.Selection)
 	folds  *folds
 	toggle func(path string)
+	words  map[string]string
 }
 
 // folds remembers which branches of trees a person opened or closed, by their path.
@@ -33,7 +34,7 @@ func (w *writer) block(i int, k *inspect.Block) {
 	if k.Form == inspect.Heading {
 		w.Gap(16)
 		w.Rule()
-		w.Line(plain(k.Title), sheet.Style{Size: 13, Bold: true})
+		w.Line(w.plain(k.Title), sheet.Style{Size: 13, Bold: true})
 		w.Gap(2)
 		return
 	}
@@ -45,7 +46,7 @@ func (w *writer) block(i int, k *inspect.Block) {
 		if k.Aside.Tone == inspect.Neutral && k.Aside.Link.What == view.Nothing {
 			aside = sheet.Quiet
 		}
-		w.Section(plain(k.Title), plain(k.Aside.Text), aside, w.link(k.Aside.Link))
+		w.Section(w.plain(k.Title), w.plain(k.Aside.Text), aside, w.link(k.Aside.Link))
 	} else {
 		w.Gap(8)
 	}
@@ -100,7 +101,7 @@ func (w *writer) card(k *inspect.Block) {
 	w.Box(tone, func() {
 		w.Gap(2)
 		if k.Title != "" {
-			w.Text(plain(k.Title), sheet.Style{Size: 13, Bold: true, Tone: tone})
+			w.Text(w.plain(k.Title), sheet.Style{Size: 13, Bold: true, Tone: tone})
 			w.Gap(3)
 		}
 		w.Text(k.Text, sheet.Style{Size: 11.5})
@@ -112,7 +113,7 @@ func (w *writer) card(k *inspect.Block) {
 func (w *writer) journey(stations []inspect.Station) {
 	stops := make([]sheet.Stop, len(stations))
 	for i, s := range stations {
-		stops[i] = sheet.Stop{Name: plain(s.Name), Detail: s.Detail, Note: s.At, Do: w.link(s.Link)}
+		stops[i] = sheet.Stop{Name: w.plain(s.Name), Detail: s.Detail, Note: s.At, Do: w.link(s.Link)}
 		stops[i].Sign, stops[i].Tone = signOf(s.Mark)
 	}
 	w.Journey(stops)
@@ -128,7 +129,7 @@ func (w *writer) table(k *inspect.Block) {
 	}
 	header := make([]string, len(k.Header))
 	for i, h := range k.Header {
-		header[i] = plain(h)
+		header[i] = w.plain(h)
 	}
 	if len(rows) == 0 {
 		w.Text(lang.L("nothing here"), sheet.Style{Tone: sheet.Quiet})
@@ -147,7 +148,7 @@ func (w *writer) fields(rows [][]inspect.Cell) {
 		if len(r) != 2 {
 			continue
 		}
-		name := sheet.Cell{Text: plain(r[0].Text), Style: sheet.Style{Tone: sheet.Quiet}}
+		name := sheet.Cell{Text: w.plain(r[0].Text), Style: sheet.Style{Tone: sheet.Quiet}}
 		all = append(all, [2]sheet.Cell{name, w.cell(r[1])})
 	}
 	w.Fields(all)
@@ -289,15 +290,10 @@ func toneOf(t inspect.Tone) sheet.Tone {
 }
 
 // plain is a document's fixed words in the window's language. Words with names or
-// numbers in them have no translation and stay as they are.
-func plain(text string) string {
-	for _, r := range text {
-		if r == '{' || r == '"' {
-			return text
-		}
+// numbers in them, and sentences of the trace, stay as they are.
+func (w *writer) plain(text string) string {
+	if known, ok := w.words[text]; ok {
+		return known
 	}
-	if text == "" {
-		return ""
-	}
-	return lang.L(text)
+	return text
 }

@@ -39,8 +39,9 @@ type Inspector struct {
 	on    Events
 	doc   *inspect.Document
 	folds folds
-	trail []view.Selection // what was shown, in order
-	place int              // where in the trail we are
+	words map[string]string // a document's fixed words in the window's language
+	trail []view.Selection  // what was shown, in order
+	place int               // where in the trail we are
 
 	head                *sheet.Sheet
 	page                *sheet.Scrolling
@@ -51,7 +52,7 @@ type Inspector struct {
 
 // New makes an inspector that shows nothing yet.
 func New(on Events) *Inspector {
-	i := &Inspector{on: on, folds: folds{}, place: -1}
+	i := &Inspector{on: on, folds: folds{}, words: words(), place: -1}
 	i.head = sheet.New(i.writeHead)
 	i.page = sheet.NewScrolling(i.writePage)
 	i.head.OnKey, i.page.OnKey = on.Key, on.Key
@@ -182,6 +183,7 @@ func (i *Inspector) writeHead(b *sheet.Builder) {
 	}
 	b.Short(float64(i.tools()), func() { b.Text(title, sheet.Style{Size: 16, Bold: true}) })
 	if sub != "" {
+		b.Gap(2)
 		b.Text(sub, sheet.Style{Tone: sheet.Quiet})
 	}
 	b.Gap(6)
@@ -198,7 +200,7 @@ func (i *Inspector) writePage(b *sheet.Builder) {
 			b.Empty(lang.L("Nothing is selected."), lang.L("Click a node, a message, a bar of the timeline or a square of the chain, and everything that is known about it stands here."))
 			return
 		}
-		w := writer{Builder: b, follow: i.follow, folds: &i.folds, toggle: i.toggle}
+		w := writer{Builder: b, follow: i.follow, folds: &i.folds, toggle: i.toggle, words: i.words}
 		w.document(i.doc)
 	})
 }

@@ -20,51 +20,61 @@ func (c Cell) say() Style {
 	return c.Style
 }
 
-const columnGap = 14
+// Spaces of a table.
+const (
+	columnGap   = 14
+	narrowGap   = 9  // where columns have to give way
+	columnFloor = 82 // up to this width a column keeps what it needs, if that is possible
+	maxCellRows = 3  // lines of one cell
+)
 
 // Table writes a framed table. Columns are as wide as they need; if there is no room for
-// that, the widest give way, and texts in them are cut.
+// that, the widest give way, and texts in them take several lines.
 func (b *Builder) Table(header []string, rows [][]Cell) {
 	b.Box(Plain, func() {
-		widths := b.columns(header, rows)
+		widths, gap := b.columns(header, rows)
 		head := Style{Tone: Quiet}
 		x := b.left
 		for i, h := range header {
-			b.put(x, b.y, b.fit(h, head, widths[i]), head)
-			x += widths[i] + b.Px(columnGap)
+			b.put(x, b.y, b.fit(h, head, widths[i]+gap), head)
+			x += widths[i] + gap
 		}
 		if len(header) > 0 {
 			b.y += b.lineHeight(head) + b.Px(3)
 		}
 		for _, row := range rows {
-			b.tableRow(row, widths)
+			b.tableRow(row, widths, gap)
 		}
 	})
 }
 
-func (b *Builder) tableRow(row []Cell, widths []float64) {
-	x, h := b.left, b.Px(19)
+func (b *Builder) tableRow(row []Cell, widths []float64, gap float64) {
+	x, h, low := b.left, b.Px(19), b.y+b.Px(19)
 	for i, c := range row {
 		if i >= len(widths) {
 			break
 		}
 		s := c.say()
-		text := b.fit(c.Text, s, widths[i])
-		w := b.put(x, b.y+(h-b.lineHeight(s))/2, text, s)
-		b.link(view.Rect{X: x, Y: b.y + b.Px(1), W: max(w, b.Px(12)), H: h - b.Px(2)}, c.Text, c.Do)
-		x += widths[i] + b.Px(columnGap)
+		y, wide := b.y+(h-b.lineHeight(s))/2, 0.0
+		for _, line := range paint.Wrap(c.Text, b.font(s), max(widths[i]+0.5, b.Px(8)), maxCellRows) {
+			wide = max(wide, b.put(x, y, line, s))
+			y += b.lineHeight(s)
+		}
+		low = max(low, y+b.Px(2))
+		b.link(view.Rect{X: x, Y: b.y + b.Px(1), W: max(wide, b.Px(12)), H: y - b.y - b.Px(1)}, c.Text, c.Do)
+		x += widths[i] + gap
 	}
-	b.y += h
+	b.y = low
 }
 
 // columns measures the columns and shrinks the widest until the table fits; what is left
 // over is shared evenly.
-func (b *Builder) columns(header []string, rows [][]Cell) []float64 {
+func (b *Builder) columns(header []string, rows [][]Cell) (widths []float64, gap float64) {
 	n := len(header)
 	for _, r := range rows {
 		n = max(n, len(r))
 	}
-	widths := make([]float64, n)
+	widths = make([]float64, n)
 	for i, h := range header {
 		widths[i] = b.Measure(h, Style{})
 	}
@@ -73,39 +83,53 @@ func (b *Builder) columns(header []string, rows [][]Cell) []float64 {
 			widths[i] = max(widths[i], b.Measure(c.Text, c.Style))
 		}
 	}
-	room := b.Width() - float64(n-1)*b.Px(columnGap)
 	total := 0.0
 	for _, w := range widths {
 		total += w
 	}
-	if total <= room {
+	gap = b.Px(columnGap)
+	if room := b.Width() - float64(n-1)*gap; total <= room {
 		for i := range widths {
 			widths[i] += (room - total) / float64(max(n, 1))
 		}
-		return widths
+		return widths, gap
 	}
-	return shrink(widths, room)
+	gap = b.Px(narrowGap)
+	return shrink(widths, b.Width()-float64(n-1)*gap, b.Px(columnFloor)), gap
 }
 
-// shrink makes the widest columns equally narrow, until all fit into room.
-func shrink(widths []float64, room float64) []float64 {
+// shrink makes the widest columns equally narrow, until all fit into room. Columns no
+// wider than floor give way only if that is not enough.
+func shrink(widths []float64, room, floor float64) []float64 {
 	low, high := 0.0, room
-	for range 40 {
-		mid := (low + high) / 2
-		sum := 0.0
+	sum := func(most float64) (total float64) {
 		for _, w := range widths {
-			sum += min(w, mid)
+			total += limited(w, most, floor)
 		}
-		if sum > room {
+		return total
+	}
+	if sum(0) > room {
+		floor = 0
+	}
+	for range 40 {
+		if mid := (low + high) / 2; sum(mid) > room {
 			high = mid
 		} else {
 			low = mid
 		}
 	}
 	for i := range widths {
-		widths[i] = min(widths[i], low)
+		widths[i] = limited(widths[i], low, floor)
 	}
 	return widths
+}
+
+// limited is a column's width at most most, or all that it needs up to floor.
+func limited(w, most, floor float64) float64 {
+	if w <= floor {
+		return w
+	}
+	return min(w, max(most, floor*0.6))
 }
 
 // Fields writes names with their values, which take several lines where they must.

@@ -280,7 +280,7 @@ type AppendReply struct {
 	Success        bool                   `protobuf:"varint,5,opt,name=success,proto3" json:"success,omitempty"`
 	NoRetryBackoff bool                   `protobuf:"varint,6,opt,name=no_retry_backoff,json=noRetryBackoff,proto3" json:"no_retry_backoff,omitempty"`
 	Error          string                 `protobuf:"bytes,7,opt,name=error,proto3" json:"error,omitempty"`          // the receiver could not process the request
-	Heartbeat      bool                   `protobuf:"varint,8,opt,name=heartbeat,proto3" json:"heartbeat,omitempty"` // answers a request without any entry or index
+	Heartbeat      bool                   `protobuf:"varint,8,opt,name=heartbeat,proto3" json:"heartbeat,omitempty"` // answers a request without entries
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }

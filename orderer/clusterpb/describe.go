@@ -19,7 +19,8 @@ func (m *AppendRequest) DescribeMessage() trace.Event {
 	switch entries := m.GetEntries(); {
 	case m.IsHeartbeat():
 		e.Kind, e.Note = trace.RaftHeartbeat, fmt.Sprintf("term %d", m.GetTerm())
-	case len(entries) == 0:
+	case len(entries) == 0: // how followers learn what is committed; it goes on while nothing happens
+		e.Kind = trace.RaftHeartbeat
 		e.Note = fmt.Sprintf("term %d, nothing after entry %d, committed %d", m.GetTerm(), m.GetPreviousIndex(), m.GetCommitted())
 	case len(entries) == 1:
 		e.Note = fmt.Sprintf("term %d, entry %d, %d bytes, committed %d", m.GetTerm(), entries[0].GetIndex(), len(entries[0].GetData()), m.GetCommitted())
@@ -34,7 +35,11 @@ func (m *AppendReply) DescribeMessage() trace.Event {
 	e := trace.Event{Kind: trace.RaftAppendReply, Channel: m.GetSender().GetChannel()}
 	switch {
 	case m.GetHeartbeat():
-		e.Kind, e.Note = trace.RaftHeartbeatAck, fmt.Sprintf("term %d", m.GetTerm())
+		e.Kind = trace.RaftHeartbeatAck
+		e.Note = fmt.Sprintf("term %d", m.GetTerm())
+		if last := m.GetLastIndex(); last > 0 {
+			e.Note += fmt.Sprintf(", has all up to entry %d", last)
+		}
 	case m.GetError() != "":
 		e.Note = m.GetError()
 	case m.GetSuccess():

@@ -104,7 +104,7 @@ func toAppend(from *clusterpb.AppendRequest) *raft.AppendEntriesRequest {
 }
 
 func (t *Transport) appendReply(request *clusterpb.AppendRequest, response any, err error) *clusterpb.AppendReply {
-	reply := &clusterpb.AppendReply{Sender: t.self(), Id: request.GetId(), Heartbeat: request.IsHeartbeat()}
+	reply := &clusterpb.AppendReply{Sender: t.self(), Id: request.GetId(), Heartbeat: len(request.GetEntries()) == 0}
 	if from, ok := response.(*raft.AppendEntriesResponse); ok && from != nil {
 		reply.Term, reply.LastIndex, reply.Success, reply.NoRetryBackoff = from.Term, from.LastLog, from.Success, from.NoRetryBackoff
 	}

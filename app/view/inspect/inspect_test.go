@@ -114,6 +114,20 @@ func TestTransactions(t *testing.T) {
 	golden(t, "tx-lifecycle", r.of(r.end(), tx(r.MustFind(t, 1, func(e *trace.Event) bool { return e.Kind == trace.Verdict && e.Block == 2 }).TxID)))
 }
 
+// TestGateway are transactions through a gateway, and one that peers see at different
+// heights.
+func TestGateway(t *testing.T) {
+	r := MustOpen(t, "gateway")
+	endorse := r.MustFind(t, 1, func(e *trace.Event) bool { return e.Kind == trace.GatewayCall && e.Key == "Endorse" })
+	golden(t, "gateway-tx", r.of(r.end(), tx(endorse.TxID)))
+	ask := r.MustFind(t, 1, func(e *trace.Event) bool { return e.Kind == trace.GatewayCall && e.Key == "Evaluate" })
+	golden(t, "gateway-evaluate", r.of(r.end(), tx(ask.TxID)))
+	golden(t, "gateway-client", r.of(r.end(), view.Selection{What: view.SelectNode, Node: "alice"}))
+	golden(t, "link-cut", r.of(r.end(), view.Selection{What: view.SelectLink, Node: "orderer.example.com", Other: "peer0.org1.example.com"}))
+	behind := r.MustFind(t, 1, func(e *trace.Event) bool { return e.Kind == trace.LinkRule && e.Note == "undisturbed" })
+	golden(t, "key-behind", r.of(view.Moment{Seq: behind.Seq, Time: behind.Time}, view.Selection{What: view.SelectKey, Namespace: "basic", Key: "asset9"}))
+}
+
 // TestMoments is one transaction at several moments of its journey.
 func TestMoments(t *testing.T) {
 	r := MustOpen(t, "two-clients-one-key")

@@ -67,6 +67,10 @@ func (a *about) answer(f *txFacts) Block {
 			b.Rows = append(b.Rows, field("event "+printable(e.GetEventName(), 60), mono(printable(string(e.GetPayload()), 600))))
 		}
 	}
+	if f.told != nil {
+		b.Rows = append(b.Rows, field("status", mono(strings.TrimSpace(fmt.Sprintf("%d %s", f.told.GetStatus(), printable(f.told.GetMessage(), 300))))),
+			field("answer", mono(printable(string(f.told.GetPayload()), 1200))))
+	}
 	if f.seen != nil {
 		b.Rows = append(b.Rows, field(view.Short(f.seen.Node)+" learned", Cell{Text: f.seen.Note + ", " + offset(f.seen.Time, f.begin), Tone: codeTone(f.seen.Note)}))
 	}

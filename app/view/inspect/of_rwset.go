@@ -28,7 +28,7 @@ func (a *about) results(f *txFacts, p txPlace) []Block {
 		if len(f.results) > 0 && len(f.refused) == 0 && !f.equal() {
 			return []Block{text(Weak, "The endorsers' results cannot be read.")}
 		}
-		return nil
+		return a.growing(f)
 	}
 	if len(f.results) > 1 && !f.equal() {
 		return []Block{a.pair(f)}
@@ -36,6 +36,38 @@ func (a *about) results(f *txFacts, p txPlace) []Block {
 	reads := a.readSet(f, p, set)
 	reads.Aside = a.agreement(f)
 	return []Block{reads, a.writeSet(f, p, set)}
+}
+
+// growing lists what the simulations have read and written so far, or all of it for a
+// question, whose read-write set nobody sends.
+func (a *about) growing(f *txFacts) []Block {
+	b := Block{Form: Table, Title: "Read and written so far", Header: []string{"", "key", "", "peer"}}
+	if f.evaluate && len(f.ends) > 0 {
+		b.Title = "Read and written"
+	}
+	for i := range f.grown {
+		if len(b.Rows) == shownReads {
+			b.More = len(f.grown) - i
+			break
+		}
+		e := &f.grown[i]
+		word := "read"
+		switch e.Kind {
+		case trace.WriteAdded:
+			word = "write"
+		case trace.RangeAdded:
+			word = "range"
+		}
+		key := Cell{Text: keyText(e.Key), Mono: true, Link: keySel(f.chaincode, e.Key)}
+		if strings.HasPrefix(e.Key, "namespaces/fields/") && f.chaincode != lifecycle {
+			key = Cell{Text: definitionText(e.Key), Tone: Weak, Link: keySel(lifecycle, e.Key)}
+		}
+		b.Rows = append(b.Rows, []Cell{{Text: word, Tone: Weak}, key, mono(printable(e.Note, 60)), nodeCell(e.Node)})
+	}
+	if len(b.Rows) == 0 {
+		return nil
+	}
+	return []Block{b}
 }
 
 // agreement is "Org1 = Org2" where several endorsers came to one result.

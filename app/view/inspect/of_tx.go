@@ -196,7 +196,7 @@ func (a *about) endorsed(f *txFacts) Station {
 		s.Mark, s.At, s.Detail = Failed, offset(f.compared.Time, f.begin), and(peersOf(f.refused))+" refused"
 	case f.compared != nil:
 		s.Mark, s.At = Done, offset(f.compared.Time, f.begin)
-		switch n := len(f.results); n {
+		switch n := max(len(f.results), len(peersOf(f.signed))); n {
 		case 0, 1:
 			s.Detail = "one result, signed"
 		case 2:

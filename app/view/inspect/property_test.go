@@ -16,7 +16,7 @@ import (
 	"github.com/fabriscope/fabriscope/peer/validate"
 )
 
-var runs = []string{"two-clients-one-key", "lying-endorser", "leader-dies", "mixed-block"}
+var runs = []string{"two-clients-one-key", "lying-endorser", "leader-dies", "mixed-block", "gateway"}
 
 // until is a source that ends at a position, as if the rest had not happened.
 type until struct {

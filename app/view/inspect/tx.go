@@ -37,7 +37,9 @@ type txFacts struct {
 	results  []result
 	refused  []trace.Event
 	faults   []trace.Event
-	signed   []trace.Event // "endorsed"
+	grown    []trace.Event    // what was added to read and write sets
+	told     *peerpb.Response // a gateway's answer to a question
+	signed   []trace.Event    // "endorsed"
 	compared *trace.Event
 	sentOut  *trace.Event // submitted, or broadcast where the client does not say so
 	answers  []trace.Event
@@ -103,6 +105,12 @@ func (f *txFacts) take(x *Index, e *trace.Event) {
 		if f.first(e) {
 			f.response(x, e)
 		}
+	case trace.GatewayAnswer:
+		if f.first(e) {
+			f.gatewayAnswer(x, e)
+		}
+	case trace.ReadAdded, trace.RangeAdded, trace.WriteAdded:
+		f.grown = append(f.grown, *e)
 	case trace.SimulateStart:
 		f.starts = append(f.starts, *e)
 	case trace.SimulateEnd:
@@ -194,6 +202,31 @@ func signedProposal(name string, raw []byte) *peerpb.SignedProposal {
 		}
 	}
 	return nil
+}
+
+// gatewayAnswer takes what a gateway gives its client: the prepared transaction, or the
+// answer to a question.
+func (f *txFacts) gatewayAnswer(x *Index, e *trace.Event) {
+	if e.Key != "Endorse" && e.Key != "Evaluate" {
+		return
+	}
+	name, raw, ok := x.payload(e.Seq)
+	switch {
+	case !ok:
+	case name == "gateway.EndorseResponse":
+		m := &gatewaypb.EndorseResponse{}
+		if proto.Unmarshal(raw, m) != nil || m.GetPreparedTransaction() == nil || f.envelope != nil {
+			return
+		}
+		if envelope, err := proto.Marshal(m.GetPreparedTransaction()); err == nil {
+			f.envelope, _ = wire.ParseTransaction(envelope)
+		}
+	case name == "gateway.EvaluateResponse":
+		m := &gatewaypb.EvaluateResponse{}
+		if proto.Unmarshal(raw, m) == nil {
+			f.told = m.GetResult()
+		}
+	}
 }
 
 func (f *txFacts) response(x *Index, e *trace.Event) {

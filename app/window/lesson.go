@@ -217,7 +217,7 @@ func (c *lessonCard) leave() {
 
 func (c *lessonCard) question(l *lessonState, q *scenario.Question, answered bool) fyne.CanvasObject {
 	title := look.Title(q.Text).Wrapped()
-	column := look.Column(6, title)
+	column := look.Column(5, title)
 	for i, o := range q.Options {
 		tag := look.Sized(22, 22, container.NewStack(look.NewPlane(5, func(k *paint.Theme) color.NRGBA { return k.Sunken }, nil),
 			look.Middle(look.Heading(letter(i)))))
@@ -234,7 +234,7 @@ func (c *lessonCard) question(l *lessonState, q *scenario.Question, answered boo
 				mark = look.Middle(look.NewIcon("cross", 18, look.Bad).Picture)
 			}
 		}
-		row := look.NewTapRow(o, container.NewBorder(nil, nil, look.Middle(tag), mark, look.MiddleWide(look.Inset(10, 0, text))), func() {
+		row := look.NewTapOption(o, container.NewBorder(nil, nil, look.Middle(tag), mark, look.MiddleWide(look.Inset(10, 0, text))), func() {
 			if !answered {
 				l.answer(i)
 				c.update()

@@ -68,15 +68,20 @@ func (r *rail) show(number int) {
 	r.shut()
 	k := drawerKinds()[number-1]
 	r.open, r.panel = number, k.make(r.m.n, r.s.host())
-	head := look.Line(look.Title(k.title), look.IconButton("cross", lang.L("Close the drawer"), func() { r.toggle(number) }))
+	shut := look.IconButton("cross", lang.L("Close the drawer"), func() { r.toggle(number) })
+	head := look.Line(look.Title(k.title), shut)
 	r.drawer.Objects = []fyne.CanvasObject{look.OnPanel(container.NewBorder(
 		look.Inset(14, 8, head), nil, nil, nil, r.panel))}
 	r.drawer.Refresh()
 	r.buttons[number-1].setOn(true)
 	r.panel.Refresh()
-	if f := r.panel.First(); f != nil && r.s.win.Canvas() != nil {
-		r.s.do(func() { r.s.win.Canvas().Focus(f) })
-	}
+	// The next Tab leads into the drawer; meanwhile the digits still open other drawers,
+	// which a focused list or entry would swallow.
+	r.s.do(func() {
+		if r.open == number {
+			r.s.win.Canvas().Focus(shut)
+		}
+	})
 }
 
 func (r *rail) shut() {

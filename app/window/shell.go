@@ -49,9 +49,6 @@ type Shell struct {
 func New(a fyne.App, settings *session.Settings, o Options) *Shell {
 	s := &Shell{app: a, settings: settings, options: o, presenter: o.Presenter || settings.Presenter, do: fyne.Do}
 	s.mods = s.driverMods
-	if o.Theme != "" {
-		settings.Theme = o.Theme
-	}
 	addCatalogue()
 	s.applyTheme()
 	a.SetIcon(appIcon())
@@ -200,8 +197,12 @@ func (s *Shell) setContent(content fyne.CanvasObject) {
 
 // applyTheme sets the theme that the settings and the mode ask for.
 func (s *Shell) applyTheme() {
-	s.dark = s.settings.Theme != "light"
-	if s.settings.Theme == "" {
+	name := s.settings.Theme
+	if s.options.Theme != "" {
+		name = s.options.Theme
+	}
+	s.dark = name != "light"
+	if name == "" {
 		s.dark = s.app.Settings().ThemeVariant() == 0
 	}
 	tokens := paint.Light()
@@ -216,7 +217,7 @@ func (s *Shell) applyTheme() {
 
 // setTheme changes dark or light while the window is open.
 func (s *Shell) setTheme(name string) {
-	s.settings.Theme = name
+	s.settings.Theme, s.options.Theme = name, ""
 	s.applyTheme()
 	s.rebuild()
 	s.saveSettings()

@@ -48,6 +48,13 @@ func NewTapRow(hint string, content fyne.CanvasObject, tapped func()) *TapCard {
 	return c
 }
 
+// NewTapOption makes one of several answers to choose from.
+func NewTapOption(hint string, content fyne.CanvasObject, tapped func()) *TapCard {
+	c := &TapCard{content: Inset(12, 2, content), hint: hint}
+	c.Init(c, tapped)
+	return c
+}
+
 // NewTapLine makes a line of a list without a ground of its own.
 func NewTapLine(hint string, content fyne.CanvasObject, tapped func()) *TapCard {
 	c := &TapCard{content: Inset(12, 4, content), hint: hint, flat: true}

@@ -38,10 +38,11 @@ func (f *pictureFlags) add(cmd *cobra.Command) {
 
 // Bounds of pictures, and the pace of animations.
 const (
-	leastSide, mostSide  = 160, 4096
-	stageMargin          = 24
-	timelineW, timelineH = 1440, 640
-	framesPerSecond      = 12.5
+	leastSide, mostSide     = 160, 4096
+	stageMargin             = 24
+	mostEnlarged            = 4.0
+	timelineW, timelineFoot = 1440.0, 8.0
+	framesPerSecond         = 12.5
 )
 
 // album draws pictures of one run.
@@ -203,27 +204,33 @@ func (a *album) write(w io.Writer, format, of string, length time.Duration) erro
 	if format == "svg" {
 		s := paint.NewSVG(w, float64(wide), float64(high))
 		s.Title("Stage of a run")
-		paint.DrawStage(s, f, cam, a.theme)
+		paint.DrawStage(s, f, cam, a.theme.Larger(max(1, cam.Scale)))
 		return s.Close()
 	}
 	pic := image.NewRGBA(image.Rect(0, 0, wide, high))
-	new(paint.StagePainter).Paint(pic, f, cam, a.theme)
+	new(paint.StagePainter).Paint(pic, f, cam, a.theme.Larger(max(1, cam.Scale)))
 	return paint.WritePNG(w, pic)
 }
 
+// timeline lays the timeline out; without a size it is as high as its lanes.
 func (a *album) timeline(at view.Moment) *timeline.Frame {
-	w, h := float64(timelineW), float64(timelineH)
-	if a.w > 0 {
-		w, h = float64(a.w), float64(a.h)
-	}
-	o := timeline.Options{Window: a.index.Fit(), W: w, H: h, At: at, Selection: a.selection}
+	o := timeline.Options{Window: a.index.Fit(), W: float64(a.w), H: float64(a.h), At: at, Selection: a.selection}
 	if a.to > a.from {
 		margin := (a.to - a.from) / 20
 		o.Window = timeline.Window{From: a.from - margin, To: a.to + margin}
 	}
+	if a.w > 0 {
+		return a.index.Frame(o)
+	}
+	o.W, o.H = timelineW, mostSide
+	f := a.index.Frame(o)
+	if n := len(f.Lanes); n > 0 {
+		o.H = max(leastSide, min(mostSide, f.Lanes[n-1].Y+f.Lanes[n-1].H+timelineFoot))
+	}
 	return a.index.Frame(o)
 }
 
+// camera shows the whole stage, as large as the picture allows.
 func (a *album) camera(f *stage.Frame) (w, h int, cam view.Camera) {
 	w, h = a.w, a.h
 	if w == 0 {
@@ -233,7 +240,11 @@ func (a *album) camera(f *stage.Frame) (w, h int, cam view.Camera) {
 		}
 		w, h = max(w, leastSide), max(h, leastSide)
 	}
-	return w, h, view.Fit(f.Bounds, float64(w), float64(h), stageMargin)
+	cam = view.Fit(f.Bounds, float64(w), float64(h), stageMargin)
+	if larger := min(mostEnlarged, (float64(w)-2*stageMargin)/f.Bounds.W, (float64(h)-2*stageMargin)/f.Bounds.H); larger > 1 {
+		cam = cam.Zoom(larger, view.Point{X: float64(w) / 2, Y: float64(h) / 2})
+	}
+	return w, h, cam
 }
 
 // animate lets the moment cross the span evenly.
@@ -263,7 +274,7 @@ func (a *album) animate(w io.Writer, of string, length time.Duration) error {
 		f := a.world.Frame(at, o)
 		wide, high, cam := a.camera(f)
 		size(wide, high)
-		stagePainter.Paint(pic, f, cam, a.theme)
+		stagePainter.Paint(pic, f, cam, a.theme.Larger(max(1, cam.Scale)))
 		return pic
 	})
 }

@@ -250,15 +250,18 @@ func (d *timelineDraw) bar(b *timeline.Bar) {
 	switch {
 	case b.Tone == timeline.Lit:
 		ground = 0.42
+	case b.Overlaps:
+		ground = 0.08
 	case b.Kind == timeline.Await, b.Kind == timeline.Build, b.Kind == timeline.Launch:
 		ground = 0.14
-	case b.Overlaps:
-		ground = 0.2
 	}
 	edge := ink
+	if b.Overlaps && b.Tone != timeline.Lit { // many may lie above each other
+		edge = Alpha(ink, 0.35)
+	}
 	if b.Failed {
 		edge = d.th.Invalid
-		if b.Tone == timeline.Dim {
+		if b.Tone == timeline.Dim || b.Overlaps && b.Tone != timeline.Lit {
 			edge = Alpha(edge, 0.35)
 		}
 	}
@@ -267,7 +270,7 @@ func (d *timelineDraw) bar(b *timeline.Bar) {
 		return
 	}
 	d.frame(view.Rect{X: x0, Y: b.Y, W: x1 - x0, H: b.H}, Alpha(ink, ground), edge)
-	if b.Failed && x1-x0 > 14*d.k && b.X1 <= f.W {
+	if b.Failed && x1-x0 > 14*d.k && b.X1 <= f.W && (!b.Overlaps || b.Tone == timeline.Lit) {
 		d.cross(view.Point{X: x1 - b.H/2, Y: b.Y + b.H/2}, 2.5*d.k, edge)
 	}
 }

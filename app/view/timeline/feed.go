@@ -34,6 +34,10 @@ func (x *Index) feed(e *trace.Event, t int64) {
 	case trace.BuildStart, trace.BuildEnd, trace.LaunchStart, trace.LaunchEnd, trace.ChaincodeExit,
 		trace.NodeStart, trace.NodeReady, trace.NodeStop, trace.NodeKilled:
 		x.feedLife(e, t)
+	case trace.RaftRole:
+		if e.Note != "leader" {
+			x.deposed(x.lane(e.Node), t)
+		}
 	case trace.Endorsed, trace.ReadAdded, trace.RangeAdded:
 		x.txs.number(e.TxID, t)
 	}
@@ -102,7 +106,7 @@ func (x *Index) feedBlock(e *trace.Event, t int64) {
 		x.cut(filling, e.Block, t)
 	case trace.BlockWritten:
 		l.learn(orderer)
-		x.end(openKey{lane: lane, kind: Order, block: e.Block + 1}, t, 0)
+		x.written(l, lane, e.Block, t)
 	case trace.ValidateFrom:
 		l.learn(peer)
 		x.begin(openKey{lane: lane, kind: Validate, block: e.Block + 1}, e.Seq, t)
@@ -115,22 +119,46 @@ func (x *Index) feedBlock(e *trace.Event, t int64) {
 	}
 }
 
-// cut gives the batch's bar its block's number; its transactions learn it too.
+// cut closes the batch: what is enqueued now belongs to the next one. The leader writes its
+// blocks in the order in which it cut them, so they wait in a row; the number of the block
+// is sure only when it is written.
 func (x *Index) cut(filling openKey, block uint64, t int64) {
-	o, ok := x.open[filling]
-	if !ok { // the batch was enqueued before the first event that is known
-		x.begin(openKey{lane: filling.lane, kind: Order, block: block + 1}, x.next-1, t)
-		return
-	}
+	x.begin(filling, x.next-1, t) // unless the batch began before the first known event, it is open
+	o := x.open[filling]
 	delete(x.open, filling)
 	o.track.at(o.index).block = block + 1
-	x.open[openKey{lane: filling.lane, kind: Order, block: block + 1}] = o
+	l := x.lanes[filling.lane]
+	l.cuts++
+	x.open[openKey{lane: filling.lane, kind: Order, block: l.cuts}] = o
 	for _, tx := range x.batch {
 		if info := x.txs.info(tx); info != nil {
 			info.block = block + 1
 		}
 	}
 	x.batch = x.batch[:0]
+}
+
+// written ends the bar of the batch that was cut first and is not written yet. Ordering nodes
+// that do not lead have none.
+func (x *Index) written(l *lane, lane uint16, block uint64, t int64) {
+	for l.wrote < l.cuts {
+		l.wrote++
+		key := openKey{lane: lane, kind: Order, block: l.wrote}
+		if o, ok := x.open[key]; ok {
+			o.track.at(o.index).block = block + 1
+			x.end(key, t, 0)
+			return
+		}
+	}
+}
+
+// deposed ends the batches of a leader that is none any more: they may never be written.
+func (x *Index) deposed(lane uint16, t int64) {
+	for key := range x.open {
+		if key.lane == lane && key.kind == Order {
+			x.end(key, t, failed)
+		}
+	}
 }
 
 // feedLife takes starts and ends of nodes and containers. A container that is being built

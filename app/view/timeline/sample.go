@@ -148,15 +148,23 @@ func (r row) add(x, share float64, class view.Class) {
 		Share: float32(min(1, max(0, share))), Kind: r.t.kind, Class: class, Tone: tone})
 }
 
-// each lays out bars that may overlap one by one.
+// each lays out bars that may overlap one by one, the selection's last. Only bars that lie
+// alone and the selection's keep their labels: others would be written over each other.
 func (r row) each(first, end int) {
-	for i := first; i < end; i++ {
-		b := &r.t.bars[i]
-		if r.endOf(b) <= r.f.Window.From {
-			continue
+	reach := int64(0)
+	for _, lit := range [2]bool{false, true} {
+		for i := first; i < end; i++ {
+			b := &r.t.bars[i]
+			if r.endOf(b) <= r.f.Window.From || lit != (r.f.focus && r.f.isLit(r.t.kind, b)) {
+				continue
+			}
+			x0, x1 := r.f.XAt(b.start), r.f.XAt(r.endOf(b))
+			r.bar(b, x0, math.Max(x1, x0+1))
+			alone := b.start >= reach && (i+1 == end || r.t.bars[i+1].start >= r.endOf(b))
+			if reach = max(reach, r.endOf(b)); !alone && !lit {
+				r.f.Bars[len(r.f.Bars)-1].Label = ""
+			}
 		}
-		x0, x1 := r.f.XAt(b.start), r.f.XAt(r.endOf(b))
-		r.bar(b, x0, math.Max(x1, x0+1))
 	}
 }
 

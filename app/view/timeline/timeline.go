@@ -175,6 +175,8 @@ type lane struct {
 	role       role
 	tracks     []*track
 	rows       [maxRows]rowState
+	cuts       uint64 // batches that the leader has cut, and how many of them are written
+	wrote      uint64
 	active     []int64 // when something happened, at most once in activeEvery
 }
 

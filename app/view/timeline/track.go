@@ -152,17 +152,6 @@ func (t *track) sharedUntil(at int64, c *cursor) int64 {
 	return (n-m)*at - starts + ends
 }
 
-// busy is the sum of the time that bars ran in [from, to), in nanoseconds. Times before the
-// oldest remembered event give nothing that means anything.
-func (t *track) busy(from, to int64) int64 {
-	if len(t.bars) == 0 || to <= from {
-		return 0
-	}
-	var c cursor
-	before := t.busyUntil(from, &c)
-	return t.busyUntil(to, &c) - before
-}
-
 // visible is the range of bars that may touch [from, to). In the shared row it begins at
 // the first bar that has not ended before from.
 func (t *track) visible(from, to int64) (first, end int) {

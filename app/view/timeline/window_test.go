@@ -187,3 +187,30 @@ func TestHeldAndLost(t *testing.T) {
 	s.at(400).add(message(trace.Released, leader, "app", 2)).add(message(trace.Received, leader, "app", 2))
 	check("released", 0, 1)
 }
+
+// TestBatches: the number of a block is sure when it is written; the second batch is cut
+// before the first one is written.
+func TestBatches(t *testing.T) {
+	const leader, follower = "orderer.example.com", "orderer2.example.com"
+	s := &story{}
+	s.at(0).add(trace.Event{Kind: trace.Enqueued, Node: leader, TxID: tx1})
+	s.at(100).add(trace.Event{Kind: trace.BlockCut, Node: leader, Block: 8})
+	s.at(200).add(trace.Event{Kind: trace.Enqueued, Node: leader, TxID: tx2})
+	s.at(300).add(trace.Event{Kind: trace.BlockCut, Node: leader, Block: 8})
+	s.at(400).add(trace.Event{Kind: trace.BlockWritten, Node: leader, Block: 7})
+	s.at(450).add(trace.Event{Kind: trace.BlockWritten, Node: follower, Block: 7})
+	s.at(500).add(trace.Event{Kind: trace.BlockWritten, Node: leader, Block: 8})
+	s.at(600).add(trace.Event{Kind: trace.Enqueued, Node: leader, TxID: tx2})
+	s.at(700).add(trace.Event{Kind: trace.RaftRole, Node: leader, Note: "follower"})
+	s.at(900).add(trace.Event{Kind: trace.BlockWritten, Node: leader, Block: 9})
+	x := index(s.events)
+	got := describe(x.Frame(options(x)))
+	want := []string{
+		"orderer: #7 order 0us-400us",
+		"orderer: order 600us-700us",
+		"orderer: #8 order 200us-500us",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -58,13 +58,11 @@ func sameTheme(a, b *Theme) bool {
 	return a.Name == b.Name && a.Scale == b.Scale && a.Ground == b.Ground && a.Text == b.Text
 }
 
-// DrawStage draws the whole picture on any canvas, for exports. Its size is that of the
-// frame's bounds under the camera.
+// DrawStage draws the whole picture on any canvas, for exports. What lies around the
+// frame's bounds is as wide on the right as on the left, and below as above.
 func DrawStage(c Canvas, f *stage.Frame, cam view.Camera, th *Theme) {
-	corner := cam.ToScreen(view.Point{X: f.Bounds.X + f.Bounds.W, Y: f.Bounds.Y + f.Bounds.H})
-	w, h := 2*corner.X-(corner.X-cam.ToScreen(view.Point{X: f.Bounds.X}).X), corner.Y
-	margin := cam.ToScreen(view.Point{X: f.Bounds.X, Y: f.Bounds.Y})
-	w, h = corner.X+math.Max(0, margin.X), corner.Y+math.Max(0, margin.Y)
+	corner := cam.ToScreen(view.Point{X: f.Bounds.X, Y: f.Bounds.Y})
+	w, h := f.Bounds.W*cam.Scale+2*math.Max(0, corner.X), f.Bounds.H*cam.Scale+2*math.Max(0, corner.Y)
 	if m, ok := c.(*Image); ok {
 		w, h = float64(m.dst.Rect.Dx()), float64(m.dst.Rect.Dy())
 	}
@@ -82,7 +80,6 @@ type stageDraw struct {
 	z     float64 // pixels for one unit of the plane
 	k     float64 // pixels for one unit of what keeps its size: legend, notes
 	fade  float64 // how much what is being drawn steps back
-	h     float64 // height of the picture
 	say   func(string) string
 	stamp func(Dot, view.Point)
 }

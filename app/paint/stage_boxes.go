@@ -10,7 +10,6 @@ import (
 
 // slow draws everything that changes seldom.
 func (d *stageDraw) slow(w, h float64) {
-	d.h = h
 	f, th := d.f, d.th
 	d.c.Rect(view.Rect{W: w, H: h}, 0, Style{Fill: th.Ground})
 	for i := range f.Orgs {
@@ -40,7 +39,7 @@ func (d *stageDraw) slow(w, h float64) {
 	}
 	d.fade = 0
 	d.legend(w, h)
-	d.notes(w)
+	d.notes(w, h)
 }
 
 func (d *stageDraw) org(o *stage.Org) {
@@ -203,8 +202,13 @@ func (d *stageDraw) peer(p *stage.Peer) {
 	}
 	d.card(r, 9, d.th.Panel, d.peerEdge(p, gone), true)
 	room := d.peerRoom(p)
-	end := d.words(r, 12, 18, room-d.markWidth(p), p.Title, d.nameFont(13), d.th.Text)
-	d.mark(r, end+8, 18, p.Mark, p.MarkText)
+	name := d.nameFont(13)
+	sign, width := p.MarkText, d.markWidth(p.Mark, p.MarkText)
+	if TextWidth(p.Title, name)/d.z+width > room {
+		sign, width = "", d.markWidth(p.Mark, "")
+	}
+	end := d.words(r, 12, 18, room-width, p.Title, name, d.th.Text)
+	d.mark(r, end+8, 18, p.Mark, sign)
 	for i := range p.Containers {
 		d.container(p, &p.Containers[i])
 	}
@@ -245,11 +249,21 @@ func (d *stageDraw) markFont() Font {
 	return Font{Bold: true, Size: math.Max(7, math.Round(10*d.z*2)/2)}
 }
 
-func (d *stageDraw) markWidth(p *stage.Peer) float64 {
-	if p.Mark == stage.Fine || p.Mark == stage.Pending {
+// markWidth is the room, in units, that a mark takes beside a name.
+func (d *stageDraw) markWidth(m stage.Mark, text string) float64 {
+	if m == stage.Fine || m == stage.Pending {
 		return 0
 	}
-	return (TextWidth(p.MarkText, d.markFont())+d.markFont().Size*2.6)/d.z + 10
+	return d.pillWidth(text)/d.z + 8
+}
+
+// pillWidth is a mark's width in pixels; without words only its sign is there.
+func (d *stageDraw) pillWidth(text string) float64 {
+	f := d.markFont()
+	if text == "" {
+		return f.Size * 1.9
+	}
+	return TextWidth(text, f) + f.Size*2.4
 }
 
 // mark writes what is wrong with a node, with a sign: never by colour alone.
@@ -271,7 +285,7 @@ func (d *stageDraw) mark(box view.Rect, x, y float64, m stage.Mark, text string)
 	}
 	f := d.markFont()
 	h := f.Size * 1.6
-	r := view.Rect{X: box.X + x*d.z, Y: box.Y + y*d.z - h/2, W: TextWidth(text, f) + f.Size*2.4, H: h}
+	r := view.Rect{X: box.X + x*d.z, Y: box.Y + y*d.z - h/2, W: d.pillWidth(text), H: h}
 	fade := d.fade
 	d.fade = fade / 3 // what is wrong must be seen
 	d.c.Rect(r, h/2, Style{Fill: d.ink(Alpha(ink, 0.14))})
@@ -416,10 +430,11 @@ func (d *stageDraw) legend(w, h float64) {
 	}
 }
 
-// notes lists what stands wrong, at the top left.
-func (d *stageDraw) notes(w float64) {
+// notes lists what stands wrong, at the bottom right, in the rows of the legend and above.
+func (d *stageDraw) notes(w, h float64) {
 	font := d.th.Sans(11)
-	x, y := 16*d.k, 18*d.k
+	right, y := w-16*d.k, h-20*d.k
+	left := w * 0.5
 	for _, n := range d.f.Notes {
 		ink, icon := d.th.Warn, "hold"
 		if n.Bad {
@@ -427,14 +442,15 @@ func (d *stageDraw) notes(w float64) {
 		}
 		text := Fit(n.Text, font, w-80*d.k)
 		width := TextWidth(text, font) + 38*d.k
-		if x+width > w && x > 16*d.k {
-			x, y = 16*d.k, y+28*d.k
+		if right-width < left && right < w-16*d.k {
+			right, y, left = w-16*d.k, y-27*d.k, 0
 		}
+		x := right - width
 		r := view.Rect{X: x, Y: y - 11*d.k, W: width, H: 22 * d.k}
 		d.c.Rect(r, r.H/2, Style{Fill: d.th.Ground})
 		d.c.Rect(r, r.H/2, Style{Fill: Alpha(ink, 0.14), Stroke: Alpha(ink, 0.7), Width: 1})
 		Icon(d.c, icon, view.Rect{X: x + 9*d.k, Y: y - 7*d.k, W: 14 * d.k, H: 14 * d.k}, ink, 1.4*d.k)
 		d.c.Text(view.Point{X: x + 28*d.k, Y: Baseline(y, font)}, text, font, ink)
-		x += width + 8*d.k
+		right = x - 8*d.k
 	}
 }

@@ -41,6 +41,9 @@ func (d *stageDraw) quick() {
 
 // flow draws how much passes along a link as the width of a band.
 func (d *stageDraw) flow(x *stage.Flow) {
+	if x.Strong < 0.06 {
+		return
+	}
 	points := make([]view.Point, len(x.Points))
 	for i, p := range x.Points {
 		points[i] = d.cam.ToScreen(p)
@@ -57,7 +60,10 @@ func (d *stageDraw) rate(x *stage.Flow) {
 	if !ok || x.DimFlow {
 		return
 	}
-	d.pill(d.cam.ToScreen(x.At), x.Text, f, d.th.Class(x.Class))
+	at := d.cam.ToScreen(x.At)
+	w, h := TextWidth(x.Text, f)+6, f.Size*1.5
+	d.c.Rect(view.Rect{X: at.X - w/2, Y: at.Y - h/2, W: w, H: h}, 0, Style{Fill: Alpha(d.th.Ground, 0.8)})
+	d.c.Text(view.Point{X: at.X - w/2 + 3, Y: Baseline(at.Y, f)}, x.Text, f, d.th.Class(x.Class))
 }
 
 func (d *stageDraw) clientLine(c *stage.Client) {

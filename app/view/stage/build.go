@@ -49,6 +49,7 @@ func (w *World) Frame(at view.Moment, o Options) *Frame {
 		b.org(org)
 	}
 	b.ordering()
+	b.dimWholes()
 	b.notes()
 	b.links()
 	b.dots()
@@ -73,6 +74,25 @@ func (b *builder) appearance(node int32, name, title string, r view.Rect) Look {
 		l.Dim = !l.Lit
 	}
 	return l
+}
+
+// dimWholes lets organisations and the ordering service step back that the selected
+// transaction has not touched.
+func (b *builder) dimWholes() {
+	if !b.f.Dimmed {
+		return
+	}
+	for i := range b.f.Orgs {
+		o := &b.f.Orgs[i]
+		o.Dim = true
+		for _, p := range b.w.reg.orgs[b.g.orgOrder[i]].peers {
+			o.Dim = o.Dim && !b.t.has(b.t.nodes, p, b.f.At.Seq)
+		}
+	}
+	b.f.Ordering.Dim = true
+	for i := range b.f.Ordering.Nodes {
+		b.f.Ordering.Dim = b.f.Ordering.Dim && b.f.Ordering.Nodes[i].Dim
+	}
 }
 
 func (b *builder) clients() {
@@ -254,7 +274,7 @@ func (b *builder) mark(i int32, n *nodeState) (Mark, string) {
 		return CutOff, "cut off"
 	}
 	if k := b.behind(n); k > 0 {
-		return Lags, count(k, "block") + " behind"
+		return Lags, strconv.Itoa(k) + " behind"
 	}
 	return Fine, ""
 }

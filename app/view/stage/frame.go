@@ -132,7 +132,7 @@ type Peer struct {
 	Title      string // "peer0.org1"
 	Life       Life
 	Mark       Mark
-	MarkText   string // "2 blocks behind", "cut off", "killed", "lies"
+	MarkText   string // "2 behind", "cut off", "killed", "lies"
 	Height     string // "#42", "" before the first block
 	Hash       string // "state 7c1e"
 	Doing      string // "building 2 read-write sets", "idle"

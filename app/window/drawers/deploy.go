@@ -41,6 +41,7 @@ type deployForm struct {
 	build           *widget.Check
 	deploy          *look.Button
 	steps           *list
+	lifecycle       *lifecycle
 	doing           string // the chaincode that is being deployed, "" for none
 	done            []network.Step
 	begun           time.Time
@@ -68,10 +69,11 @@ func newDeployForm(s *session.Session, h Host, g *gate) *deployForm {
 	f.deploy = look.Primary(lang.L("Deploy"), f.start)
 	g.add(f.deploy)
 	f.name.OnChanged = func(string) { f.label() }
+	f.lifecycle = newLifecycle(f, g)
 	f.box = look.Column(8, look.FormRow(lang.L("Code from"), f.from), f.sample, f.about, f.placeRow,
 		container.New(twoColumns{}, look.FormRow(lang.L("Name"), f.name), look.FormRow(lang.L("Version"), f.version)),
 		look.FormRow(lang.L("Endorsement policy; empty: a majority of the organisations"), f.policy),
-		look.FormRow(lang.L("Runs as"), f.runtime), f.build, container.NewHBox(f.deploy), f.steps.page)
+		look.FormRow(lang.L("Runs as"), f.runtime), f.build, container.NewHBox(f.deploy), f.steps.page, newSection(lang.L("Step by step"), false, f.lifecycle.box))
 	f.from.SetSelectedIndex(fromSample)
 	if len(names) > 0 {
 		f.sample.SetSelectedIndex(min(1, len(names)-1))
@@ -189,6 +191,7 @@ func (f *deployForm) start() {
 
 func (f *deployForm) update() {
 	f.label()
+	f.lifecycle.update()
 	if f.doing != "" {
 		f.deploy.Disable()
 	}

@@ -168,6 +168,53 @@ func TestDeployAndUpgrade(t *testing.T) {
 	d.until("it goes on", func() bool { return !d.says("paused") })
 }
 
+// TestStepByStep leaves one organisation's approval out and reads what is missing.
+func TestStepByStep(t *testing.T) {
+	s := live(t)
+	d := open(t, s, paint.Light(), 1400, drawers.NewChaincode, drawers.Host{Select: s.Select})
+	d.write("Name", 0, "count")
+	d.unfold("Step by step")
+	d.press("Install")
+	d.until("it is installed", func() bool { return d.says("Every running peer has the package.", "count_1.0:") })
+	d.press("Approve")
+	d.until("Org1 approved", func() bool { return d.says("Org1 has approved the definition.") })
+	d.press("Commit")
+	d.until("the commit is refused", func() bool { return !d.says("Org1 has approved the definition.") })
+	d.picture("chaincode-steps")
+	d.choose("Organisation", "Org2")
+	d.press("Approve")
+	d.until("Org2 approved", func() bool { return d.says("Org2 has approved the definition.") })
+	d.press("Commit")
+	d.until("it is committed", func() bool { return d.says("The definition is committed.") })
+}
+
+// TestRunningLesson shows a lesson while it runs: its chapters, what it says, and what it
+// waits for.
+func TestRunningLesson(t *testing.T) {
+	s, run, err := session.RunLesson("2", session.Hooks{}, session.StartOptions{Settings: session.DefaultSettings()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close(t.Context()) })
+	d := open(t, s, paint.Dark(), 1200, drawers.NewLessons, drawers.Host{Select: s.Select})
+	d.mustSay("Lesson 2")
+	asked := func() bool { q, answered := run.Question(); return q != nil && !answered }
+	d.until("something is asked", func() bool { run.Continue(); return asked() || !run.Running() })
+	if !asked() {
+		t.Fatalf("the lesson ended without a question: %v", run.Err())
+	}
+	q, _ := run.Question()
+	d.frame()
+	d.mustSay(q.Options[0], "So far", "Start again")
+	d.picture("lessons-running")
+	d.follow("A  "+q.Options[0], 0)
+	d.until("it is answered", func() bool { _, n := run.Score(); return n == 1 })
+	d.follow("Stop the lesson", 0)
+	d.until("it has ended", func() bool { return !run.Running() })
+	d.frame()
+	d.picture("lessons-stopped")
+}
+
 func TestLoad(t *testing.T) {
 	s := live(t)
 	d := open(t, s, paint.Dark(), 1000, drawers.NewLoad, drawers.Host{})

@@ -31,7 +31,6 @@ type links struct {
 	wrong                 *look.Text
 	org                   *widget.Select
 	draw                  *look.Button
-	drawing               bool
 	list                  *list
 	gate                  *gate
 }
@@ -185,14 +184,11 @@ func share(text string) (float64, error) {
 	return f, nil
 }
 
-// drawLine lets the person draw a line across the stage, or gives that up.
+// drawLine lets the person draw a line across the stage.
 func (l *links) drawLine() {
-	if l.h.PartitionMode == nil {
-		return
+	if l.h.PartitionMode != nil {
+		l.h.PartitionMode(true)
 	}
-	l.drawing = !l.drawing
-	l.draw.SetOn(l.drawing)
-	l.h.PartitionMode(l.drawing)
 }
 
 // apart cuts the nodes of the chosen organisation off from all others.

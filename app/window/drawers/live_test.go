@@ -205,6 +205,24 @@ func (d *drawer) press(name string) {
 	}
 }
 
+// unfold opens or closes a part of the drawer.
+func (d *drawer) unfold(title string) {
+	d.t.Helper()
+	var head fyne.Tappable
+	walk(d.p, func(o fyne.CanvasObject) {
+		if h, ok := o.(interface {
+			fyne.Tappable
+			Hint() string
+		}); ok && h.Hint() == title && head == nil {
+			head = h
+		}
+	})
+	if head == nil {
+		d.t.Fatalf("there is no part %q", title)
+	}
+	head.Tapped(&fyne.PointEvent{})
+}
+
 // enabled tells whether a button can be pressed.
 func (d *drawer) enabled(name string) bool {
 	on := false

@@ -6,6 +6,7 @@ import (
 	"fyne.io/fyne/v2/widget"
 
 	"github.com/fabriscope/fabriscope/app/session"
+	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/window/inspector/sheet"
 	"github.com/fabriscope/fabriscope/app/window/look"
 )
@@ -20,6 +21,7 @@ type Panel struct {
 	first  fyne.Focusable
 	pages  []*container.Scroll
 	last   fyne.Focusable // that had the focus at the last Refresh
+	ring   view.Rect      // of the link on it
 }
 
 func newPanel(title string, body fyne.CanvasObject, pages ...*container.Scroll) *Panel {
@@ -53,14 +55,21 @@ func (p *Panel) First() fyne.Focusable { return p.first }
 // CreateRenderer shows the body.
 func (p *Panel) CreateRenderer() fyne.WidgetRenderer { return widget.NewSimpleRenderer(p.body) }
 
-// reveal scrolls to the widget that the keyboard has come to.
+// reveal scrolls to the widget that the keyboard has come to, or to the link on a page.
 func (p *Panel) reveal() {
 	driver := fyne.CurrentApp().Driver()
 	c := driver.CanvasForObject(p)
-	if c == nil || c.Focused() == p.last {
+	if c == nil {
 		return
 	}
-	p.last = c.Focused()
+	var ring view.Rect
+	if s, ok := c.Focused().(*sheet.Sheet); ok {
+		ring, _ = s.Ring()
+	}
+	if c.Focused() == p.last && ring == p.ring {
+		return
+	}
+	p.last, p.ring = c.Focused(), ring
 	o, ok := p.last.(fyne.CanvasObject)
 	if !ok {
 		return
@@ -69,8 +78,11 @@ func (p *Panel) reveal() {
 		if !s.Visible() || !contains(s.Content, o) {
 			continue
 		}
-		y := driver.AbsolutePositionForObject(o).Y - driver.AbsolutePositionForObject(s).Y
+		y := driver.AbsolutePositionForObject(o).Y - driver.AbsolutePositionForObject(s).Y + float32(ring.Y)
 		h := o.Size().Height
+		if ring.H > 0 {
+			h = float32(ring.H)
+		}
 		switch margin := look.Px(24); {
 		case y < 0:
 			s.ScrollToOffset(s.Offset.SubtractXY(0, margin-y))

@@ -258,8 +258,31 @@ func (s *Sheet) FocusLost() {
 	s.raster.Refresh()
 }
 
-// TypedRune has no use for texts.
-func (s *Sheet) TypedRune(rune) {}
+// TypedRune hands what is typed to the window.
+func (s *Sheet) TypedRune(r rune) {
+	if c := fyne.CurrentApp().Driver().CanvasForObject(s.raster); c != nil && c.OnTypedRune() != nil {
+		c.OnTypedRune()(r)
+	}
+}
+
+// Disabled tells that the keyboard has nothing to do here, so that Tab passes by: a page
+// without links.
+func (s *Sheet) Disabled() bool { return !s.scrolls && len(s.Links()) == 0 }
+
+// Enable does nothing: whether there are links is the content's affair.
+func (s *Sheet) Enable() {}
+
+// Disable does nothing either.
+func (s *Sheet) Disable() {}
+
+// Ring is the place of the chosen link on the page, while it has the focus.
+func (s *Sheet) Ring() (r view.Rect, ok bool) {
+	s.layout()
+	if !s.focused || s.chosen >= len(s.page.links) {
+		return view.Rect{}, false
+	}
+	return s.page.links[s.chosen].Rect, true
+}
 
 // TypedKey walks the links with Up and Down and follows one with Enter.
 func (s *Sheet) TypedKey(e *fyne.KeyEvent) {
@@ -284,6 +307,8 @@ func (s *Sheet) TypedKey(e *fyne.KeyEvent) {
 func (s *Sheet) pass(e *fyne.KeyEvent) {
 	if s.OnKey != nil {
 		s.OnKey(e)
+	} else if c := fyne.CurrentApp().Driver().CanvasForObject(s.raster); c != nil && c.OnTypedKey() != nil {
+		c.OnTypedKey()(e)
 	}
 }
 

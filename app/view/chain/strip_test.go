@@ -374,3 +374,37 @@ func BenchmarkValidation(b *testing.B) {
 		strip.Validation(at, 7, "")
 	}
 }
+
+// damaged gives every message with some bytes changed.
+type damaged struct {
+	view.Source
+	rng *rand.Rand
+}
+
+func (d damaged) Payload(seq uint64) (string, []byte, bool) {
+	name, raw, ok := d.Source.Payload(seq)
+	raw = append([]byte(nil), raw...)
+	for range d.rng.IntN(6) {
+		if len(raw) > 0 {
+			raw[d.rng.IntN(len(raw))] ^= byte(1 << d.rng.IntN(8))
+		}
+	}
+	return name, raw[:len(raw)-d.rng.IntN(1+len(raw)/8)], ok
+}
+
+// TestDamagedBlocks: blocks that do not decode leave cards without details.
+func TestDamagedBlocks(t *testing.T) {
+	rng := rand.New(rand.NewPCG(11, 12))
+	src, events := MustRun(t, "mixed-block")
+	for range 60 {
+		strip := chain.New(damaged{src, rng})
+		strip.Add(events)
+		at := moment(events[len(events)-1])
+		if f := strip.Frame(chain.Options{At: at, W: 1000}); len(f.Cards) != 8 {
+			t.Fatalf("%d cards", len(f.Cards))
+		}
+		if v := strip.Validation(at, 7, ""); v.Total < 7 || len(v.Cards) == 0 {
+			t.Fatalf("%+v", v)
+		}
+	}
+}

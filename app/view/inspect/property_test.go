@@ -284,3 +284,50 @@ func FuzzPayloads(f *testing.F) {
 		}
 	})
 }
+
+// mutated changes some messages of a run: a byte, the end, or the message's name.
+type mutated struct {
+	*memory
+	rng   *rand.Rand
+	names []string
+}
+
+func (m mutated) Payload(seq uint64) (string, []byte, bool) {
+	name, raw, ok := m.memory.Payload(seq)
+	if !ok || m.rng.IntN(3) > 0 {
+		return name, raw, ok
+	}
+	raw = append([]byte(nil), raw...)
+	switch m.rng.IntN(4) {
+	case 0:
+		raw = raw[:m.rng.IntN(len(raw)+1)]
+	case 1:
+		name = m.names[m.rng.IntN(len(m.names))]
+	default:
+		for range 1 + m.rng.IntN(8) {
+			if len(raw) > 0 {
+				raw[m.rng.IntN(len(raw))] ^= byte(1 << m.rng.IntN(8))
+			}
+		}
+	}
+	return name, raw, true
+}
+
+// TestMutatedPayloads: messages that were damaged on their way to the memory make other
+// documents, and never a panic.
+func TestMutatedPayloads(t *testing.T) {
+	rng := rand.New(rand.NewPCG(9, 10))
+	for _, run := range runs {
+		m := mutated{memory: MustLoad(t, run), rng: rng, names: []string{"protos.SignedProposal", "protos.DeliverResponse", "common.Envelope", "protos.ChaincodeMessage", "protos.ProposalResponse", "gateway.EndorseResponse", "no.such.Message"}}
+		r := &recorded{src: m, events: m.events}
+		for range 250 {
+			// A new index each time: it keeps what it has decoded.
+			e := m.events[rng.IntN(len(m.events))]
+			d := inspect.Of(inspect.Input{Source: m, At: view.Moment{Seq: e.Seq, Time: e.Time}, Selection: anything(r, rng)})
+			_ = d.Text()
+			if _, err := d.Copy(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}

@@ -21,7 +21,8 @@ import (
 func (r *run) builtins() starlark.StringDict {
 	d := starlark.StringDict{}
 	for name, do := range map[string]step{
-		"network": r.start, "deploy": r.deploy, "install": r.install, "approve": r.approve, "commit": r.commit, "say": r.say, "expect": r.expect, "sleep": r.sleep, "random": r.randomInt,
+		"network": r.start, "deploy": r.deploy, "install": r.install, "approve": r.approve, "commit": r.commit,
+		"say": r.say, "expect": r.expect, "sleep": r.sleep, "random": r.randomInt,
 		"submit": r.submit, "evaluate": r.evaluate, "begin": r.begin, "wait": r.wait, "load": r.load,
 		"stop": r.stop, "kill": r.kill, "restart": r.restart, "add_peer": r.addPeer, "add_orderer": r.addOrderer,
 		"link": r.link, "partition": r.partition, "heal": r.heal, "lie": r.lie, "pause": r.pause,

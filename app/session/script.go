@@ -71,7 +71,10 @@ func (s *Session) Noting() bool { return !s.notes.off && s.Kind == Live }
 
 // ForgetNotes begins the scenario anew. It will only give the same results if the network
 // is as it was at its start.
-func (s *Session) ForgetNotes() { s.notes.lines, s.notes.skipped, s.notes.waited = nil, 0, 0 }
+func (s *Session) ForgetNotes() {
+	n := &s.notes
+	n.lines, n.skipped, n.waited, n.packages = nil, 0, 0, nil
+}
 
 func (n *notes) base(source string) { n.source = source }
 
@@ -95,11 +98,25 @@ func (n *notes) add(e *note) *note {
 
 // held notes that messages stand still, if there are more than when it was noted last.
 func (n *notes) held(s *Session) {
-	count := len(s.held.held)
+	count := countHeld(s.held.held)
 	if count > n.waited {
 		n.add(&note{text: fmt.Sprintf("wait_held(%d)", count)})
 	}
 	n.waited = count
+}
+
+// countHeld counts the held messages that a scenario can wait for. Raft goes on sending
+// while it is held: of its messages there is one, or there are any number.
+func countHeld(held []link.HeldMessage) int {
+	count, raft := 0, 0
+	for _, h := range held {
+		if strings.HasPrefix(string(h.Event.Kind), "raft.") {
+			raft = 1
+		} else {
+			count++
+		}
+	}
+	return count + raft
 }
 
 // step notes an action at its beginning; what it gives takes word of a failure.
@@ -198,10 +215,18 @@ func (n *notes) script(name string) string {
 	} else {
 		fmt.Fprintf(&b, "# What was done in the window, in %s.\n\n%s\n\n", name, n.start)
 	}
-	pending := map[*noteCalls]bool{}
+	pending, begun, holds := map[*noteCalls]bool{}, map[*noteCalls]bool{}, map[string]bool{}
 	for i, e := range n.lines {
+		if e.calls != nil && !e.end {
+			begun[e.calls] = true
+		}
+		if e.hold > 0 && e.failed == "" {
+			holds[fmt.Sprintf("unhold(h%d)", e.hold)] = true
+		}
 		switch {
-		case e.calls != nil && e.calls.dropped:
+		case e.calls != nil && (e.calls.dropped || e.end && !begun[e.calls]):
+		case strings.HasPrefix(e.text, "unhold(") && !holds[e.text]:
+			// It was set while nothing was noted.
 		case e.failed != "":
 			fmt.Fprintf(&b, "# %s failed: %s\n", e.text, clip(strings.ReplaceAll(e.failed, "\n", " "), 200))
 		case e.text != "":

@@ -90,6 +90,33 @@ func TestScriptOfWhatWasDone(t *testing.T) {
 	t.Logf("outcomes %v, again %q", codes, again)
 }
 
+// Noting can stop and begin anew at any time; what is left still is a scenario.
+func TestScriptWithGaps(t *testing.T) {
+	s := mustStart(t, small, session.StartOptions{})
+	s.Note(false)
+	s.Hold(link.Filter{Kind: trace.Broadcast, Node: "alice"}, nil)
+	s.until("a hold", func() bool { return len(s.Holds()) == 1 })
+	var late *session.Outcome
+	s.Submit(call("alice", "TransferAsset", "asset3", "late"), func(o session.Outcome) { late = &o })
+	s.until("a held message", func() bool { return len(s.Held()) == 1 })
+	s.Note(true)
+	s.must("unhold", func(done func(error)) { s.Unhold(s.Holds()[0].ID, done) })
+	s.until("the outcome", func() bool { return late != nil })
+	s.mustSubmit(call("alice", "TransferAsset", "asset1", "noted"))
+	script := s.Script()
+	if strings.Contains(script, "unhold") || strings.Contains(script, "late") {
+		t.Errorf("what was not begun is ended:\n%s", script)
+	}
+	mustContain(t, script, "noted")
+	if err := scenario.Check("gaps.star", []byte(script)); err != nil {
+		t.Error(err)
+	}
+	s.ForgetNotes()
+	if strings.Contains(s.Script(), "noted") || s.ScriptSteps() != 0 {
+		t.Error(s.Script())
+	}
+}
+
 // A sample's name is enough to start it again.
 func TestScriptNamesASample(t *testing.T) {
 	topology, err := session.SampleTopology("one-of-each")

@@ -29,6 +29,8 @@ func Start(ctx context.Context, t *network.Topology, o StartOptions) (*Session, 
 		return nil, joinClose(ctx, s, err)
 	}
 	s.net.Store(n)
+	for s.Behind() > 0 && s.addEvents() { // so that lists of nodes are there before the first frame
+	}
 	return s, nil
 }
 

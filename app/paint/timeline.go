@@ -330,6 +330,8 @@ func (d *timelineDraw) line(l *timeline.Line) {
 	switch {
 	case l.Tone == timeline.Lit:
 		width = 1.8
+	case l.Tone == timeline.Dim: // many of them may lie above each other
+		ink = Alpha(ink, 0.5)
 	case l.Tone == timeline.Normal && !l.Tick:
 		ink = Alpha(ink, 0.85)
 	}

@@ -22,6 +22,7 @@ type PageInfo struct {
 // What is left out is counted on the page.
 const (
 	mostExplained = 40    // invalid transactions with their diagrams
+	mostOpen      = 8     // of these are unfolded
 	mostBlocks    = 300   // rows of the table of blocks
 	mostHappening = 400   // steps, faults and errors
 	mostArrows    = 120   // messages of one diagram
@@ -46,9 +47,9 @@ func WriteHTML(w io.Writer, src Source, info PageInfo) error {
 			page.Gaps = append(page.Gaps, err.Error())
 			continue
 		}
-		page.Invalid = append(page.Invalid, invalidOn(x))
+		page.Invalid = append(page.Invalid, invalidOn(x, len(page.Invalid) < mostOpen))
 	}
-	t, err := template.New("page").Funcs(template.FuncMap{"ms": milliseconds, "short": shortID}).Parse(pageText)
+	t, err := template.New("page").Funcs(template.FuncMap{"short": shortID}).Parse(pageText)
 	if err != nil {
 		return fmt.Errorf("the page's template: %w", err)
 	}
@@ -122,12 +123,12 @@ type invalidTx struct {
 	Open    bool
 }
 
-func invalidOn(x *Explanation) invalidTx {
+func invalidOn(x *Explanation, open bool) invalidTx {
 	quoted := make([]string, len(x.Args))
 	for i, a := range x.Args {
 		quoted[i] = fmt.Sprintf("%q", a)
 	}
-	return invalidTx{Explanation: x, Call: fmt.Sprintf("%s(%s)", x.Function, strings.Join(quoted, ", ")), Diagram: newDiagram(x), Open: true}
+	return invalidTx{Explanation: x, Call: fmt.Sprintf("%s(%s)", x.Function, strings.Join(quoted, ", ")), Diagram: newDiagram(x), Open: open}
 }
 
 func shortID(id string) string { return id[:min(8, len(id))] }

@@ -101,6 +101,9 @@ func FuzzCheck(f *testing.F) {
 		}
 		f.Add(src)
 	}
+	for _, l := range assets.Lessons() {
+		f.Add(l.Source)
+	}
 	f.Fuzz(func(t *testing.T, src []byte) {
 		if err := scenario.Check("fuzz.star", src); err != nil && !errors.Is(err, scenario.ErrScript) {
 			t.Errorf("got %v, want an error of the script", err)

@@ -38,7 +38,9 @@ func (p *ChainPainter) Paint(dst *image.RGBA, f *chain.Frame, th *Theme) bool {
 func DrawChain(c Canvas, f *chain.Frame, th *Theme) {
 	d := chainDraw{c: c, th: th, k: th.Scale}
 	c.Rect(view.Rect{W: f.W * d.k, H: f.H * d.k}, 0, Style{Fill: th.Ground})
-	d.title(f)
+	if !f.Bare {
+		d.title(f)
+	}
 	for _, r := range f.Joins {
 		c.Rect(d.rect(r), 0, Style{Fill: th.Line})
 	}

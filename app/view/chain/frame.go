@@ -37,6 +37,7 @@ const (
 type Frame struct {
 	W, H      float64
 	Words     Words
+	Bare      bool        // there is no room for the title
 	Cards     []Card      // the visible ones, oldest first
 	Next      *Card       // the block that is filling; nil where there is none (another network)
 	Joins     []view.Rect // lines between neighbours
@@ -110,6 +111,10 @@ func (s *Strip) Frame(o Options) *Frame {
 	s.shown = o
 	f := &s.frame
 	*f = Frame{W: o.W, H: o.H, Words: o.Words, Cards: f.Cards[:0], Joins: f.Joins[:0]}
+	top := float64(titleH)
+	if o.H > 0 && o.H < titleH+cardH+4 {
+		f.Bare, top = true, math.Max(2, (o.H-cardH)/2)
+	}
 	visible := s.visible(o.At)
 	if len(visible) > 0 {
 		f.Missing, f.Height = visible[0].number, visible[len(visible)-1].number+1
@@ -128,15 +133,15 @@ func (s *Strip) Frame(o Options) *Frame {
 		if x > o.W {
 			break
 		}
-		f.Cards = append(f.Cards, s.card(visible[i], i, x, o))
+		f.Cards = append(f.Cards, s.card(visible[i], i, view.Point{X: x, Y: top}, o))
 		if i > 0 && visible[i-1].number+1 == visible[i].number {
-			f.Joins = append(f.Joins, view.Rect{X: x - cardGap, Y: titleH + cardH/2 - 1, W: cardGap, H: 2})
+			f.Joins = append(f.Joins, view.Rect{X: x - cardGap, Y: top + cardH/2 - 1, W: cardGap, H: 2})
 		}
 	}
 	if x := left + float64(len(visible))*pitch; !s.foreign && x <= o.W {
-		f.Next = s.nextCard(x, o)
+		f.Next = s.nextCard(view.Point{X: x, Y: top}, o)
 		if len(visible) > 0 {
-			f.Joins = append(f.Joins, view.Rect{X: x - cardGap, Y: titleH + cardH/2 - 1, W: cardGap, H: 2})
+			f.Joins = append(f.Joins, view.Rect{X: x - cardGap, Y: top + cardH/2 - 1, W: cardGap, H: 2})
 		}
 	}
 	f.Key = f.key()
@@ -152,8 +157,8 @@ func (s *Strip) visible(at view.Moment) []*block {
 }
 
 // card lays out the i-th block.
-func (s *Strip) card(b *block, i int, x float64, o Options) Card {
-	c := Card{Rect: view.Rect{X: x, Y: titleH, W: cardW, H: cardH}, Number: b.number, Problem: b.problem, State: Ordered}
+func (s *Strip) card(b *block, i int, at view.Point, o Options) Card {
+	c := Card{Rect: view.Rect{X: at.X, Y: at.Y, W: cardW, H: cardH}, Number: b.number, Problem: b.problem, State: Ordered}
 	if hash := s.hash(i, o.At); len(hash) >= hashSize {
 		c.Hash = hash[:hashSize]
 	}
@@ -326,8 +331,8 @@ func (s *Strip) committed(b *block, at view.Moment, peer string) bool {
 }
 
 // nextCard is the block that is filling: what the leader has taken in and not cut.
-func (s *Strip) nextCard(x float64, o Options) *Card {
-	c := &Card{Rect: view.Rect{X: x, Y: titleH, W: cardW, H: cardH}, State: Pending}
+func (s *Strip) nextCard(at view.Point, o Options) *Card {
+	c := &Card{Rect: view.Rect{X: at.X, Y: at.Y, W: cardW, H: cardH}, State: Pending}
 	var txs []Square
 	end := sort.Search(len(s.queue), func(i int) bool { return s.queue[i].seq > o.At.Seq })
 	begin := end

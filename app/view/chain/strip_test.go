@@ -408,3 +408,13 @@ func TestDamagedBlocks(t *testing.T) {
 		}
 	}
 }
+
+// TestLowPanel: a panel that is too low for a title shows its cards in the middle.
+func TestLowPanel(t *testing.T) {
+	s := &script{}
+	s.enqueue("o1", "a")
+	f := s.strip().Frame(chain.Options{At: s.end(), W: 400, H: 70})
+	if r := f.Next.Rect; !f.Bare || r.Y < 0 || r.Y+r.H > 70 {
+		t.Errorf("bare %v, card %+v", f.Bare, r)
+	}
+}

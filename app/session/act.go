@@ -49,9 +49,6 @@ type Outcome struct {
 	Text string
 }
 
-// Begun is the call of a Begin callback: the transaction's id, before its verdict.
-type Begun func(txID string)
-
 // Submit proposes a transaction, has it endorsed and ordered, and tells its outcome.
 func (s *Session) Submit(c Call, done func(Outcome)) {
 	s.SubmitTogether([]Call{c}, func(all []Outcome) {

@@ -184,7 +184,7 @@ func askSums(ctx context.Context, n *network.Network) (answer, error) {
 	var a answer
 	sums, err := n.StateSums(ctx)
 	for name, sum := range sums {
-		a.facts = append(a.facts, inspect.Fact{Name: "state of " + Short(name), Value: sum})
+		a.facts = append(a.facts, inspect.Fact{Name: "state of " + view.Short(name), Value: sum})
 	}
 	sort.Slice(a.facts, func(i, j int) bool { return a.facts[i].Name < a.facts[j].Name })
 	return a, err

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/internal/link"
 	"github.com/fabriscope/fabriscope/internal/trace"
 	"github.com/fabriscope/fabriscope/network"
@@ -161,7 +162,7 @@ func (h Hold) Text() string {
 	if text == "" {
 		text = "every message"
 	}
-	for _, part := range []struct{ word, value string }{{" from ", Short(h.Filter.Node)}, {" to ", Short(h.Filter.Other)}, {" about ", h.Filter.Key}} {
+	for _, part := range []struct{ word, value string }{{" from ", view.Short(h.Filter.Node)}, {" to ", view.Short(h.Filter.Other)}, {" about ", h.Filter.Key}} {
 		if part.value != "" {
 			text += part.word + part.value
 		}

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/chaincode/samples"
 	"github.com/fabriscope/fabriscope/chaincode/samples/sample"
 	"github.com/fabriscope/fabriscope/internal/trace"
@@ -359,6 +358,3 @@ func (s *Session) Functions(chaincode string) []Function {
 func functionOf(f sample.Function) Function {
 	return Function{Name: f.Name, Args: slices.Clone(f.Args), Doc: f.Doc, ReadOnly: f.ReadOnly}
 }
-
-// Short is a node's name as lists show it.
-func Short(node string) string { return view.Short(node) }

@@ -46,33 +46,10 @@ func TestScriptOfWhatWasDone(t *testing.T) {
 	}
 	s.must("unhold", func(done func(error)) { s.Unhold(s.Holds()[0].ID, done) })
 
-	// Faults, one of which is no fault, and an upgrade.
-	peer := "peer0.org2.example.com"
-	s.must("stop", func(done func(error)) { s.StopNode(peer, done) })
-	over := false
-	s.Kill(peer, func(err error) { over = err != nil })
-	s.until("the kill fails", func() bool { return over })
-	s.must("restart", func(done func(error)) { s.Restart(peer, done) })
-	s.must("slow", func(done func(error)) { s.SetLink("alice", peer, link.Shape{Latency: 1e6}, done) })
-	s.must("heal", func(done func(error)) { s.Heal(done) })
-	s.must("upgrade", func(done func(error)) {
-		s.Upgrade("basic", "2.0", func(_ *network.Deployment, err error) { done(err) })
-	})
+	s.breakAndUpgrade()
 	note(s.mustSubmit(call("alice", "TransferAsset", "asset1", "v2")))
-
-	// A definition step by step.
-	score, id := network.Chaincode{Name: "score", Sample: "counter", Version: "1.0"}, ""
-	s.must("install", func(done func(error)) {
-		s.Install(score, nil, func(got string, err error) {
-			id = got
-			done(err)
-		})
-	})
-	for _, org := range s.Organizations() {
-		s.must("approve for "+org, func(done func(error)) { s.Approve(score, 1, id, org, done) })
-	}
-	s.must("commit", func(done func(error)) { s.CommitDefinition(score, 1, done) })
-	note(s.mustSubmit(session.Call{Identity: "alice", Call: network.Call{Chaincode: "score", Function: "Increment", Args: []string{"a"}}}))
+	score := s.defineScore()
+	note(s.mustSubmit(session.Call{Identity: "alice", Call: network.Call{Chaincode: score, Function: "Increment", Args: []string{"a"}}}))
 
 	script := s.Script()
 	mustContain(t, script, `network({`, `begin("alice", "basic", "TransferAsset", "asset3", "late")`, "wait_held(1)", "# kill(", "p1 = install(",
@@ -88,6 +65,39 @@ func TestScriptOfWhatWasDone(t *testing.T) {
 	}
 	slices.Sort(codes)
 	t.Logf("outcomes %v, again %q", codes, again)
+}
+
+// breakAndUpgrade does what may go wrong: faults, one of which is none, and an upgrade.
+func (s *driven) breakAndUpgrade() {
+	s.t.Helper()
+	peer := "peer0.org2.example.com"
+	s.must("stop", func(done func(error)) { s.StopNode(peer, done) })
+	over := false
+	s.Kill(peer, func(err error) { over = err != nil })
+	s.until("the kill fails", func() bool { return over })
+	s.must("restart", func(done func(error)) { s.Restart(peer, done) })
+	s.must("slow", func(done func(error)) { s.SetLink("alice", peer, link.Shape{Latency: 1e6}, done) })
+	s.must("heal", func(done func(error)) { s.Heal(done) })
+	s.must("upgrade", func(done func(error)) {
+		s.Upgrade("basic", "2.0", func(_ *network.Deployment, err error) { done(err) })
+	})
+}
+
+// defineScore defines a chaincode step by step and gives its name.
+func (s *driven) defineScore() string {
+	s.t.Helper()
+	score, id := network.Chaincode{Name: "score", Sample: "counter", Version: "1.0"}, ""
+	s.must("install", func(done func(error)) {
+		s.Install(score, nil, func(got string, err error) {
+			id = got
+			done(err)
+		})
+	})
+	for _, org := range s.Organizations() {
+		s.must("approve for "+org, func(done func(error)) { s.Approve(score, 1, id, org, done) })
+	}
+	s.must("commit", func(done func(error)) { s.CommitDefinition(score, 1, done) })
+	return score.Name
 }
 
 // Noting can stop and begin anew at any time; what is left still is a scenario.

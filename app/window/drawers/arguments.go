@@ -22,7 +22,7 @@ type arguments struct {
 }
 
 func newArguments() *arguments {
-	a := &arguments{identity: widget.NewSelect(nil, nil), fields: look.Column(6)}
+	a := &arguments{identity: newSelect(nil, nil), fields: look.Column(6)}
 	a.lines = look.NewMultiLineEntry()
 	a.lines.SetMinRowsVisible(3)
 	a.lines.PlaceHolder = lang.L("one argument a line")

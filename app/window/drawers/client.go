@@ -51,8 +51,8 @@ type told struct {
 
 func newClient(s *session.Session, h Host) *client {
 	c := &client{s: s, h: h, outcomes: newList(h)}
-	c.chaincode = widget.NewSelect(nil, func(string) { c.chosenChaincode() })
-	c.function = widget.NewSelect(nil, func(string) { c.chosenFunction() })
+	c.chaincode = newSelect(nil, func(string) { c.chosenChaincode() })
+	c.function = newSelect(nil, func(string) { c.chosenFunction() })
 	c.other = look.NewEntry()
 	c.other.PlaceHolder = lang.L("name of the function")
 	c.doc = look.Muted("").Wrapped()

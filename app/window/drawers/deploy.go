@@ -58,12 +58,12 @@ func newDeployForm(s *session.Session, h Host, g *gate) *deployForm {
 	for _, c := range session.SampleChaincodes() {
 		names = append(names, c.Name)
 	}
-	f.sample = widget.NewSelect(names, func(string) { f.chosenSample() })
-	f.from = widget.NewSelect([]string{lang.L("a sample"), lang.L("a folder with Go source"), lang.L("a package file"), lang.L("a running service")}, func(string) { f.chosen() })
+	f.sample = newSelect(names, func(string) { f.chosenSample() })
+	f.from = newSelect([]string{lang.L("a sample"), lang.L("a folder with Go source"), lang.L("a package file"), lang.L("a running service")}, func(string) { f.chosen() })
 	f.name, f.version, f.policy = look.NewEntry(), look.NewEntry(), look.NewEntry()
 	f.version.Text = "1.0"
 	f.policy.PlaceHolder = "AND('Org1MSP.peer', 'Org2MSP.peer')"
-	f.runtime = widget.NewSelect([]string{lang.L("as the network"), "process", "docker"}, nil)
+	f.runtime = newSelect([]string{lang.L("as the network"), "process", "docker"}, nil)
 	f.runtime.SetSelectedIndex(0)
 	f.build = widget.NewCheck(lang.L("Compile it, even if it comes ready"), nil)
 	f.deploy = look.Primary(lang.L("Deploy"), f.start)

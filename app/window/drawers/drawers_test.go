@@ -168,6 +168,39 @@ func TestDeployAndUpgrade(t *testing.T) {
 	d.until("it goes on", func() bool { return !d.says("paused") })
 }
 
+// TestByKeyboardAlone comes to every button of the client panel with Tab and presses one.
+func TestByKeyboardAlone(t *testing.T) {
+	s := live(t)
+	d := open(t, s, paint.Dark(), 700, drawers.NewNetwork, drawers.Host{Select: s.Select})
+	d.until("the functions are there", func() bool { return d.says("TransferAsset", "alice", "bob") })
+	c := d.w.Canvas()
+	c.Focus(d.p.First())
+	reached := map[string]bool{}
+	for range 40 {
+		c.FocusNext()
+		d.frame()
+		switch f := c.Focused().(type) {
+		case *look.Entry:
+			if !reached[f.PlaceHolder] {
+				test.Type(f, map[string]string{"asset1": "asset2", "carol": "zoe"}[f.PlaceHolder])
+			}
+			reached[f.PlaceHolder] = true
+		case interface{ Hint() string }:
+			reached[f.Hint()] = true
+			if f.Hint() == "Submit" && reached["carol"] && !reached["pressed"] {
+				reached["pressed"] = true
+				c.Focused().TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
+			}
+		}
+	}
+	for _, want := range []string{"asset1", "carol", "Endorsers and flow", "Submit", "Evaluate", "A second one at the same time", "Submit two at once"} {
+		if !reached[want] {
+			t.Errorf("Tab does not come to %q", want)
+		}
+	}
+	d.until("the verdict is there", func() bool { return d.says("TransferAsset(asset2, zoe)", "Valid, in block") })
+}
+
 // TestStepByStep leaves one organisation's approval out and reads what is missing.
 func TestStepByStep(t *testing.T) {
 	s := live(t)

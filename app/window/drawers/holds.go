@@ -44,9 +44,9 @@ func newHolds(s *session.Session, h Host, g *gate) *holds {
 	for _, k := range d.kinds {
 		words = append(words, holdWords(k))
 	}
-	d.kind = widget.NewSelect(words, nil)
+	d.kind = newSelect(words, nil)
 	d.kind.PlaceHolder = lang.L("kind of message")
-	d.node, d.other = widget.NewSelect(nil, nil), widget.NewSelect(nil, nil)
+	d.node, d.other = newSelect(nil, nil), newSelect(nil, nil)
 	d.tx, d.key, d.count = look.NewEntry(), look.NewEntry(), look.NewEntry()
 	d.tx.PlaceHolder, d.key.PlaceHolder, d.count.PlaceHolder = lang.L("any"), lang.L("any"), lang.L("all")
 	hold := look.Primary(lang.L("Hold"), d.hold)

@@ -1,6 +1,8 @@
 package drawers
 
 import (
+	"context"
+	"errors"
 	"fmt"
 
 	"fyne.io/fyne/v2/container"
@@ -149,6 +151,8 @@ func (d *lessons) now(b *sheet.Builder, r *session.ScriptRun) {
 	q, answered := r.Question()
 	text, paused := r.Paused()
 	switch {
+	case errors.Is(r.Err(), context.Canceled):
+		b.Text(lang.L("The lesson was stopped."), sheet.Style{Size: 11.5, Tone: sheet.Quiet})
 	case r.Err() != nil:
 		b.Box(sheet.Bad, func() { b.Text(explained(r.Err()), sheet.Style{Size: 11.5}) })
 	case !r.Running():

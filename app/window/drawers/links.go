@@ -37,8 +37,8 @@ type links struct {
 
 func newLinks(s *session.Session, h Host, g *gate) *links {
 	l := &links{s: s, h: h, gate: g, list: newList(h), wrong: look.Small("").Wrapped().Toned(look.Bad)}
-	l.a, l.b = widget.NewSelect(nil, nil), widget.NewSelect(nil, nil)
-	l.org = widget.NewSelect(nil, nil)
+	l.a, l.b = newSelect(nil, nil), newSelect(nil, nil)
+	l.org = newSelect(nil, nil)
 	entry := func(hint string) *look.Entry {
 		e := look.NewEntry()
 		e.PlaceHolder = hint

@@ -57,9 +57,9 @@ func NewLoad(s *session.Session, h Host) *Panel {
 	d.clients, d.seconds, d.rate, d.hotKeys = look.NewEntry(), look.NewEntry(), look.NewEntry(), look.NewEntry()
 	d.clients.Text, d.seconds.Text, d.hotKeys.Text = "8", "10", "1"
 	d.rate.PlaceHolder = lang.L("as many as go")
-	d.chaincode, d.identity = widget.NewSelect(nil, nil), widget.NewSelect(nil, nil)
+	d.chaincode, d.identity = newSelect(nil, nil), newSelect(nil, nil)
 	d.hotRow = look.FormRow(lang.L("Hot keys"), d.hotKeys)
-	d.workload = widget.NewSelect(names, func(string) { d.chosen() })
+	d.workload = newSelect(names, func(string) { d.chosen() })
 	d.wrong = look.Small("").Wrapped().Toned(look.Bad)
 	d.wrong.Hide()
 	d.start = look.Primary(lang.L("Start the load"), d.begin).WithIcon("play")

@@ -130,7 +130,7 @@ func (d *script) scenario() fyne.CanvasObject {
 // samples offers the scenarios that come with the program.
 func (d *script) samples() fyne.CanvasObject {
 	names := assets.ScenarioNames()
-	s := widget.NewSelect(names, nil)
+	s := newSelect(names, nil)
 	s.PlaceHolder = lang.L("Samples")
 	s.OnChanged = func(name string) {
 		if b, err := assets.Scenario(name); err == nil && name != "" {

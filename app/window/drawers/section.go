@@ -2,6 +2,7 @@ package drawers
 
 import (
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/lang"
 	"fyne.io/fyne/v2/widget"
 
 	"github.com/fabriscope/fabriscope/app/paint"
@@ -80,4 +81,11 @@ func (h *foldHead) draw(c paint.Canvas, w, height float64, k *paint.Theme) {
 	if h.Focused() {
 		c.Rect(view.Rect{X: 1, Y: 1, W: w - 2, H: height - 2}, 5, paint.Style{Stroke: k.Accent, Width: 2})
 	}
+}
+
+// newSelect is a choice that says in the window's language that nothing is chosen yet.
+func newSelect(options []string, changed func(string)) *widget.Select {
+	s := widget.NewSelect(options, changed)
+	s.PlaceHolder = lang.L("choose")
+	return s
 }

@@ -21,7 +21,7 @@ type lifecycle struct {
 }
 
 func newLifecycle(f *deployForm, g *gate) *lifecycle {
-	l := &lifecycle{f: f, org: widget.NewSelect(nil, nil), id: look.NewEntry(), sequence: look.NewEntry(), said: look.Small("").Wrapped()}
+	l := &lifecycle{f: f, org: newSelect(nil, nil), id: look.NewEntry(), sequence: look.NewEntry(), said: look.Small("").Wrapped()}
 	l.id.PlaceHolder = lang.L("from Install")
 	l.sequence.Text = "1"
 	install := look.Secondary(lang.L("Install"), l.install)

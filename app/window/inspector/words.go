@@ -3,7 +3,8 @@ package inspector
 import "fyne.io/fyne/v2/lang"
 
 // words are the fixed words of documents (titles, stations, columns and fields), each with
-// its form in the window's language.
+// its form in the window's language. "hash" and "id" are missing: catalogues of Fyne's
+// lang package reserve them.
 func words() map[string]string {
 	return map[string]string{
 		"Transactions":                  lang.L("Transactions"),
@@ -49,7 +50,6 @@ func words() map[string]string {
 		"Validated":                     lang.L("Validated"),
 		"Valid":                         lang.L("Valid"),
 		"Invalid":                       lang.L("Invalid"),
-		"hash":                          lang.L("hash"),
 		"previous hash":                 lang.L("previous hash"),
 		"data hash":                     lang.L("data hash"),
 		"value":                         lang.L("value"),
@@ -92,7 +92,6 @@ func words() map[string]string {
 		"key":                           lang.L("key"),
 		"read version":                  lang.L("read version"),
 		"at commit":                     lang.L("at commit"),
-		"id":                            lang.L("id"),
 		"call":                          lang.L("call"),
 		"from":                          lang.L("from"),
 		"to":                            lang.L("to"),

@@ -86,3 +86,25 @@ func BenchmarkFrame(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkLive is one frame of the window over a network that makes 60,000 events a second:
+// a thousand new events, and the picture of the newest two seconds.
+func BenchmarkLive(b *testing.B) {
+	events := repeated(b, 1_000_000)
+	x := timeline.New(400_000)
+	x.Add(events[:500_000])
+	next := 500_000
+	b.ResetTimer()
+	for range b.N {
+		if next == len(events) { // from the start again: everything is forgotten
+			b.StopTimer()
+			x = timeline.New(400_000)
+			x.Add(events[:500_000])
+			next = 500_000
+			b.StartTimer()
+		}
+		x.Add(events[next : next+1000])
+		next += 1000
+		x.Frame(timeline.Options{Window: x.Follow(2_000_000_000), W: 1440, H: 200, At: view.Moment{Seq: uint64(next), Time: events[next-1].Time}})
+	}
+}

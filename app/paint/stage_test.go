@@ -130,7 +130,7 @@ func faulty() (*stage.World, view.Moment) {
 		for i, peer := range org.Peers {
 			add(trace.Event{Kind: trace.NodeReady, Node: peer})
 			add(trace.Event{Kind: trace.LaunchEnd, Node: peer, Other: "basic_1.0@" + peer, Key: "basic_1.0:ab", Note: "20ms"})
-			add(trace.Event{Kind: trace.Seek, Dir: trace.Sent, Node: peer, Other: l.Orderers[i], Msg: uint64(100 + len(events))})
+			add(trace.Event{Kind: trace.Seek, Dir: trace.Sent, Node: peer, Other: l.Orderers[i], Note: "from 1 to ever", Msg: uint64(100 + len(events))})
 			add(trace.Event{Kind: trace.Committed, Node: peer, Block: 4, Note: "7c1e"})
 		}
 	}

@@ -63,7 +63,7 @@ func TestPeersThatAreNotWell(t *testing.T) {
 func TestLinkRules(t *testing.T) {
 	x := newTale()
 	x.happen(trace.Event{Kind: trace.NodeReady, Node: peer0})
-	x.happen(trace.Event{Kind: trace.Seek, Dir: trace.Sent, Node: peer0, Other: lead, Msg: 1})
+	x.happen(trace.Event{Kind: trace.Seek, Dir: trace.Sent, Node: peer0, Other: lead, Note: "from 1 to ever", Msg: 1})
 	x.happen(trace.Event{Kind: trace.Committed, Node: peer0, Block: 7, Note: "abcdef"})
 	rule := func() (stage.Rule, string) {
 		for _, l := range x.later(0, stage.Options{}).Links {

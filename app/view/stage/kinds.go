@@ -19,6 +19,7 @@ const (
 	opBroadcast
 	opBroadcastAnswer
 	opForward
+	opSeek
 	opBlock
 	opRaftAppend
 	opRaftReply
@@ -104,7 +105,7 @@ func describeKind(k trace.Kind) kindInfo {
 	case trace.Forward, trace.ForwardAnswer:
 		return kindInfo{op: opForward, from: ordererKind, to: ordererKind}
 	case trace.Seek:
-		return kindInfo{op: opMessage, from: clientKind, to: unknownKind}
+		return kindInfo{op: opSeek, from: clientKind, to: unknownKind}
 	case trace.DeliverBlock, trace.DeliverFiltered, trace.DeliverStatus:
 		return kindInfo{op: opBlock, from: unknownKind, to: clientKind}
 	case trace.PeerCall, trace.PeerAnswer:

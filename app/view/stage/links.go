@@ -143,6 +143,9 @@ func (b *builder) links() {
 		if len(b.s.rules)+len(b.s.groups) > 0 {
 			x.Rule, x.RuleText = b.s.ruleBetween(x.A, x.B)
 		}
+		if style == DeliverLink && x.Rule == Undisturbed && !b.delivers(p) {
+			continue
+		}
 		sel := b.o.Selection
 		x.Selected = sel.What == view.SelectLink && (sel.Node == x.A && sel.Other == x.B || sel.Node == x.B && sel.Other == x.A)
 		if b.f.Dimmed {
@@ -151,6 +154,12 @@ func (b *builder) links() {
 		}
 		b.f.Links = append(b.f.Links, x)
 	}
+}
+
+// delivers tells whether a connection between a peer and an ordering node is the one over
+// which the peer gets its blocks now, rather than one of earlier.
+func (b *builder) delivers(p *pair) bool {
+	return b.s.look(p.a).source == p.b+1 || b.s.look(p.b).source == p.a+1
 }
 
 // staticKey sums up everything in the slow layer.
@@ -193,6 +202,8 @@ func staticKey(f *Frame, changes uint64) uint64 {
 	}
 	for i := range f.Links {
 		l := &f.Links[i]
+		h.text(l.A)
+		h.text(l.B)
 		h.number(uint64(l.Rule))
 		h.text(l.RuleText)
 		h.flag(l.Selected)

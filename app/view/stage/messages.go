@@ -27,6 +27,10 @@ func (w *World) message(s *state, e *step) {
 		w.asks(s, e, self)
 	case opProposalResponse, opGatewayAnswer, opBroadcastAnswer:
 		w.answers(s, e, self)
+	case opSeek:
+		if strings.HasSuffix(e.Note, "to ever") { // not a look at one block only
+			s.node(e.from).source = e.to + 1
+		}
 	case opRaftAppend, opRaftReply, opRaftVote, opRaftVoteReply:
 		s.raft(e, self)
 	case opCall, opRequest, opCompleted:

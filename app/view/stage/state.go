@@ -49,6 +49,7 @@ type nodeState struct {
 	judged     int    // of its transactions
 	validating bool
 	pulled     uint64 // newest block received
+	source     int32  // index+1 of the node that it asked last for all blocks to come
 	endorses   bool   // it has endorsed an application's transaction
 	lies       bool
 	docked     []container

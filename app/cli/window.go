@@ -36,10 +36,10 @@ func (p *program) window() *cobra.Command {
 recent files. A topology (.yaml) is started, a scenario (.star) is opened in the
 script drawer, a recorded run (.fscope) is played, blocks of another network
 (.block) are judged and explained.`,
-		Example: `  fabriscope
+		Example: `  fabriscope window --lesson 2 --theme light
+  fabriscope
   fabriscope race.fscope
-  fabriscope mychannel_7.block mychannel_8.block
-  fabriscope window --lesson 2 --theme light`,
+  fabriscope mychannel_7.block mychannel_8.block`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if ok, err := forWindow(args); err != nil {
 				return err

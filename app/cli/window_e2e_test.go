@@ -1,0 +1,236 @@
+//go:build linux && !headless
+
+package cli_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"image"
+	"image/png"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// screen is an X server without a monitor, with the real window on it.
+type screen struct {
+	t       *testing.T
+	display string
+	window  *exec.Cmd
+	log     *bytes.Buffer
+	exited  chan error
+}
+
+// openScreen starts Xvfb; where it or what drives it is missing the test is skipped.
+func openScreen(t *testing.T, size string) *screen {
+	t.Helper()
+	for _, need := range []string{"Xvfb", "xdotool", "import"} {
+		if _, err := exec.LookPath(need); err != nil {
+			t.Skipf("SKIPPED: the window was not tried for real: %s is missing (apt-get install xvfb xdotool imagemagick libgl1-mesa-dri)", need)
+		}
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := exec.Command("Xvfb", "-displayfd", "3", "-screen", "0", size+"x24", "+extension", "GLX", "-nolisten", "tcp")
+	server.ExtraFiles = []*os.File{write}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Process.Kill(); _ = server.Wait() })
+	write.Close()
+	number := make([]byte, 16)
+	n, err := read.Read(number) // Xvfb writes its display when it is ready
+	if err != nil {
+		t.Fatalf("Xvfb did not start: %v", err)
+	}
+	return &screen{t: t, display: ":" + strings.TrimSpace(string(number[:n]))}
+}
+
+// open starts the program's window and waits until it is shown.
+func (s *screen) open(p *program, args ...string) {
+	s.t.Helper()
+	s.window = p.command(append([]string{"window"}, args...)...)
+	s.window.Env = append(s.window.Env, "DISPLAY="+s.display, "LIBGL_ALWAYS_SOFTWARE=1", "LANG=en_US.UTF-8",
+		"HOME="+p.tmp, "XDG_CONFIG_HOME="+filepath.Join(p.tmp, "config"), "XDG_CACHE_HOME="+filepath.Join(p.tmp, "cache"))
+	s.log = &bytes.Buffer{}
+	s.window.Stdout, s.window.Stderr = io.Discard, s.log
+	if err := s.window.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.exited = make(chan error, 1)
+	go func() { s.exited <- s.window.Wait() }()
+	s.t.Cleanup(func() { _ = s.window.Process.Kill() })
+	s.until("the window is shown", time.Minute, func() bool {
+		out, err := s.xdotool("search", "--onlyvisible", "--pid", fmt.Sprint(s.window.Process.Pid))
+		return err == nil && strings.TrimSpace(out) != ""
+	})
+}
+
+func (s *screen) xdotool(args ...string) (string, error) {
+	cmd := exec.Command("xdotool", args...)
+	cmd.Env = append(os.Environ(), "DISPLAY="+s.display)
+	out, err := cmd.Output()
+	return string(out), err
+}
+
+// press types keys, by X's names.
+func (s *screen) press(keys ...string) {
+	s.t.Helper()
+	for _, k := range keys {
+		if _, err := s.xdotool("key", k); err != nil {
+			s.t.Fatalf("xdotool key %s: %v", k, err)
+		}
+	}
+}
+
+// picture takes a screenshot; with FABRISCOPE_SCREENSHOTS set to a folder it is kept.
+func (s *screen) picture(name string) image.Image {
+	s.t.Helper()
+	cmd := exec.Command("import", "-window", "root", "png:-")
+	cmd.Env = append(os.Environ(), "DISPLAY="+s.display)
+	out, err := cmd.Output()
+	if err != nil {
+		s.t.Fatalf("screenshot: %v", err)
+	}
+	if dir := os.Getenv("FABRISCOPE_SCREENSHOTS"); dir != "" {
+		if err := os.WriteFile(filepath.Join(dir, name+".png"), out, 0o644); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	img, err := png.Decode(bytes.NewReader(out))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return img
+}
+
+// until waits for something that the program has to do by itself.
+func (s *screen) until(what string, limit time.Duration, ok func() bool) {
+	s.t.Helper()
+	for end := time.Now().Add(limit); !ok(); {
+		select {
+		case err := <-s.exited:
+			s.t.Fatalf("waiting until %s: the window ended: %v\n%s", what, err, s.log)
+		case <-time.After(100 * time.Millisecond):
+		}
+		if time.Now().After(end) {
+			s.picture("gave-up")
+			s.t.Fatalf("not within %v: %s\n%s", limit, what, s.log)
+		}
+	}
+}
+
+// differs counts the pixels of an area, in shares of the picture, that are not alike.
+func differs(a, b image.Image, x0, y0, x1, y1 float64) int {
+	bounds, count := a.Bounds(), 0
+	w, h := float64(bounds.Dx()), float64(bounds.Dy())
+	for y := int(y0 * h); y < int(y1*h); y++ {
+		for x := int(x0 * w); x < int(x1*w); x++ {
+			ar, ag, ab, _ := a.At(x, y).RGBA()
+			br, bg, bb, _ := b.At(x, y).RGBA()
+			if far(ar, br) || far(ag, bg) || far(ab, bb) {
+				count++
+			}
+		}
+	}
+	return count
+}
+
+func far(a, b uint32) bool { return max(a, b)-min(a, b) > 24<<8 }
+
+// lessonProgress is what the window has saved about a lesson.
+type lessonProgress struct {
+	Step, Steps, Right, Asked int
+	Done                      bool
+}
+
+func progressOf(p *program, lesson string) (found lessonProgress) {
+	b, err := os.ReadFile(filepath.Join(p.tmp, "config", "fabriscope", "settings.json"))
+	if err != nil {
+		return found
+	}
+	var settings struct {
+		Lessons map[string]lessonProgress
+	}
+	if json.Unmarshal(b, &settings) == nil {
+		found = settings.Lessons[lesson]
+	}
+	return found
+}
+
+// TestWindowLessonByKeyboard finishes the lesson about parallel simulation in the real
+// window, on a real network, with the keyboard alone.
+func TestWindowLessonByKeyboard(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: opens a real window; -short was given")
+	}
+	p := newProgram(t)
+	s := openScreen(t, "1280x800")
+	s.open(p, "--lesson", "2", "--theme", "dark", "--size", "1280x800")
+	const lesson = "2-in-parallel"
+	empty := s.picture("lesson-begins")
+	s.until("the first chapter is reached", 2*time.Minute, func() bool { return progressOf(p, lesson).Steps > 0 })
+
+	middle := empty
+	for end := time.Now().Add(4 * time.Minute); !progressOf(p, lesson).Done; {
+		before := progressOf(p, lesson).Step
+		// Space goes on; B and C choose, Enter confirms; S lets the lesson do the task.
+		s.press("space", "b", "Return", "s")
+		if at := progressOf(p, lesson); at.Step != before && at.Step == 2 {
+			middle = s.picture("lesson-middle")
+		}
+		select {
+		case err := <-s.exited:
+			t.Fatalf("the window ended in the middle: %v\n%s", err, s.log)
+		case <-time.After(150 * time.Millisecond):
+		}
+		if time.Now().After(end) {
+			s.picture("lesson-stands-still")
+			t.Fatalf("the lesson stands still at %+v\n%s", progressOf(p, lesson), s.log)
+		}
+	}
+	last := s.picture("lesson-done")
+	if at := progressOf(p, lesson); at.Asked < 3 || at.Right < 2 || at.Step != at.Steps {
+		t.Errorf("after the lesson the settings say %+v", at)
+	}
+	// The stage, and the timeline and chain below it, must have come to life.
+	for name, area := range map[string][4]float64{"stage": {0.06, 0.06, 0.74, 0.6}, "below": {0.06, 0.64, 0.74, 0.97}} {
+		if n := differs(empty, middle, area[0], area[1], area[2], area[3]); n < 2000 {
+			t.Errorf("%s: only %d pixels changed from the beginning to the middle", name, n)
+		}
+	}
+	if n := differs(middle, last, 0.06, 0.06, 0.74, 0.97); n < 1000 {
+		t.Errorf("only %d pixels changed from the middle to the end", n)
+	}
+	s.leavesNothing(p)
+}
+
+// leavesNothing closes the window as Ctrl-C does and looks for what it forgot.
+func (s *screen) leavesNothing(p *program) {
+	s.t.Helper()
+	if err := s.window.Process.Signal(syscall.SIGINT); err != nil {
+		s.t.Fatal(err)
+	}
+	select {
+	case <-s.exited:
+	case <-time.After(time.Minute):
+		s.t.Fatalf("the window does not end\n%s", s.log)
+	}
+	entries, err := os.ReadDir(p.tmp)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.Name() != "config" && e.Name() != "cache" && !strings.HasPrefix(e.Name(), ".") {
+			s.t.Errorf("left behind: %s", e.Name())
+		}
+	}
+}

@@ -328,15 +328,28 @@ func (f *txFacts) signers() []signer {
 func (f *txFacts) check() []signer {
 	var out []signer
 	if f.envelope != nil && len(f.envelope.Endorsements) > 0 {
-		for _, e := range f.envelope.Endorsements {
-			out = append(out, signerOf(e, f.envelope.ResponsePayload))
-		}
-		return out
+		return signersOf(f.envelope.Endorsements, f.envelope.ResponsePayload)
 	}
 	for i := range f.results {
 		if r := &f.results[i]; r.endorser != nil {
 			out = append(out, signerOf(r.endorser, r.payload))
 		}
+	}
+	return out
+}
+
+// signersOf checks endorsements; of several by one endorser the first that holds counts.
+func signersOf(endorsements []*peerpb.Endorsement, payload []byte) []signer {
+	var out []signer
+	counted := map[string]bool{}
+	for _, e := range endorsements {
+		s := signerOf(e, payload)
+		if id := string(e.GetEndorser()); s.holds && counted[id] {
+			s.holds, s.why = false, "counts once only"
+		} else if s.holds {
+			counted[id] = true
+		}
+		out = append(out, s)
 	}
 	return out
 }

@@ -25,6 +25,7 @@ type lessonState struct {
 	marked  int      // option, -1 none
 	verdict string   // right or wrong, and why
 	right   bool
+	started bool // its network runs
 	ended   bool
 	err     error
 	changed int // counts up whenever the card has to look different
@@ -48,6 +49,7 @@ func lessonHooks(s *Shell) session.Hooks {
 		}
 	}
 	return session.Hooks{
+		Network: func() { with(func(l *lessonState) { l.started = true }) },
 		Chapter: func(scenario.Chapter) { with(func(l *lessonState) { l.texts, l.verdict, l.marked = nil, "", -1 }) },
 		Say: func(text string) {
 			with(func(l *lessonState) {
@@ -191,11 +193,15 @@ func (c *lessonCard) build(l *lessonState) fyne.CanvasObject {
 	case l.ended:
 		column.Add(c.ending(l))
 	}
-	c.empty = len(column.Objects) == 0
-	if l.run.Chapter().N == 0 && len(l.texts) == 0 && !l.ended {
-		c.empty = false
+	head := 1
+	if c.s.presenter {
+		head = 0
+	}
+	if len(column.Objects) == head && !l.started {
 		column.Add(look.Muted(lang.L("The network is being started ...")))
 	}
+	// A scenario without narration needs no card, nor does a presenter's caption.
+	c.empty = len(column.Objects) == head && (c.s.presenter || l.run.Chapter().Of == 0)
 	return column
 }
 

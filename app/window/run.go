@@ -1,7 +1,6 @@
 package window
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -111,27 +110,40 @@ func language(o Options, s *session.Settings) string {
 // fyneErrors passes on what Fyne logs and remembers whether a window could not be made:
 // Fyne logs that and tells it in no other way.
 type fyneErrors struct {
-	mu   sync.Mutex
-	to   io.Writer
-	seen bytes.Buffer
-	why  string
+	mu       sync.Mutex
+	to       io.Writer
+	failed   bool // the entry that is being written is about the window's creation
+	dropping bool // it says nothing that a person could do something about
+	why      string
 }
 
+// harmless are entries of Fyne that are left out: a system without D-Bus or with the
+// language C, and a word that is the same in another language.
+func harmless(line string) bool {
+	for _, known := range []string{"Error parsing user locale", "failed to watch theme settings", "Translation failure"} {
+		if strings.Contains(line, known) {
+			return true
+		}
+	}
+	return false
+}
+
+// Write takes one line of an entry; the first begins with "Fyne error:", those after it
+// with "Cause:" and "At:".
 func (f *fyneErrors) Write(b []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.seen.Len() < 16<<10 {
-		f.seen.Write(b)
+	line := string(b)
+	_, cause, more := strings.Cut(line, "  Cause: ")
+	if !more && !strings.Contains(line, "  At: ") {
+		f.failed = strings.Contains(line, "window creation error") || strings.Contains(line, "failed to initialise GLFW")
+		f.dropping = harmless(line)
 	}
-	text := f.seen.String()
-	if strings.Contains(text, "window creation error") || strings.Contains(text, "failed to initialise GLFW") {
-		if _, cause, ok := strings.Cut(text, "Cause:"); ok && f.why == "" {
-			f.why = strings.TrimSpace(strings.SplitN(cause, "\n", 2)[0])
-		}
+	if f.failed && f.why == "" && more {
+		f.why = strings.TrimSpace(strings.SplitN(cause, "\n", 2)[0])
+	}
+	if f.failed || f.dropping {
 		return len(b), nil
-	}
-	if strings.Contains(string(b), "Error parsing user locale") {
-		return len(b), nil // LANG=C: nothing is wrong
 	}
 	return f.to.Write(b)
 }

@@ -61,7 +61,7 @@ func newTopBar(s *Shell) *topBar {
 		look.Middle(b.slider), look.Gap(2, 0), look.Middle(b.label), look.Gap(2, 0), look.Middle(b.live))))
 
 	b.gauges = look.NewPicture(268, 36, b.drawGauges)
-	b.recPic = look.NewPicture(92, 22, b.drawRecording)
+	b.recPic = look.NewPicture(98, 22, b.drawRecording)
 	rec := &logoButton{content: b.recPic}
 	rec.Init(rec, func() { s.do1("record") })
 	b.rec = look.Middle(rec)

@@ -35,5 +35,5 @@ func TestLoad(t *testing.T) {
 	if end.Err != nil || !end.Stopped || end.Committed == 0 {
 		t.Errorf("totals %+v", end)
 	}
-	mustContain(t, s.Script(), `load(workload = "hot", clients = 4, count = 60`)
+	mustContain(t, s.Script(), `run_load(workload = "hot", clients = 4, count = 60`)
 }

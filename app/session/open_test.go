@@ -2,11 +2,14 @@ package session_test
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
 	ordererpb "github.com/hyperledger/fabric-protos-go-apiv2/orderer"
@@ -14,6 +17,7 @@ import (
 
 	"github.com/fabriscope/fabriscope/app/session"
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/internal/link"
 	"github.com/fabriscope/fabriscope/internal/trace"
 )
 
@@ -70,6 +74,46 @@ func TestRecordAndOpen(t *testing.T) {
 		t.Fatal("junk opens")
 	}
 	mustContain(t, session.Explain(err).What, "junk.fscope")
+}
+
+// A session that is closed in the middle of a recording, of calls and of a load leaves a
+// whole file and nothing else.
+func TestCloseInTheMiddle(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "run.fscope")
+	ctx := context.Background()
+	goroutines := runtime.NumGoroutine()
+	s, err := session.Start(ctx, mustTopology(t, small), session.StartOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Hold(link.Filter{Kind: trace.Broadcast, Node: "bob"}, nil)
+	s.StartRecording(path, nil)
+	s.Submit(call("bob", "TransferAsset", "asset1", "carol"), func(session.Outcome) { t.Error("told after the end") })
+	if _, err := s.StartLoad(session.LoadOptions{Workload: "create", Clients: 4, Duration: time.Hour}, nil); err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	if err := s.Close(ctx); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("closing took %v", took)
+	}
+	if s.Tick(frame) || s.Running() {
+		t.Error("it goes on")
+	}
+	opened, err := session.OpenRun(path, session.StartOptions{})
+	if errors.Is(err, fs.ErrNotExist) {
+		t.Skip("the recording had not begun")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := drive(t, opened, goroutines)
+	r.until("the run is read", func() bool { _, done := r.Loading(); return done })
+	if r.Damage() != "" {
+		t.Error(r.Damage())
+	}
 }
 
 // mustWriteBlocks writes a network's blocks to a file each, as "peer channel fetch" does.

@@ -43,6 +43,9 @@ func (s *Session) StartRecording(path string, done func(error)) {
 			if err == nil {
 				s.recording.path, s.recording.since = path, time.Now()
 				s.settings.Opened(path, "run", "")
+				if err := s.settings.Save(); err != nil {
+					s.log.Warn("the recording is not kept among the recent files", "error", err)
+				}
 			}
 			done(err)
 		}

@@ -158,20 +158,23 @@ func TestRunScript(t *testing.T) {
 	goroutines := runtime.NumGoroutine()
 	var said []string
 	var lines int
-	ended, network := false, false
+	ended, running := false, false
+	steps := make(chan string, 100)
 	opened, run, err := session.RunScript("test.star", []byte(lesson), session.Hooks{
 		Line:    func(int) { lines++ },
 		Say:     func(text string) { said = append(said, text) },
-		Network: func() { network = true },
+		Network: func() { running = true },
 		End:     func(err error) { ended = true },
-	}, session.StartOptions{})
+	}, session.StartOptions{Progress: func(p network.Step) { steps <- p.Name }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := drive(t, opened, goroutines)
 	s.until("a question", func() bool { q, answered := run.Question(); return q != nil && !answered })
-	if !network || s.Topology() == nil || s.Channel() != "mychannel" || run.Chapter().Title != "One" || len(said) != 1 {
-		t.Errorf("network %v, chapter %+v, said %v", network, run.Chapter(), said)
+	for name := ""; name != "chaincode basic: install"; name = <-steps {
+	}
+	if !running || s.Topology() == nil || s.Channel() != "mychannel" || run.Chapter().Title != "One" || len(said) != 1 {
+		t.Errorf("running %v, chapter %+v, said %v", running, run.Chapter(), said)
 	}
 	if right, ok := run.Answer(0); right || !ok {
 		t.Error("the wrong answer is right")
@@ -192,6 +195,9 @@ func TestRunScript(t *testing.T) {
 		t.Error(o.Text)
 	}
 	mustContain(t, s.Script(), "A counter.", "by hand", `"TransferAsset", "a", "bob"`)
+	if err := scenario.Run(context.Background(), "again.star", []byte(s.Script()), scenario.Options{}); err != nil {
+		t.Errorf("lesson and what was done after it: %v", err)
+	}
 }
 
 // What a scenario holds can be seen, released and taken away by hand.

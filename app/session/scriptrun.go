@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/fabriscope/fabriscope/app/view"
@@ -147,8 +146,8 @@ func (r *ScriptRun) options(o StartOptions) scenario.Options {
 		OnStep: func(step scenario.Step) {
 			s.outcomes.mention(func() { r.stepped(step) })
 			if o.Progress != nil && step.Name == "progress" {
-				name, took, _ := strings.Cut(step.What, ": ")
-				d, _ := time.ParseDuration(took[strings.LastIndexByte(took, ' ')+1:])
+				name, took, _ := cutLast(step.What, ": ")
+				d, _ := time.ParseDuration(took)
 				o.Progress(network.Step{Name: name, Took: d})
 			}
 		},

@@ -211,7 +211,6 @@ func (s *Session) Close(ctx context.Context) error {
 	}
 	s.closed = true
 	s.cancel()
-	// A held message would keep an action waiting for its verdict.
 	var errs []error
 	if n := s.net.Load(); n != nil {
 		stop, cancel := context.WithTimeout(ctx, stopTimeout)
@@ -224,8 +223,10 @@ func (s *Session) Close(ctx context.Context) error {
 		defer cancel()
 		errs = append(errs, n.Stop(stop))
 	}
-	if s.recording.path != "" {
-		errs = append(errs, s.recorder.StopRecording())
+	if s.recorder != nil { // one that was just begun is not known to the session yet
+		if err := s.recorder.StopRecording(); !errors.Is(err, trace.ErrNotRecording) {
+			errs = append(errs, err)
+		}
 		s.recording = recording{}
 	}
 	if s.run != nil {

@@ -44,7 +44,7 @@ func callText(name string, c Call) string {
 }
 
 func loadCall(o load.Options) string {
-	text := fmt.Sprintf("load(workload = %s, clients = %d", quoted(o.Workload), o.Clients)
+	text := fmt.Sprintf("run_load(workload = %s, clients = %d", quoted(o.Workload), o.Clients)
 	if o.Count > 0 {
 		text += fmt.Sprintf(", count = %d", o.Count)
 	}

@@ -43,7 +43,7 @@ func (p *StagePainter) Paint(dst *image.RGBA, f *stage.Frame, cam view.Camera, t
 	}
 	d := p.draw(NewImage(dst), f, cam, th)
 	d.stamp = func(dot Dot, at view.Point) { p.sprites.Stamp(dst, dot, at, th) }
-	d.quick()
+	d.quick(float64(dst.Rect.Dx()), float64(dst.Rect.Dy()))
 }
 
 func (p *StagePainter) draw(c Canvas, f *stage.Frame, cam view.Camera, th *Theme) *stageDraw {
@@ -68,7 +68,7 @@ func DrawStage(c Canvas, f *stage.Frame, cam view.Camera, th *Theme) {
 	}
 	d := newStageDraw(c, f, cam, th)
 	d.slow(w, h)
-	d.quick()
+	d.quick(w, h)
 }
 
 // stageDraw draws one frame.
@@ -80,6 +80,7 @@ type stageDraw struct {
 	z     float64 // pixels for one unit of the plane
 	k     float64 // pixels for one unit of what keeps its size: legend, notes
 	fade  float64 // how much what is being drawn steps back
+	floor float64 // where the legend begins
 	say   func(string) string
 	stamp func(Dot, view.Point)
 }

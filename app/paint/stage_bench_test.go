@@ -1,6 +1,7 @@
 package paint_test
 
 import (
+	"fmt"
 	"image"
 	"math"
 	"syscall"
@@ -34,7 +35,7 @@ func load(events []trace.Event, rate, seconds int) []trace.Event {
 	}
 	ids := make([]string, rate*seconds)
 	for i := range ids {
-		ids[i] = string([]byte{byte(i), byte(i >> 8), byte(i >> 16)}) + tx[3:]
+		ids[i] = fmt.Sprintf("%06x", uint32(i)*0x9e3779%0xffffff) + tx[6:]
 	}
 	// The transactions overlap: the next event is that of the one that is furthest behind.
 	var all []trace.Event

@@ -38,6 +38,7 @@ func (d *stageDraw) slow(w, h float64) {
 		d.orderer(&f.Ordering.Nodes[i])
 	}
 	d.fade = 0
+	d.c.Rect(view.Rect{Y: h - legendHeight*d.k, W: w, H: legendHeight * d.k}, 0, Style{Fill: th.Ground})
 	d.legend(w, h)
 	d.notes(w, h)
 }
@@ -396,6 +397,12 @@ func (d *stageDraw) orderer(o *stage.Orderer) {
 	if !ok {
 		y = o.Rect.H / 2
 	}
+	if bad := o.Mark != stage.Fine && o.Mark != stage.Pending; bad && !ok { // the sign alone
+		width := d.markWidth(o.Mark, "")
+		end := d.words(r, 6, y, o.Rect.W-10-width, o.Title, d.nameFont(12), d.th.Text)
+		d.mark(r, end+3/d.z, y, o.Mark, "")
+		return
+	}
 	d.words(r, 11, y, room, o.Title, d.nameFont(12), d.th.Text)
 	switch {
 	case o.Mark != stage.Fine && o.Mark != stage.Pending:
@@ -410,6 +417,9 @@ func (d *stageDraw) orderer(o *stage.Orderer) {
 		d.words(r, 11, 34, o.Rect.W-20, o.RoleText, f, ink)
 	}
 }
+
+// legendHeight is the strip at the bottom that the stage leaves to its legend.
+const legendHeight = 38
 
 // legend explains the shapes, at the bottom left of the picture.
 func (d *stageDraw) legend(w, h float64) {

@@ -11,8 +11,10 @@ import (
 func itoa(n int) string { return strconv.Itoa(n) }
 
 // quick draws what changes from frame to frame: numbers, lanes, flows, dots.
-func (d *stageDraw) quick() {
+func (d *stageDraw) quick(w, h float64) {
 	f := d.f
+	d.floor = h - legendHeight*d.k
+	defer d.c.Clip(view.Rect{W: w, H: d.floor})()
 	for i := range f.Flows {
 		d.flow(&f.Flows[i])
 	}
@@ -287,6 +289,9 @@ func (d *stageDraw) dots() {
 
 func (d *stageDraw) dot(x *stage.Dot, size float64, many bool) {
 	at := d.cam.ToScreen(x.P)
+	if at.Y+size > d.floor {
+		return
+	}
 	if x.Small {
 		if d.z < 0.4 {
 			return

@@ -17,7 +17,9 @@ const (
 	fastScale = 50 * time.Millisecond // from here on messages are too fast for the eye
 	heldNear  = 0.3                   // where a message stands that its sender may not send
 	tail      = 16.0
-	guess     = int64(2e6) // a message whose end is not known yet is drawn as if it took so long
+	// rateOffset keeps the rates of a link's two directions apart.
+	rateOffset = 9.0
+	guess      = int64(2e6) // a message whose end is not known yet is drawn as if it took so long
 )
 
 // candidate is a message that may be seen.
@@ -64,7 +66,7 @@ func (b *builder) dots() {
 		for c.visible[d]/k > linkDots {
 			k *= 2
 		}
-		if k > 1 && int32(spread(m.seq)&0x7fffffff)&(k-1) != 0 && (b.o.Selection.Tx() == "" || m.tx != b.o.Selection.Tx()) {
+		if k > 1 && m.nth&uint32(k-1) != 0 && (b.o.Selection.Tx() == "" || m.tx != b.o.Selection.Tx()) {
 			b.f.Sampled = max(b.f.Sampled, int(k))
 			continue
 		}
@@ -79,12 +81,6 @@ func direction(m *flight) int32 {
 		return 2*m.link + 1
 	}
 	return 2 * m.link
-}
-
-// spread makes a number's bits independent of one another, for sampling.
-func spread(x uint64) uint64 {
-	x = (x ^ x>>31) * 0x7fb5d329728ea185
-	return x ^ x>>27
 }
 
 // heldSet names the messages that stand still now: they are drawn by held.
@@ -153,8 +149,7 @@ func (b *builder) thin() int32 {
 		for _, n := range b.flow.visible {
 			total += min(n/every, linkDots)
 		}
-		// Sampling is by hash, so the number of dots only comes out about right.
-		if int(total) <= most*3/4 || every > 1<<20 {
+		if int(total) <= most || every > 1<<20 {
 			return every
 		}
 	}
@@ -286,11 +281,13 @@ func (b *builder) flows(trail int64) {
 			}
 		}
 		rate := round2(float64(b.flow.visible[d]) / float64(trail) * 1e9)
-		at := 0.5 - 0.12
+		at := along(points, 0.38)
+		at.Y -= rateOffset
 		if d%2 == 1 {
-			at = 0.5 + 0.12
+			at = along(points, 0.62)
+			at.Y += rateOffset
 		}
-		b.f.Flows = append(b.f.Flows, Flow{Points: points, Class: class, PerSec: rate, Text: rateText(rate), At: along(points, at),
+		b.f.Flows = append(b.f.Flows, Flow{Points: points, Class: class, PerSec: rate, Text: rateText(rate), At: at,
 			Strong: min(1, onScreen/1500), DimFlow: b.f.Dimmed})
 	}
 }

@@ -28,6 +28,7 @@ type flight struct {
 	tx       string
 	from, to int32
 	link     int32
+	nth      uint32 // of its direction of the link, for even sampling
 	class    view.Class
 	quiet    bool
 	lost     bool
@@ -47,7 +48,8 @@ type flights struct {
 	open    []int32 // per block: how many have none
 	waiting map[uint64]uint64
 	stops   map[uint64]stop
-	from    uint64 // first event that was added
+	from    uint64   // first event that was added
+	counts  []uint32 // messages so far, per direction
 }
 
 func newFlights() *flights {
@@ -123,6 +125,12 @@ func (f *flights) received(r *registry, e *step, lost bool) {
 
 // push appends a message and gives its number.
 func (f *flights) push(m flight) uint64 {
+	d := int(direction(&m))
+	for d >= len(f.counts) {
+		f.counts = append(f.counts, 0)
+	}
+	m.nth = f.counts[d]
+	f.counts[d]++
 	i := f.first + uint64(len(f.list))
 	if len(f.list)%flightBlock == 0 {
 		f.latest, f.open = append(f.latest, 0), append(f.open, 0)

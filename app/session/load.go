@@ -133,6 +133,10 @@ func (s *Session) StartLoad(o LoadOptions, done func(LoadTotals)) (*LoadRun, err
 			if err != nil {
 				note.failed = err.Error()
 			}
+			if r.stopped.Load() {
+				o.Duration = max(100*time.Millisecond, r.Totals().Elapsed.Round(100*time.Millisecond))
+				note.text = loadCall(o)
+			}
 			if done != nil {
 				done(r.Totals())
 			}

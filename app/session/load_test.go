@@ -1,10 +1,12 @@
 package session_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/fabriscope/fabriscope/app/session"
+	"github.com/fabriscope/fabriscope/network/scenario"
 )
 
 // A load runs in the background, tells how far it is, and can be stopped.
@@ -34,6 +36,12 @@ func TestLoad(t *testing.T) {
 	s.until("the end of the load", func() bool { return end != nil })
 	if end.Err != nil || !end.Stopped || end.Committed == 0 {
 		t.Errorf("totals %+v", end)
+	}
+	if strings.Contains(s.Script(), "1h0m0s") {
+		t.Error("the load that was stopped would go on for an hour")
+	}
+	if err := scenario.Check("load.star", []byte(s.Script())); err != nil {
+		t.Error(err)
 	}
 	mustContain(t, s.Script(), `run_load(workload = "hot", clients = 4, count = 60`)
 }

@@ -49,7 +49,7 @@ func loadCall(o load.Options) string {
 		text += fmt.Sprintf(", count = %d", o.Count)
 	}
 	if o.Duration > 0 {
-		text += ", duration = " + quoted(o.Duration.String())
+		text += ", duration = " + quoted(min(o.Duration, time.Hour).String())
 	}
 	if o.Rate > 0 {
 		text += fmt.Sprintf(", rate = %d", o.Rate)

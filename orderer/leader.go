@@ -26,10 +26,11 @@ type leader struct {
 	number   uint64 // of the last proposal
 	inflight []proposal
 
-	cutter Cutter
-	batch  *time.Timer // runs while something is pending
-	timing bool
-	due    bool // it fired while too many blocks were on their way
+	cutter  Cutter
+	lastCut uint64      // number that the newest block gets if this node goes on leading
+	batch   *time.Timer // runs while something is pending
+	timing  bool
+	due     bool // it fired while too many blocks were on their way
 
 	health   *time.Timer // fires when nothing is applied for too long
 	progress time.Time   // of the last proposal applied, or the first one made
@@ -194,12 +195,12 @@ func (l *leader) event(transactions int, why string) {
 	if l.c.node.config.Trace == nil {
 		return
 	}
+	// What Raft has applied may still stand in inflight, so that is not counted.
 	number := l.c.store.Height()
-	for _, p := range l.inflight {
-		if p.kind != store.KindBarrier {
-			number++
-		}
+	if len(l.inflight) > 0 {
+		number = max(number, l.lastCut+1)
 	}
+	l.lastCut = number
 	l.c.event(trace.Event{Kind: trace.BlockCut, Block: number, Note: why + ", " + count(transactions, "transaction")})
 }
 
@@ -267,7 +268,7 @@ func (l *leader) change(change leadershipChange) {
 		return
 	}
 	l.instance = change.instance
-	l.epoch, l.number = newEpoch(), 0
+	l.epoch, l.number, l.lastCut = newEpoch(), 0, 0
 	// When this comes back, everything that earlier leaders committed is applied:
 	// the checks then see the newest configuration.
 	l.submit(store.KindBarrier, nil)

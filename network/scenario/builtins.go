@@ -23,7 +23,7 @@ func (r *run) builtins() starlark.StringDict {
 	for name, do := range map[string]step{
 		"network": r.start, "deploy": r.deploy, "install": r.install, "approve": r.approve, "commit": r.commit,
 		"say": r.say, "expect": r.expect, "sleep": r.sleep, "random": r.randomInt,
-		"submit": r.submit, "evaluate": r.evaluate, "begin": r.begin, "wait": r.wait, "load": r.load,
+		"submit": r.submit, "evaluate": r.evaluate, "begin": r.begin, "wait": r.wait, "run_load": r.load,
 		"stop": r.stop, "kill": r.kill, "restart": r.restart, "add_peer": r.addPeer, "add_orderer": r.addOrderer,
 		"link": r.link, "partition": r.partition, "heal": r.heal, "lie": r.lie, "pause": r.pause,
 		"hold": r.hold, "unhold": r.unhold, "release": r.release, "wait_held": r.waitHeld,

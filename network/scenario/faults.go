@@ -373,7 +373,7 @@ func (r *run) events(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.
 	return starlark.NewList(values), line{what: strings.TrimSpace(kind + " " + f.Node), result: fmt.Sprintf("%d events", len(values))}, nil
 }
 
-// load is load(workload="create", clients=8, duration="2s", count=0, chaincode=):
+// load is run_load(workload="create", clients=8, duration="2s", count=0, chaincode=):
 // many transactions; it gives throughput, latencies and codes.
 func (r *run) load(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, line, error) {
 	o := load.Options{Workload: "create", Clients: 8, Seed: 1}
@@ -382,7 +382,7 @@ func (r *run) load(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tu
 	if err != nil {
 		return nil, line{}, err
 	}
-	if err := starlark.UnpackArgs("load", args, kwargs, "workload?", &o.Workload, "clients?", &o.Clients, "duration?", &duration,
+	if err := starlark.UnpackArgs("run_load", args, kwargs, "workload?", &o.Workload, "clients?", &o.Clients, "duration?", &duration,
 		"count?", &o.Count, "chaincode?", &o.Chaincode, "rate?", &o.Rate); err != nil {
 		return nil, line{}, err
 	}
@@ -401,7 +401,7 @@ func (r *run) load(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tu
 	}
 	l := line{what: fmt.Sprintf("%s, %d clients", o.Workload, o.Clients),
 		result: fmt.Sprintf("%d transactions, %.0f a second, median %.1f ms; %s", s.Committed, s.ThroughputTxS, s.LatencyMS.P50, countsLine(s.Codes))}
-	return record("load", starlark.StringDict{"committed": starlark.MakeInt(s.Committed), "throughput": starlark.Float(s.ThroughputTxS),
+	return record("run_load", starlark.StringDict{"committed": starlark.MakeInt(s.Committed), "throughput": starlark.Float(s.ThroughputTxS),
 		"p50_ms": starlark.Float(s.LatencyMS.P50), "p99_ms": starlark.Float(s.LatencyMS.P99), "codes": codes,
 		"errors": starlark.MakeInt(s.Errors)}), l, nil
 }

@@ -269,9 +269,9 @@ func (r *run) report(s Step) {
 	r.steps++
 	s.N = r.steps
 	if r.options.Trace != nil {
-		note := s.Result
-		if note == "" {
-			note = s.What
+		note := s.What
+		if s.Result != "" {
+			note = strings.TrimPrefix(note+": "+s.Result, ": ")
 		}
 		kind := trace.Step
 		switch s.Name {

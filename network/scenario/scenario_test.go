@@ -93,6 +93,18 @@ func TestRandomIsTheSameInEveryRun(t *testing.T) {
 	}
 }
 
+// A load is many transactions in one step; its result says what came of them.
+func TestRunLoad(t *testing.T) {
+	src := `network("one-of-each", cut = "idle")
+r = run_load(workload = "create", clients = 2, count = 20)
+expect(r.committed == 20, "twenty transactions")
+expect(r.codes["VALID"] == 20, "all valid")
+`
+	if err := scenario.Run(t.Context(), "load.star", []byte(src), scenario.Options{Runtime: "process"}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func FuzzCheck(f *testing.F) {
 	for _, name := range assets.ScenarioNames() {
 		src, err := assets.Scenario(name)

@@ -144,8 +144,8 @@ func (s *Shell) atFolder(set func(fyne.ListableURI)) {
 
 func (s *Shell) showDialog(d dialog.Dialog) {
 	size := s.win.Canvas().Size()
+	d.Show() // before Resize: Fyne's file dialog has no size until it is shown
 	d.Resize(fyne.NewSize(min(look.Px(860), size.Width*0.9), min(look.Px(580), size.Height*0.9)))
-	d.Show()
 	s.popups = append(s.popups, d.Dismiss)
 }
 

@@ -117,10 +117,10 @@ type fyneErrors struct {
 	why      string
 }
 
-// harmless are entries of Fyne that are left out: a system without D-Bus or with the
-// language C, and a word that is the same in another language.
+// harmless are entries of Fyne that are left out: a system without D-Bus, without a folder
+// for videos or with the language C, and a word that is the same in another language.
 func harmless(line string) bool {
-	for _, known := range []string{"Error parsing user locale", "failed to watch theme settings", "Translation failure"} {
+	for _, known := range []string{"Error parsing user locale", "failed to watch theme settings", "Getting favorite locations", "Translation failure"} {
 		if strings.Contains(line, known) {
 			return true
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/fabriscope/fabriscope/app/session"
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/window/look"
+	"github.com/fabriscope/fabriscope/app/window/panel"
 )
 
 // race is a recorded run in which two clients change one key at the same time.
@@ -656,5 +657,55 @@ func TestFyneErrorsTellWhyThereIsNoWindow(t *testing.T) {
 	}
 	if out.String() != "2026/01/01 Fyne error:  something else\n" {
 		t.Errorf("passed on: %q", out.String())
+	}
+}
+
+func TestFileDialogsOpenAndClose(t *testing.T) {
+	s, _ := MustOpen(t)
+	for name, open := range map[string]func(){
+		"open":   s.chooseFile,
+		"save":   func() { s.saveFile("run.fscope", func(string) {}) },
+		"folder": func() { s.openFolder(func(string) {}) },
+	} {
+		open()
+		if s.win.Canvas().Overlays().Top() == nil {
+			t.Errorf("%s: no dialog", name)
+		}
+		if name == "save" { // its entry is Fyne's own and keeps Escape; it has a button
+			s.closePopups()
+		}
+		press(s, fyne.KeyEscape)
+		if s.win.Canvas().Overlays().Top() != nil {
+			t.Errorf("%s: the dialog does not close", name)
+			s.closePopups()
+		}
+	}
+}
+
+func TestDialogsOfTheWindow(t *testing.T) {
+	s, _ := MustOpen(t)
+	for name, open := range map[string]func(){"help": s.showHelp, "settings": s.showSettings, "export": s.showExport,
+		"error": func() { s.showError(errors.New("open the thing: it is gone; choose another")) },
+		"menu":  func() { s.showMenu(fyne.NewPos(10, 40)) }} {
+		open()
+		if s.win.Canvas().Overlays().Top() == nil {
+			t.Errorf("%s: nothing opened", name)
+		}
+		s.closePopups()
+	}
+}
+
+// A line across the stage divides its nodes.
+func TestALineDividesTheStage(t *testing.T) {
+	s, _ := MustOpen(t)
+	at := centers(s.main.stageFrame())
+	if len(at) != 7 {
+		t.Fatalf("the stage has %d nodes, want 7", len(at))
+	}
+	p, q := at["peer0.org1.example.com"], at["orderer.example.com"]
+	x := (p.X + q.X) / 2
+	left, right := panel.Sides(view.Point{X: x, Y: -1000}, view.Point{X: x, Y: 1000}, at)
+	if len(left)+len(right) != 7 || len(left) != 4 && len(right) != 4 {
+		t.Errorf("a line between peers and orderers gives %v and %v", left, right)
 	}
 }

@@ -63,7 +63,7 @@ func newDeployForm(s *session.Session, h Host, g *gate) *deployForm {
 	f.name, f.version, f.policy = look.NewEntry(), look.NewEntry(), look.NewEntry()
 	f.version.Text = "1.0"
 	f.policy.PlaceHolder = "AND('Org1MSP.peer', 'Org2MSP.peer')"
-	f.runtime = newSelect([]string{lang.L("as the network"), "process", "docker"}, nil)
+	f.runtime = newSelect([]string{lang.L("automatic"), "process", "docker"}, nil)
 	f.runtime.SetSelectedIndex(0)
 	f.build = widget.NewCheck(lang.L("Compile it, even if it comes ready"), nil)
 	f.deploy = look.Primary(lang.L("Deploy"), f.start)

@@ -127,8 +127,8 @@ func (d *loads) update() {
 		for _, c := range d.s.Chaincodes() {
 			names = append(names, c.Name)
 		}
-		offer(d.chaincode, names, lang.L("as the workload needs"))
-		offer(d.identity, d.s.Identities(), lang.L("the first"))
+		offer(d.chaincode, names, lang.L("automatic"))
+		offer(d.identity, d.s.Identities(), lang.L("automatic"))
 	}
 	d.write()
 	show(d.charts, d.s != nil && d.s.Source() != nil)

@@ -23,7 +23,7 @@ type Branch struct {
 func (b *Builder) Branch(n Branch) {
 	h := b.Px(18)
 	top := b.y
-	x := b.left + b.Px(13)*float64(min(n.Depth, 12))
+	x := b.branchLeft(n.Depth)
 	middle := top + h/2
 	if n.Fold != nil {
 		b.chevron(view.Point{X: x + b.Px(4), Y: middle}, n.Open)
@@ -56,11 +56,16 @@ func (b *Builder) Branch(n Branch) {
 		}
 		at := b.y - h/2
 		if b.Measure(n.Note, note) > b.right-x { // on a line of its own
-			at, x = at+h, b.left+b.Px(13)*float64(min(n.Depth+1, 13))+b.Px(13)
+			at, x = at+h, b.branchLeft(n.Depth+1)+b.Px(13)
 			b.y += h
 		}
 		b.put(x, at-b.lineHeight(note)/2, b.fit(n.Note, note, b.right-x), note)
 	}
+}
+
+// branchLeft is where a branch of a depth begins; deep ones stop going to the right.
+func (b *Builder) branchLeft(depth int) float64 {
+	return b.left + min(b.Px(13)*float64(depth), b.Width()*0.45)
 }
 
 // branchValue writes the value behind the name and gives where it ends.
@@ -74,7 +79,7 @@ func (b *Builder) branchValue(n Branch, x, middle float64) float64 {
 	}
 	h := b.Px(18)
 	if b.right-x < b.Px(70) && b.Measure(n.Value, s) > b.right-x { // no room behind the name
-		x = b.left + b.Px(13)*float64(min(n.Depth+1, 13)) + b.Px(13)
+		x = b.branchLeft(n.Depth+1) + b.Px(13)
 		middle += h
 		b.y += h
 	}

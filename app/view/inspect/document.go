@@ -8,6 +8,7 @@ type Document struct {
 	Title     string // "Transaction 51c0"
 	Subtitle  string // `TransferAsset("asset1", "carol") by bob @ Org2`
 	Live      bool   // it can still change when the trace goes on
+	Partial   bool   // there was too much to read at once: made again for the same moment, it tells more
 	Blocks    []Block
 }
 

@@ -21,6 +21,7 @@ func (a *about) stateNote(caughtUp bool) []Block {
 	s := &a.x.state
 	switch {
 	case !caughtUp:
+		a.doc.Partial = true
 		return []Block{text(Warn, fmt.Sprintf("Blocks are still being read: the state of block %d is shown.", max(s.next, 1)-1))}
 	case s.whole() || !s.begun:
 		return nil
@@ -296,7 +297,7 @@ func (a *about) link(from, to string) {
 }
 
 // recent is how many events before the moment a link's traffic is counted in.
-const recent = 20_000
+const recent = 6_000
 
 // traffic counts the messages of a link by kind, and lists the last ones.
 func (a *about) traffic(one, two string) []Block {

@@ -331,3 +331,19 @@ func TestMutatedPayloads(t *testing.T) {
 		}
 	}
 }
+
+// TestLongChain: a ledger with more transactions than are read at once says so, and is
+// whole after a few times.
+func TestLongChain(t *testing.T) {
+	recorder, events := MustFill(t, 160_000)
+	x := inspect.NewIndex(recorder)
+	x.Add(events)
+	end := events[len(events)-1]
+	in := inspect.Input{Source: recorder, Index: x, At: view.Moment{Seq: end.Seq, Time: end.Time}, Selection: view.Selection{What: view.SelectLedger, Node: "peer0.org1.example.com"}}
+	for range 50 {
+		if !inspect.Of(in).Partial {
+			return
+		}
+	}
+	t.Errorf("it never ends:\n%s", inspect.Of(in).Text())
+}

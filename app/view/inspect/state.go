@@ -10,7 +10,7 @@ import (
 const (
 	maxStateBytes   = 48 << 20
 	maxStateEntries = 400_000
-	blocksAtOnce    = 2000 // blocks that one document applies; the next one goes on
+	txsAtOnce       = 8000 // transactions that one document applies, and as many blocks; the next one goes on
 )
 
 // stateLog is the channel's state with its history: every valid write of the blocks in
@@ -31,8 +31,8 @@ type stateLog struct {
 
 type stateKey struct{ ns, key string }
 
-// apply brings the state up to a height (blocks 0 to height-1), as far as verdicts are
-// known, and tells whether it got there.
+// apply brings the state up to a height that a peer has committed (blocks 0 to height-1)
+// and tells whether it got there: it reads so much at once and no more.
 func (x *Index) apply(height uint64) bool {
 	s := &x.state
 	if len(x.blocks) == 0 {
@@ -46,18 +46,18 @@ func (x *Index) apply(height uint64) bool {
 		}
 		s.from = s.next
 	}
-	for left := blocksAtOnce; s.next < height; left-- {
-		if left == 0 {
+	for left := txsAtOnce; s.next < height; left-- {
+		if left <= 0 {
 			return false
 		}
 		d := x.decode(s.next, ^uint64(0))
 		switch {
-		case d == nil:
+		case d == nil, !d.complete:
+			// Some peer has committed it, so its verdicts were there and are lost.
 			s.missing++
-		case !d.complete:
-			return false
 		default:
 			s.block(d)
+			left -= len(d.txs)
 		}
 		s.next++
 	}

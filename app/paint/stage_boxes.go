@@ -157,7 +157,7 @@ func middleOf(points []view.Point) view.Point {
 func (d *stageDraw) client(c *stage.Client) {
 	d.step(&c.Look)
 	if !c.Seen && !c.Dim {
-		d.fade = 0.25
+		d.fade = 0.15
 	}
 	r := d.rect(c.Rect)
 	d.card(r, 9, d.th.Panel, d.edge(&c.Look, d.th.Line, false), true)
@@ -194,7 +194,7 @@ func (d *stageDraw) peer(p *stage.Peer) {
 	d.step(&p.Look)
 	gone := p.Mark == stage.Down || p.Mark == stage.Pending
 	if gone && !p.Dim {
-		d.fade = 0.3
+		d.fade = 0.2
 	}
 	r := d.rect(p.Rect)
 	if d.f.Form == stage.Compact {
@@ -375,7 +375,7 @@ func (d *stageDraw) orderer(o *stage.Orderer) {
 	d.step(&o.Look)
 	gone := o.Mark == stage.Down || o.Mark == stage.Pending
 	if gone && !o.Dim {
-		d.fade = 0.3
+		d.fade = 0.2
 	}
 	r := d.rect(o.Rect)
 	edge := d.edge(&o.Look, d.th.Line, gone)

@@ -102,7 +102,7 @@ func (d *stageDraw) peerState(p *stage.Peer) {
 	d.step(&p.Look)
 	gone := p.Mark == stage.Down || p.Mark == stage.Pending
 	if gone && !p.Dim {
-		d.fade = 0.3
+		d.fade = 0.2
 	}
 	r := d.rect(p.Rect)
 	if p.Busy && !p.Selected && !p.Highlight && !p.Lit && !gone {
@@ -251,7 +251,7 @@ func (d *stageDraw) ordererLog(o *stage.Orderer) {
 	}
 	d.step(&o.Look)
 	if (o.Mark == stage.Down || o.Mark == stage.Pending) && !o.Dim {
-		d.fade = 0.3
+		d.fade = 0.2
 	}
 	d.words(d.rect(o.Rect), 11, 50, o.Rect.W-20, o.Log, f, d.th.Muted)
 }

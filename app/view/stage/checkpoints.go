@@ -13,10 +13,11 @@ const (
 	pastSpan = 20_000
 )
 
-// checkpoint keeps a copy of the newest state. When there are too many, every second one
-// goes, and they are made half as often from then on.
+// checkpoint keeps a copy of the newest state. When there are too many, those go that the
+// source can no longer lead on from; if it can from all, every second one goes, and they
+// are made half as often from then on.
 func (w *World) checkpoint() {
-	if len(w.saved) >= maxCheckpoints {
+	if len(w.saved) >= maxCheckpoints && !w.dropLost() {
 		kept := w.saved[:0]
 		for i := 0; i < len(w.saved); i += 2 {
 			kept = append(kept, w.saved[i])
@@ -26,6 +27,24 @@ func (w *World) checkpoint() {
 		w.every *= 2
 	}
 	w.saved = append(w.saved, w.head.clone())
+}
+
+// dropLost drops the checkpoints before the oldest event that the source still has, but for
+// the last of them. It reports whether any went.
+func (w *World) dropLost() bool {
+	oldest := w.head.seq
+	if w.src != nil {
+		events, _, _ := w.src.Since(w.saved[0].seq, 1)
+		if len(events) > 0 {
+			oldest = events[0].Seq
+		}
+	}
+	n := 0
+	for n+1 < len(w.saved) && w.saved[n+1].seq < oldest {
+		n++
+	}
+	w.saved = append(w.saved[:0:0], w.saved[n:]...)
+	return n > 0
 }
 
 // stateAt gives the state after the last event at or before the moment.

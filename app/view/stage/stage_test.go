@@ -266,6 +266,53 @@ func TestReplayAgreesWithLive(t *testing.T) {
 	}
 }
 
+// keepLast is a source that has only the newest events, as a live recorder.
+type keepLast struct {
+	view.Source
+	events []trace.Event
+	most   int
+}
+
+func (k *keepLast) Since(cursor uint64, most int) (events []trace.Event, next, lost uint64) {
+	kept := k.events[max(0, len(k.events)-k.most):]
+	for len(kept) > 0 && kept[0].Seq <= cursor {
+		kept = kept[1:]
+	}
+	if len(kept) == 0 {
+		return nil, cursor, 0
+	}
+	lost = kept[0].Seq - cursor - 1
+	kept = kept[:min(len(kept), most)]
+	return kept, kept[len(kept)-1].Seq, lost
+}
+
+// On a long live trace every moment that the recorder still has can be shown as it was.
+func TestEarlierMomentsOfALongTrace(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs a million events")
+	}
+	all := stream(1000, 18_000)
+	src := &keepLast{most: 60_000}
+	w := stage.New(src)
+	w.Describe(twoOrganisations())
+	o := stage.Options{}
+	var at view.Moment
+	want := ""
+	for i := 0; i < len(all); i += 1000 {
+		src.events = all[:min(len(all), i+1000)]
+		w.Add(src.events[i:])
+		if i == len(all)/1000*1000-50_000 {
+			last := src.events[len(src.events)-1]
+			at = view.Moment{Seq: last.Seq, Time: last.Time}
+			want = peerNamed(t, w.Frame(at, o), "peer0.org1").Doing + " " + peerNamed(t, w.Frame(at, o), "peer0.org1").Height
+		}
+	}
+	p := peerNamed(t, w.Frame(at, o), "peer0.org1")
+	if got := p.Doing + " " + p.Height; got != want || p.Height == "" {
+		t.Errorf("it shows %q, and showed %q when it was the newest moment", got, want)
+	}
+}
+
 // A message moves along its link between the moments at which it was sent and received.
 func TestMessagesMove(t *testing.T) {
 	w, events := MustWorld(t, "two-clients-one-key")

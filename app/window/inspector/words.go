@@ -1,11 +1,20 @@
 package inspector
 
-import "fyne.io/fyne/v2/lang"
+import (
+	"maps"
 
-// words are the fixed words of documents (titles, stations, columns and fields), each with
-// its form in the window's language. "hash" and "id" are missing: catalogues of Fyne's
-// lang package reserve them.
+	"fyne.io/fyne/v2/lang"
+)
+
+// words are the fixed words of documents, each with its form in the window's language.
 func words() map[string]string {
+	all := titles()
+	maps.Copy(all, names())
+	return all
+}
+
+// titles are the titles of blocks and the stations of journeys.
+func titles() map[string]string {
 	return map[string]string{
 		"Transactions":                  lang.L("Transactions"),
 		"Why it was rejected":           lang.L("Why it was rejected"),
@@ -50,63 +59,70 @@ func words() map[string]string {
 		"Validated":                     lang.L("Validated"),
 		"Valid":                         lang.L("Valid"),
 		"Invalid":                       lang.L("Invalid"),
-		"previous hash":                 lang.L("previous hash"),
-		"data hash":                     lang.L("data hash"),
-		"value":                         lang.L("value"),
-		"state":                         lang.L("state"),
-		"content":                       lang.L("content"),
-		"answer":                        lang.L("answer"),
-		"status":                        lang.L("status"),
-		"since":                         lang.L("since"),
-		"ledger":                        lang.L("ledger"),
-		"last block":                    lang.L("last block"),
-		"its verdicts":                  lang.L("its verdicts"),
-		"height":                        lang.L("height"),
-		"fault":                         lang.L("fault"),
-		"compare":                       lang.L("compare"),
-		"commit hash":                   lang.L("commit hash"),
-		"address":                       lang.L("address"),
-		"transaction id":                lang.L("transaction id"),
-		"channel":                       lang.L("channel"),
-		"chaincode":                     lang.L("chaincode"),
-		"function":                      lang.L("function"),
-		"created by":                    lang.L("created by"),
-		"term":                          lang.L("term"),
-		"version":                       lang.L("version"),
-		"written by":                    lang.L("written by"),
-		"transaction":                   lang.L("transaction"),
-		"took":                          lang.L("took"),
-		"began":                         lang.L("began"),
-		"result":                        lang.L("result"),
-		"time":                          lang.L("time"),
-		"what":                          lang.L("what"),
-		"peer":                          lang.L("peer"),
-		"received":                      lang.L("received"),
-		"validated in":                  lang.L("validated in"),
-		"package":                       lang.L("package"),
-		"node":                          lang.L("node"),
-		"written":                       lang.L("written"),
-		"kind":                          lang.L("kind"),
-		"sent":                          lang.L("sent"),
-		"lost":                          lang.L("lost"),
-		"key":                           lang.L("key"),
-		"read version":                  lang.L("read version"),
-		"at commit":                     lang.L("at commit"),
-		"call":                          lang.L("call"),
-		"from":                          lang.L("from"),
-		"to":                            lang.L("to"),
-		"block":                         lang.L("block"),
-		"transactions":                  lang.L("transactions"),
-		"verdict":                       lang.L("verdict"),
-		"in the file":                   lang.L("in the file"),
-		"not applied":                   lang.L("not applied"),
-		"satisfied":                     lang.L("satisfied"),
-		"signature holds":               lang.L("signature holds"),
-		"commit hashes are equal":       lang.L("commit hashes are equal"),
-		"as written":                    lang.L("as written"),
-		"package id":                    lang.L("package id"),
-		"started in":                    lang.L("started in"),
-		"calls":                         lang.L("calls"),
-		"event":                         lang.L("event"),
+	}
+}
+
+// names are those of columns and fields. "hash" and "id" are missing: catalogues of Fyne's
+// lang package reserve them.
+func names() map[string]string {
+	return map[string]string{
+		"previous hash":           lang.L("previous hash"),
+		"data hash":               lang.L("data hash"),
+		"value":                   lang.L("value"),
+		"state":                   lang.L("state"),
+		"content":                 lang.L("content"),
+		"answer":                  lang.L("answer"),
+		"status":                  lang.L("status"),
+		"since":                   lang.L("since"),
+		"ledger":                  lang.L("ledger"),
+		"last block":              lang.L("last block"),
+		"its verdicts":            lang.L("its verdicts"),
+		"height":                  lang.L("height"),
+		"fault":                   lang.L("fault"),
+		"compare":                 lang.L("compare"),
+		"commit hash":             lang.L("commit hash"),
+		"address":                 lang.L("address"),
+		"transaction id":          lang.L("transaction id"),
+		"channel":                 lang.L("channel"),
+		"chaincode":               lang.L("chaincode"),
+		"function":                lang.L("function"),
+		"created by":              lang.L("created by"),
+		"term":                    lang.L("term"),
+		"version":                 lang.L("version"),
+		"written by":              lang.L("written by"),
+		"transaction":             lang.L("transaction"),
+		"took":                    lang.L("took"),
+		"began":                   lang.L("began"),
+		"result":                  lang.L("result"),
+		"time":                    lang.L("time"),
+		"what":                    lang.L("what"),
+		"peer":                    lang.L("peer"),
+		"received":                lang.L("received"),
+		"validated in":            lang.L("validated in"),
+		"package":                 lang.L("package"),
+		"node":                    lang.L("node"),
+		"written":                 lang.L("written"),
+		"kind":                    lang.L("kind"),
+		"sent":                    lang.L("sent"),
+		"lost":                    lang.L("lost"),
+		"key":                     lang.L("key"),
+		"read version":            lang.L("read version"),
+		"at commit":               lang.L("at commit"),
+		"call":                    lang.L("call"),
+		"from":                    lang.L("from"),
+		"to":                      lang.L("to"),
+		"block":                   lang.L("block"),
+		"transactions":            lang.L("transactions"),
+		"verdict":                 lang.L("verdict"),
+		"in the file":             lang.L("in the file"),
+		"not applied":             lang.L("not applied"),
+		"satisfied":               lang.L("satisfied"),
+		"signature holds":         lang.L("signature holds"),
+		"commit hashes are equal": lang.L("commit hashes are equal"),
+		"as written":              lang.L("as written"),
+		"package id":              lang.L("package id"),
+		"started in":              lang.L("started in"),
+		"calls":                   lang.L("calls"),
+		"event":                   lang.L("event"),
 	}
 }

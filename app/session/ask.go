@@ -128,11 +128,8 @@ func (s *Session) heard(sel view.Selection, got answer, err error) {
 	a.version++
 }
 
-// reachesBack tells whether the trace begins at the network's beginning.
-func (s *Session) reachesBack() bool {
-	first, _, ok := s.Axis.Bounds()
-	return ok && first <= 1 && s.lost == 0
-}
+// reachesBack tells whether the panels have seen everything since the network's beginning.
+func (s *Session) reachesBack() bool { return s.lost == 0 && !s.resumed }
 
 // somePeer is a peer that runs.
 func (s *Session) somePeer() string {

@@ -1,7 +1,9 @@
 package session_test
 
 import (
+	"context"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -52,6 +54,23 @@ func TestTheNetworkAnswers(t *testing.T) {
 	if len(got.Entries) != 11 {
 		t.Errorf("%d entries", len(got.Entries))
 	}
+}
+
+// A network that goes on has a past which its trace does not know.
+func TestGoesOn(t *testing.T) {
+	o := session.StartOptions{Dir: filepath.Join(t.TempDir(), "net")}
+	s, err := session.Start(context.Background(), mustTopology(t, small), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &driven{s, t}
+	d.mustSubmit(call("alice", "CreateAsset", "past", "blue", "5", "alice", "30"))
+	if err := s.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	d = mustStart(t, small, o)
+	d.Select(view.Selection{What: view.SelectLedger, Node: "peer0.org1.example.com"})
+	d.until("the state of before", func() bool { return strings.Contains(textOf(d.Document()), "past") })
 }
 
 // Nodes that are processes of their own can be acted on in the same way.

@@ -127,7 +127,7 @@ func (s *Session) FirstInvalid() bool {
 	for _, b := range s.blocks.blocks {
 		for _, t := range b.Txs {
 			if code := cmp.Or(t.Code, t.Recorded); code != "" && code != "VALID" {
-				s.Select(view.Selection{What: view.SelectTx, TxID: t.TxID, Block: b.Number})
+				s.Select(view.Selection{What: view.SelectTx, TxID: t.TxID})
 				return true
 			}
 		}

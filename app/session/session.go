@@ -113,6 +113,7 @@ type Session struct {
 	loads     []*LoadRun
 	steps     []*stepListener
 	script    *ScriptRun
+	resumed   bool // the network had a past when it was started
 	moved     bool // positions of the stage are kept somewhere
 	meta      trace.Meta
 	opened    view.Moment // of a recording: where the playhead was put

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -83,6 +84,9 @@ func newLive(t *network.Topology, o StartOptions) (*Session, error) {
 	rec := trace.NewRecorder(trace.Options{MaxEvents: cmp.Or(o.MaxEvents, liveEvents), MaxPayloadBytes: livePayloadBytes})
 	s := newSession(Live, rec, o)
 	s.recorder = rec
+	if before, err := os.ReadDir(o.Dir); o.Dir != "" && err == nil {
+		s.resumed = len(before) > 0
+	}
 	if t != nil {
 		s.name = t.Name
 		if err := s.setTopology(t); err != nil {

@@ -34,7 +34,8 @@ type Strip struct {
 	blocks  []*block // by number
 	entries int      // transactions in cuts and verdicts, for the bound
 	queue   []waiting
-	head    int // queue[:head] are in blocks already
+	head    int               // queue[:head] are in blocks already
+	lastCut map[string]uint64 // by leader: the block it cut last
 	peers   []string
 	peerOf  map[string]int
 	codes   []string // the codes that occur, for small numbers in blocks
@@ -227,7 +228,9 @@ func countIn(note string) int {
 
 // cut takes the oldest envelopes of a leader's batch into a block.
 func (s *Strip) cut(e *trace.Event) {
-	b := s.block(e)
+	numbered := *e
+	numbered.Block = s.numbered(e)
+	b := s.block(&numbered)
 	c := cut{seq: e.Seq}
 	want := countIn(e.Note)
 	for i := s.head; i < len(s.queue) && len(c.ids) < want; i++ {
@@ -249,8 +252,27 @@ func (s *Strip) cut(e *trace.Event) {
 	s.entries += len(c.ids)
 }
 
+// slip is by how much the number in a leader's cut can be wrong: it counts a block that
+// is written and not yet settled twice.
+const slip = 8
+
+// numbered is the number of the block that a cut makes. While a node leads, its cuts
+// make one block after the other; the number in the event is what it expected.
+func (s *Strip) numbered(e *trace.Event) uint64 {
+	n := e.Block
+	if before, ok := s.lastCut[e.Node]; ok && n <= before+1+slip && n+slip >= before+1 {
+		n = before + 1
+	}
+	if s.lastCut == nil {
+		s.lastCut = map[string]uint64{}
+	}
+	s.lastCut[e.Node] = n
+	return n
+}
+
 // leaderChanged forgets what waited at a node that leads no more.
 func (s *Strip) leaderChanged(e *trace.Event) {
+	delete(s.lastCut, e.Node)
 	leads := e.Kind == trace.RaftRole && strings.HasPrefix(e.Note, "leader")
 	for i := s.head; i < len(s.queue); i++ {
 		w := &s.queue[i]

@@ -418,3 +418,17 @@ func TestLowPanel(t *testing.T) {
 		t.Errorf("bare %v, card %+v", f.Bare, r)
 	}
 }
+
+// TestCutNumbers: a leader counts a block twice for a moment, between writing it and
+// knowing that it is settled. Its cuts make one block after the other all the same.
+func TestCutNumbers(t *testing.T) {
+	s := &script{}
+	s.add(trace.RaftRole, "o1", 2, "", "leader")
+	for i, number := range []uint64{5, 7, 7, 9, 9} {
+		s.enqueue("o1", fmt.Sprintf("t%d", i))
+		s.add(trace.BlockCut, "o1", number, "", "count, 1 transaction")
+	}
+	if got := picture(s.strip().Frame(chain.Options{At: s.end(), W: 1000})); got != "#5 t0? | #6 t1? | #7 t2? | #8 t3? | #9 t4? | next" {
+		t.Error(got)
+	}
+}

@@ -128,7 +128,12 @@ func (x *Index) take(e *trace.Event) {
 	case trace.Committed:
 		x.committed(e)
 		x.note(e, &x.node(e.Node).blocks, maxBlockSteps)
-	case trace.BlockCut, trace.BlockWritten, trace.BlockPulled:
+	case trace.BlockCut:
+		cut := *e
+		cut.Block = x.cutNumber(e)
+		x.block(cut.Block, e.Seq)
+		x.note(&cut, &x.node(e.Node).blocks, maxBlockSteps)
+	case trace.BlockWritten, trace.BlockPulled:
 		x.block(e.Block, e.Seq)
 		x.note(e, &x.node(e.Node).blocks, maxBlockSteps)
 	case trace.ValidateFrom:
@@ -156,6 +161,22 @@ func (x *Index) take(e *trace.Event) {
 			x.note(e, &x.node(container).life, maxLife)
 		}
 	}
+}
+
+// slip is by how much the number in a leader's cut can be wrong: it counts a block that
+// is written and not yet settled twice.
+const slip = 8
+
+// cutNumber is the number of the block that a cut makes: while a node leads, its cuts
+// make one block after the other.
+func (x *Index) cutNumber(e *trace.Event) uint64 {
+	n := x.node(e.Node)
+	before, ok := last(n.blocks, isKind(trace.BlockCut))
+	role, changed := last(n.life, isKind(trace.RaftRole, trace.NodeStop, trace.NodeKilled, trace.NodeStart))
+	if ok && !(changed && role.Seq > before.Seq) && e.Block <= before.Block+1+slip && e.Block+slip >= before.Block+1 {
+		return before.Block + 1
+	}
+	return e.Block
 }
 
 // committed sees to it that the verdicts of a block are read from a peer that came to

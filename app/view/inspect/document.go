@@ -153,8 +153,6 @@ type Message struct {
 
 // Block makers keep the documents' code short.
 
-func heading(title string) Block { return Block{Form: Heading, Title: title} }
-
 func text(tone Tone, s string) Block { return Block{Form: Text, Tone: tone, Text: s} }
 
 func plain(s string) Cell { return Cell{Text: s} }

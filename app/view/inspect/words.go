@@ -130,13 +130,6 @@ func and(names []string) string {
 	}
 }
 
-func versionText(v *wire.Version) string {
-	if v == nil {
-		return "absent"
-	}
-	return v.String()
-}
-
 // codeTone is how a validation code is meant.
 func codeTone(code string) Tone {
 	switch code {

@@ -109,8 +109,9 @@ func (m *mainView) build() {
 	l.topLine, l.railLine = look.HLine(), look.VLine()
 	l.rail, l.drawer, l.drawerLine = look.OnPanel(m.rail.object), m.rail.drawer, look.VLine()
 	l.side = side
-	objects := []fyne.CanvasObject{m.stage, m.closeup, m.timeline, m.chain, m.caption.object, l.rail, l.drawer, l.drawerLine, l.side,
-		l.top, l.topLine, l.railLine, m.card.object}
+	// In the order of Tab; nothing overlaps but the dividers.
+	objects := []fyne.CanvasObject{l.top, l.topLine, l.rail, l.railLine, l.drawer, l.drawerLine, m.card.object, m.stage, m.closeup,
+		m.timeline, m.chain, l.side, m.caption.object}
 	for _, d := range l.sides {
 		objects = append(objects, d)
 	}

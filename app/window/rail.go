@@ -7,6 +7,7 @@ import (
 	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/lang"
+	"fyne.io/fyne/v2/layout"
 
 	"github.com/fabriscope/fabriscope/app/session"
 	"github.com/fabriscope/fabriscope/app/window/drawers"
@@ -70,8 +71,9 @@ func (r *rail) show(number int) {
 	r.open, r.panel = number, k.make(r.m.n, r.s.host())
 	shut := look.IconButton("cross", lang.L("Close the drawer"), func() { r.toggle(number) })
 	head := look.Line(look.Title(k.title), shut)
-	r.drawer.Objects = []fyne.CanvasObject{look.OnPanel(container.NewBorder(
-		look.Inset(14, 8, head), nil, nil, nil, r.panel))}
+	top := look.Inset(14, 8, head)
+	// The head comes first in the order of Tab, too.
+	r.drawer.Objects = []fyne.CanvasObject{look.OnPanel(container.New(layout.NewBorderLayout(top, nil, nil, nil), top, r.panel))}
 	r.drawer.Refresh()
 	r.buttons[number-1].setOn(true)
 	r.panel.Refresh()

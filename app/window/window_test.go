@@ -709,3 +709,24 @@ func TestALineDividesTheStage(t *testing.T) {
 		t.Errorf("a line between peers and orderers gives %v and %v", left, right)
 	}
 }
+
+// From a drawer's head, Tab leads into the drawer.
+func TestTabLeadsIntoTheDrawer(t *testing.T) {
+	s, pump := MustOpen(t)
+	typed(s, "4")
+	pump()
+	c := s.win.Canvas()
+	if b, ok := c.Focused().(*look.Button); !ok || b.Hint() != "Close the drawer" {
+		t.Fatalf("the drawer's head has not the keyboard, but %T", c.Focused())
+	}
+	c.FocusNext()
+	inside := false
+	walk(s.main.rail.drawer, func(o fyne.CanvasObject) {
+		if f, ok := o.(fyne.Focusable); ok && f == c.Focused() {
+			inside = true
+		}
+	})
+	if !inside {
+		t.Errorf("Tab leads to %T outside of the drawer", c.Focused())
+	}
+}

@@ -365,6 +365,7 @@ func TestTopologyEditor(t *testing.T) {
 	d.write("It is cut after", 0, "soon")
 	d.frame()
 	d.mustSay("block.batchTimeout", "is no time; write 100ms")
+	d.picture("network-topology-wrong")
 	if d.enabled("Start this network") {
 		t.Error("a topology that is wrong can be started")
 	}
@@ -377,6 +378,13 @@ func TestTopologyEditor(t *testing.T) {
 	if b, err := os.ReadFile(kept); err != nil || !strings.Contains(string(b), "batchTimeout: 1s") {
 		t.Errorf("saved: %s, %v", b, err)
 	}
+	right := d.editor().Text
+	d.editor().SetText(strings.Replace(right, "orderers:", "ordrers:", 1))
+	d.frame()
+	d.mustSay("There is no such key here", "✗")
+	d.picture("network-topology-yaml")
+	d.editor().SetText(right)
+	d.frame()
 	d.press("Start this network")
 	if started == nil || *started.Organizations[1].Peers != 2 {
 		t.Errorf("started %v", started)

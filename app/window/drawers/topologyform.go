@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
@@ -173,6 +174,9 @@ func (f *topologyForm) ordering() fyne.CanvasObject {
 		})),
 		look.FormRow(lang.L("It is cut after"), f.field("block.batchTimeout", durationText(t.Block.BatchTimeout), "2s", func(t *network.Topology, v string) error {
 			d, err := duration(v)
+			if v == "" {
+				d = 2 * time.Second // what a topology that says nothing has
+			}
 			if err == nil {
 				t.Block.BatchTimeout = network.Duration(d)
 			}
@@ -260,14 +264,14 @@ func (f *topologyForm) links() fyne.CanvasObject {
 		orgs := f.orgNames()
 		if len(orgs) > 0 {
 			f.draft.Edit(func(t *network.Topology) {
-				t.Links = append(t.Links, network.Link{Between: []string{orgs[0], orgs[len(orgs)-1]}, Latency: network.Duration(50_000_000)})
+				t.Links = append(t.Links, network.Link{Between: []string{orgs[0], orgs[len(orgs)-1]}, Latency: network.Duration(50 * time.Millisecond)})
 			})
 		}
 	}, rows...)
 }
 
 func (f *topologyForm) shape(i int, l network.Link, key func(string) string) fyne.CanvasObject {
-	time := func(name string, now network.Duration, set func(l *network.Link, d network.Duration)) *look.Entry {
+	span := func(name string, now network.Duration, set func(l *network.Link, d network.Duration)) *look.Entry {
 		return f.field(key(name), durationText(now), "0s", func(t *network.Topology, v string) error {
 			d, err := duration(v)
 			if err == nil {
@@ -287,8 +291,8 @@ func (f *topologyForm) shape(i int, l network.Link, key func(string) string) fyn
 	cut.Checked = l.Cut
 	cut.OnChanged = func(on bool) { f.draft.Edit(func(t *network.Topology) { t.Links[i].Cut = on }) }
 	return look.Column(4, container.New(threeColumns{},
-		look.FormRow(lang.L("Latency"), time("latency", l.Latency, func(l *network.Link, d network.Duration) { l.Latency = d })),
-		look.FormRow(lang.L("Jitter"), time("jitter", l.Jitter, func(l *network.Link, d network.Duration) { l.Jitter = d })),
+		look.FormRow(lang.L("Latency"), span("latency", l.Latency, func(l *network.Link, d network.Duration) { l.Latency = d })),
+		look.FormRow(lang.L("Jitter"), span("jitter", l.Jitter, func(l *network.Link, d network.Duration) { l.Jitter = d })),
 		look.FormRow(lang.L("Loss"), loss)), cut)
 }
 

@@ -10,8 +10,9 @@ import (
 	"github.com/fabriscope/fabriscope/app/view"
 )
 
-// adminPatience is how long an administrator who does nothing stays on the stage.
-const adminPatience = int64(1500e6)
+// adminPatience is how long an administrator who does nothing stays on the stage at least;
+// half a second of the screen's time if that is longer.
+const adminPatience = int64(2e6)
 
 // lagPatience is how long a peer may be without a block that another one has.
 const lagPatience = int64(300e6)
@@ -128,7 +129,7 @@ func (b *builder) away(i int32) bool {
 		return false
 	}
 	n := b.s.look(i)
-	return len(n.open) == 0 && b.f.At.Time-n.active > adminPatience && b.o.Selection.Node != id.name
+	return len(n.open) == 0 && b.f.At.Time-n.active > max(adminPatience, int64(b.o.Scale)/2) && b.o.Selection.Node != id.name
 }
 
 func (b *builder) org(i int32) {

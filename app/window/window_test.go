@@ -2,13 +2,7 @@ package window
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -442,76 +436,6 @@ func TestThemeChanges(t *testing.T) {
 	}
 }
 
-func TestExports(t *testing.T) {
-	s, _ := MustOpen(t)
-	press(s, fyne.KeyEnd)
-	for name, begin := range map[string]string{"stage.png": "\x89PNG", "stage.svg": "<", "timeline.png": "\x89PNG", "timeline.svg": "<", "run.html": "<"} {
-		path := filepath.Join(t.TempDir(), name)
-		write := map[string]func() error{
-			"stage.png":    func() error { return writeFile(path, s.stagePNG) },
-			"stage.svg":    func() error { return writeFile(path, s.stageSVG) },
-			"timeline.png": func() error { return writeFile(path, s.timelinePNG) },
-			"timeline.svg": func() error { return writeFile(path, s.timelineSVG) },
-			"run.html":     func() error { return writeFile(path, s.reportHTML) },
-		}[name]
-		if err := write(); err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		b, err := os.ReadFile(path)
-		if err != nil || len(b) < 500 || !strings.HasPrefix(string(b), begin) {
-			t.Errorf("%s has %d bytes (%v)", name, len(b), err)
-		}
-	}
-}
-
-func TestWrongFileIsExplained(t *testing.T) {
-	s, _ := MustShell(t, Options{})
-	s.open([]string{"nothing.txt"})
-	if s.win.Canvas().Overlays().Top() == nil {
-		t.Error("a file of an unknown kind is not refused with words")
-	}
-	s.closePopups()
-	s.open([]string{filepath.Join(t.TempDir(), "missing.yaml")})
-	if s.win.Canvas().Overlays().Top() == nil {
-		t.Error("a missing file is not refused with words")
-	}
-}
-
-func TestNoDisplay(t *testing.T) {
-	none := func(string) string { return "" }
-	refuse := func(string, string) error { return errors.New("refused") }
-	answer := func(string, string) error { return nil }
-	at := func(display string) func(string) string {
-		return func(name string) string {
-			if name == "DISPLAY" {
-				return display
-			}
-			return ""
-		}
-	}
-	for _, c := range []struct {
-		name   string
-		getenv func(string) string
-		dial   func(string, string) error
-		ok     bool
-	}{
-		{"no DISPLAY", none, answer, false},
-		{"nothing answers", at(":7"), refuse, false},
-		{"not a display", at("nonsense"), answer, false},
-		{"a server answers", at(":7.0"), answer, true},
-		{"a server elsewhere", at("host:10.0"), answer, true},
-	} {
-		err := checkDisplay(c.getenv, c.dial)
-		if (err == nil) != c.ok {
-			t.Errorf("%s: %v", c.name, err)
-		}
-		if err != nil && (!errors.Is(err, ErrNoDisplay) || !strings.Contains(err.Error(), "fabriscope run")) {
-			t.Errorf("%s: %v does not name the headless commands", c.name, err)
-		}
-	}
-}
-
 func TestStretchSlider(t *testing.T) {
 	for _, d := range []time.Duration{time.Microsecond, 4 * time.Millisecond, 100 * time.Millisecond, time.Second} {
 		if got := scaleAt(shareOf(d)); got < d*95/100 || got > d*105/100 {
@@ -522,105 +446,6 @@ func TestStretchSlider(t *testing.T) {
 		if got := span(d); got != want {
 			t.Errorf("%d ns is written %q, want %q", d, got, want)
 		}
-	}
-}
-
-// Every text that the window shows is in both catalogues, and nothing else is.
-func TestCatalogueIsComplete(t *testing.T) {
-	used := map[string]bool{}
-	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		f, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
-		if err != nil {
-			return err
-		}
-		ast.Inspect(f, func(n ast.Node) bool {
-			call, ok := n.(*ast.CallExpr)
-			if !ok || len(call.Args) == 0 {
-				return true
-			}
-			sel, ok := call.Fun.(*ast.SelectorExpr)
-			if !ok || sel.Sel.Name != "L" {
-				return true
-			}
-			lit, ok := call.Args[0].(*ast.BasicLit)
-			if !ok {
-				return true
-			}
-			// The catalogue's format keeps these two words for itself; they are the same in
-			// both languages.
-			if text, err := strconv.Unquote(lit.Value); err == nil && text != "id" && text != "hash" {
-				used[text] = true
-			}
-			return true
-		})
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"en", "de"} {
-		b, err := catalogue.ReadFile("translations/" + name + ".json")
-		if err != nil {
-			t.Fatal(err)
-		}
-		has := map[string]string{}
-		if err := json.Unmarshal(b, &has); err != nil {
-			t.Fatalf("%s.json: %v", name, err)
-		}
-		for text := range used {
-			if has[text] == "" {
-				t.Errorf("%s.json lacks %q", name, text)
-			}
-			for _, hole := range holes(text) {
-				if !strings.Contains(has[text], hole) {
-					t.Errorf("%s.json: %q lacks %s", name, has[text], hole)
-				}
-			}
-		}
-		for text := range has {
-			if !used[text] {
-				t.Errorf("%s.json has %q, which nothing shows", name, text)
-			}
-		}
-	}
-}
-
-// holes are the places of a text that values are put into.
-func holes(text string) []string {
-	var out []string
-	for rest := text; ; {
-		i := strings.Index(rest, "{{")
-		j := strings.Index(rest, "}}")
-		if i < 0 || j < i {
-			return out
-		}
-		out = append(out, rest[i:j+2])
-		rest = rest[j+2:]
-	}
-}
-
-// Plain entries of Fyne would swallow the window's shortcuts.
-func TestOnlyEntriesThatLetShortcutsThrough(t *testing.T) {
-	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasPrefix(path, "look/") {
-			return err
-		}
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		for _, call := range []string{"widget.NewEntry(", "widget.NewMultiLineEntry(", "widget.NewPasswordEntry("} {
-			if strings.Contains(string(b), call) {
-				t.Errorf("%s uses %s); use look.NewEntry and its like", path, call)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -640,24 +465,6 @@ func children(o fyne.CanvasObject) []fyne.CanvasObject {
 		return test.WidgetRenderer(c).Objects()
 	}
 	return nil
-}
-
-func TestFyneErrorsTellWhyThereIsNoWindow(t *testing.T) {
-	var out bytes.Buffer
-	f := &fyneErrors{to: &out}
-	for _, line := range []string{"2026/01/01 Fyne error:  Translation failure\n", "2026/01/01   Cause: message not found\n", "2026/01/01   At: lang.go:99\n",
-		"2026/01/01 Fyne error:  window creation error\n", "2026/01/01   Cause: APIUnavailable: GLX: no GLXFBConfigs returned\n", "2026/01/01   At: driver.go:180\n",
-		"2026/01/01 Fyne error:  something else\n"} {
-		if _, err := f.Write([]byte(line)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if want := "APIUnavailable: GLX: no GLXFBConfigs returned"; f.creation() != want {
-		t.Errorf("the cause is %q, want %q", f.creation(), want)
-	}
-	if out.String() != "2026/01/01 Fyne error:  something else\n" {
-		t.Errorf("passed on: %q", out.String())
-	}
 }
 
 func TestFileDialogsOpenAndClose(t *testing.T) {

@@ -1,0 +1,100 @@
+package window
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"fyne.io/fyne/v2"
+)
+
+func TestExports(t *testing.T) {
+	s, _ := MustOpen(t)
+	press(s, fyne.KeyEnd)
+	for name, begin := range map[string]string{"stage.png": "\x89PNG", "stage.svg": "<", "timeline.png": "\x89PNG", "timeline.svg": "<", "run.html": "<"} {
+		path := filepath.Join(t.TempDir(), name)
+		write := map[string]func() error{
+			"stage.png":    func() error { return writeFile(path, s.stagePNG) },
+			"stage.svg":    func() error { return writeFile(path, s.stageSVG) },
+			"timeline.png": func() error { return writeFile(path, s.timelinePNG) },
+			"timeline.svg": func() error { return writeFile(path, s.timelineSVG) },
+			"run.html":     func() error { return writeFile(path, s.reportHTML) },
+		}[name]
+		if err := write(); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		b, err := os.ReadFile(path)
+		if err != nil || len(b) < 500 || !strings.HasPrefix(string(b), begin) {
+			t.Errorf("%s has %d bytes (%v)", name, len(b), err)
+		}
+	}
+}
+
+func TestWrongFileIsExplained(t *testing.T) {
+	s, _ := MustShell(t, Options{})
+	s.open([]string{"nothing.txt"})
+	if s.win.Canvas().Overlays().Top() == nil {
+		t.Error("a file of an unknown kind is not refused with words")
+	}
+	s.closePopups()
+	s.open([]string{filepath.Join(t.TempDir(), "missing.yaml")})
+	if s.win.Canvas().Overlays().Top() == nil {
+		t.Error("a missing file is not refused with words")
+	}
+}
+
+func TestNoDisplay(t *testing.T) {
+	none := func(string) string { return "" }
+	refuse := func(string, string) error { return errors.New("refused") }
+	answer := func(string, string) error { return nil }
+	at := func(display string) func(string) string {
+		return func(name string) string {
+			if name == "DISPLAY" {
+				return display
+			}
+			return ""
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		getenv func(string) string
+		dial   func(string, string) error
+		ok     bool
+	}{
+		{"no DISPLAY", none, answer, false},
+		{"nothing answers", at(":7"), refuse, false},
+		{"not a display", at("nonsense"), answer, false},
+		{"a server answers", at(":7.0"), answer, true},
+		{"a server elsewhere", at("host:10.0"), answer, true},
+	} {
+		err := checkDisplay(c.getenv, c.dial)
+		if (err == nil) != c.ok {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if err != nil && (!errors.Is(err, ErrNoDisplay) || !strings.Contains(err.Error(), "fabriscope run")) {
+			t.Errorf("%s: %v does not name the headless commands", c.name, err)
+		}
+	}
+}
+
+func TestFyneErrorsTellWhyThereIsNoWindow(t *testing.T) {
+	var out bytes.Buffer
+	f := &fyneErrors{to: &out}
+	for _, line := range []string{"2026/01/01 Fyne error:  Translation failure\n", "2026/01/01   Cause: message not found\n", "2026/01/01   At: lang.go:99\n",
+		"2026/01/01 Fyne error:  window creation error\n", "2026/01/01   Cause: APIUnavailable: GLX: no GLXFBConfigs returned\n", "2026/01/01   At: driver.go:180\n",
+		"2026/01/01 Fyne error:  something else\n"} {
+		if _, err := f.Write([]byte(line)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := "APIUnavailable: GLX: no GLXFBConfigs returned"; f.creation() != want {
+		t.Errorf("the cause is %q, want %q", f.creation(), want)
+	}
+	if out.String() != "2026/01/01 Fyne error:  something else\n" {
+		t.Errorf("passed on: %q", out.String())
+	}
+}

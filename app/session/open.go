@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/fabriscope/fabriscope/app/view"
@@ -25,7 +24,6 @@ type runReader struct {
 	stop    context.CancelFunc
 	done    sync.WaitGroup
 	loaded  bool
-	closed  atomic.Bool
 }
 
 // runBatch is a piece of a run file.

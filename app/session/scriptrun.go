@@ -153,7 +153,7 @@ func (r *ScriptRun) options(o StartOptions) scenario.Options {
 		},
 		OnStart: func(n *network.Network) {
 			t, err := copyTopology(n.Topology())
-			s.net.Store(n)
+			s.use(n)
 			r.tell(func() {
 				if err == nil {
 					err = s.setTopology(t)

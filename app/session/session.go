@@ -74,6 +74,10 @@ type StartOptions struct {
 	NoDeploy bool
 	// Runtime, if not empty, is how every chaincode runs: auto, docker or process.
 	Runtime string
+	// OnNetwork hears of the network when it runs, from another goroutine; what it gives
+	// is called when the session closes. The program lists the network with it, so that
+	// commands in a terminal find it.
+	OnNetwork func(*network.Network) (gone func())
 	// MaxEvents is how many events a live session can go back over; 0: 400,000.
 	MaxEvents int
 }
@@ -94,6 +98,9 @@ type Session struct {
 	net        atomic.Pointer[network.Network]
 	topology   *network.Topology // a copy of our own: the network changes its one
 	log        *slog.Logger
+
+	onNetwork func(*network.Network) (gone func())
+	gone      atomic.Pointer[func()] // what onNetwork gave
 
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
@@ -131,7 +138,7 @@ func newSession(kind Kind, source view.Source, o StartOptions) *Session {
 	if kind != Live {
 		limit = recordedEvents
 	}
-	s := &Session{Kind: kind, Axis: view.NewAxis(limit), Playhead: view.NewPlayhead(), file: o.File, settings: o.Settings,
+	s := &Session{Kind: kind, Axis: view.NewAxis(limit), Playhead: view.NewPlayhead(), file: o.File, settings: o.Settings, onNetwork: o.OnNetwork,
 		source: source, log: o.Log}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.nodes.init()
@@ -204,6 +211,17 @@ func (s *Session) live() (*network.Network, error) {
 	return n, nil
 }
 
+// use makes n the session's network.
+func (s *Session) use(n *network.Network) {
+	s.net.Store(n)
+	if s.onNetwork == nil {
+		return
+	}
+	if gone := s.onNetwork(n); gone != nil {
+		s.gone.Store(&gone)
+	}
+}
+
 // Close ends everything that the session does: actions, loads, the script, a recording,
 // and the network with its processes, sockets and temporary folder.
 func (s *Session) Close(ctx context.Context) error {
@@ -219,6 +237,9 @@ func (s *Session) Close(ctx context.Context) error {
 		errs = append(errs, n.Stop(stop))
 	}
 	s.work.Wait()
+	if gone := s.gone.Swap(nil); gone != nil {
+		(*gone)()
+	}
 	if n := s.net.Load(); n != nil { // a script may have started it meanwhile
 		stop, cancel := context.WithTimeout(ctx, stopTimeout)
 		defer cancel()

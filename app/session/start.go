@@ -29,7 +29,7 @@ func Start(ctx context.Context, t *network.Topology, o StartOptions) (*Session, 
 	if err != nil {
 		return nil, joinClose(ctx, s, err)
 	}
-	s.net.Store(n)
+	s.use(n)
 	for s.Behind() > 0 && s.addEvents() { // so that lists of nodes are there before the first frame
 	}
 	return s, nil
@@ -50,7 +50,7 @@ func Launch(t *network.Topology, o StartOptions, done func(error)) (*Session, er
 	err = s.background(func(ctx context.Context) func() {
 		n, err := network.Start(ctx, t, network.Options{Dir: o.Dir, Trace: s.recorder, Log: o.Log, Progress: o.Progress, NoDeploy: o.NoDeploy})
 		if err == nil {
-			s.net.Store(n)
+			s.use(n)
 		}
 		return func() {
 			if done != nil {

@@ -15,8 +15,6 @@ type series struct {
 	begin   int64
 	width   int64 // of one bucket, nanoseconds
 	buckets []bucket
-	first   int // bucket of the first verdict
-	any     bool
 }
 
 type bucket struct {

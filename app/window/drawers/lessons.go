@@ -23,7 +23,6 @@ type lessons struct {
 	run    *list
 	all    *list
 	scroll *container.Scroll
-	said   int
 }
 
 // NewLessons makes the drawer "Lessons".

@@ -66,7 +66,7 @@ func (s *Shell) open(paths []string) {
 		s.settings.Opened(path, kind, "")
 		s.runScript(path, src, path)
 	case "run":
-		n, err := session.OpenRun(path, session.StartOptions{Settings: s.settings})
+		n, err := session.OpenRun(path, s.startOptions(""))
 		if err != nil {
 			s.openFailed(path, err)
 			return
@@ -90,7 +90,7 @@ func (s *Shell) openFailed(path string, err error) {
 func (s *Shell) openBlocks(paths []string) {
 	v := s.showStarting(lang.L("Checking blocks"), filepath.Base(paths[0]))
 	go func() {
-		n, err := session.OpenBlocks(v.ctx, paths, session.StartOptions{Settings: s.settings}, func(blocks int) {
+		n, err := session.OpenBlocks(v.ctx, paths, s.startOptions(""), func(blocks int) {
 			s.do(func() { v.note(lang.L("{{.N}} blocks", map[string]any{"N": blocks})) })
 		})
 		s.do(func() {
@@ -102,6 +102,11 @@ func (s *Shell) openBlocks(paths []string) {
 			n.FirstInvalid()
 		})
 	}()
+}
+
+// startOptions is how every session of this window begins.
+func (s *Shell) startOptions(file string) session.StartOptions {
+	return session.StartOptions{File: file, Settings: s.settings, Runtime: s.options.Runtime, OnNetwork: s.options.OnNetwork, Log: s.options.Log}
 }
 
 func (s *Shell) startSample(name string) {
@@ -119,8 +124,9 @@ func (s *Shell) startTopology(t *network.Topology, file string) {
 	v := s.showStarting(t.Name, t.Summary())
 	v.again = func() { s.startTopology(t, file) }
 	go func() {
-		n, err := session.Start(v.ctx, t, session.StartOptions{File: file, Settings: s.settings,
-			Progress: func(step network.Step) { s.do(func() { v.step(step) }) }})
+		o := s.startOptions(file)
+		o.Progress = func(step network.Step) { s.do(func() { v.step(step) }) }
+		n, err := session.Start(v.ctx, t, o)
 		s.do(func() {
 			if v.over(n, err) {
 				s.show(n)
@@ -132,14 +138,14 @@ func (s *Shell) startTopology(t *network.Topology, file string) {
 // runScript runs a scenario in a new session.
 func (s *Shell) runScript(name string, src []byte, file string) {
 	s.endSession()
-	n, run, err := session.RunScript(name, src, s.scriptHooks(), session.StartOptions{File: file, Settings: s.settings})
+	n, run, err := session.RunScript(name, src, s.scriptHooks(), s.startOptions(file))
 	s.showScript(n, run, err)
 }
 
 // openLesson starts a lesson by its name or number.
 func (s *Shell) openLesson(name string) {
 	s.endSession()
-	n, run, err := session.RunLesson(name, s.scriptHooks(), session.StartOptions{Settings: s.settings})
+	n, run, err := session.RunLesson(name, s.scriptHooks(), s.startOptions(""))
 	s.showScript(n, run, err)
 }
 

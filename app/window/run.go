@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"os"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	fyneapp "fyne.io/fyne/v2/app"
 
 	"github.com/fabriscope/fabriscope/app/session"
+	"github.com/fabriscope/fabriscope/network"
 )
 
 // ErrNoDisplay says that there is no screen to open a window on, and what to do instead.
@@ -38,6 +40,12 @@ type Options struct {
 	Width, Height float32
 	// SettingsPath is where the settings are kept; empty: in the user's folder.
 	SettingsPath string
+	// Runtime is how every chaincode runs: auto, docker or process; empty: as topologies say.
+	Runtime string
+	// OnNetwork hears of a network when it runs and gives what to call when it ends.
+	OnNetwork func(*network.Network) (gone func())
+	// Log takes what the nodes do; nil: nobody.
+	Log *slog.Logger
 	// Version of the program, for the about box.
 	Version string
 }

@@ -23,6 +23,7 @@ type windowOptions struct {
 	Size      string
 	Lesson    string
 	Sample    string
+	Runtime   string
 	Presenter bool
 }
 
@@ -56,6 +57,7 @@ script drawer, a recorded run (.fscope) is played, blocks of another network
 	flags.StringVar(&o.Size, "size", "", "size of the window, such as 1440x900 (default: as last time)")
 	flags.StringVar(&o.Lesson, "lesson", "", "start a lesson, such as 2")
 	flags.StringVar(&o.Sample, "start", "", "start a sample network, such as two-organisations")
+	flags.StringVar(&o.Runtime, "runtime", "", "where chaincode runs: auto, docker or process (default: as the topology says)")
 	flags.BoolVar(&o.Presenter, "presenter", false, "open in presenter mode")
 	return cmd
 }

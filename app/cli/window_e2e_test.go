@@ -174,7 +174,7 @@ func TestWindowLessonByKeyboard(t *testing.T) {
 	}
 	p := newProgram(t)
 	s := openScreen(t, "1280x800")
-	s.open(p, "--lesson", "2", "--theme", "dark", "--size", "1280x800")
+	s.open(p, "--lesson", "2", "--theme", "dark", "--runtime", "process", "--size", "1280x800")
 	const lesson = "2-in-parallel"
 	empty := s.picture("lesson-begins")
 	s.until("the first chapter is reached", 2*time.Minute, func() bool { return progressOf(p, lesson).Steps > 0 })

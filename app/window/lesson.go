@@ -273,7 +273,7 @@ func (c *lessonCard) task(t *scenario.Task) fyne.CanvasObject {
 	}
 	if t.Do != nil {
 		do := t.Do
-		column.Add(container.NewHBox(look.Secondary(lang.L("Show me"), func() { go do() })))
+		column.Add(container.NewHBox(look.Secondary(lang.L("Show me"), func() { go do() }), look.Middle(look.Muted(lang.L("or S")))))
 	}
 	return column
 }
@@ -316,7 +316,12 @@ func (c *lessonCard) typedRune(r rune) bool {
 	l := c.s.lesson
 	q, answered := l.run.Question()
 	if q == nil || answered {
-		return false
+		t := l.run.Task()
+		if t == nil || t.Do == nil || toLower(r) != 's' {
+			return false
+		}
+		go t.Do()
+		return true
 	}
 	i := strings.IndexRune("abcdefgh", toLower(r))
 	if i < 0 || i >= len(q.Options) {

@@ -19,7 +19,7 @@ import (
 func (p *program) bench() *cobra.Command {
 	var flags networkFlags
 	var topology, record, profile string
-	var asJSON bool
+	var asJSON, inWindow bool
 	o := load.Options{Seed: 1}
 	cmd := &cobra.Command{
 		Use:     "bench",
@@ -33,7 +33,8 @@ one transaction needs, measured in the same run. The default topology is the sam
 		Example: `  fabriscope bench
   fabriscope bench --clients 128 --duration 10s --json
   fabriscope bench --workload hot --record hot.fscope
-  fabriscope bench --topology my-network.yaml --faithful`,
+  fabriscope bench --topology my-network.yaml --faithful
+  fabriscope bench --window`,
 		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.Duration <= 0 {
@@ -43,31 +44,14 @@ one transaction needs, measured in the same run. The default topology is the sam
 			if err != nil {
 				return err
 			}
-			rec, stopRecording, err := p.record(record, t)
-			if err != nil {
-				return err
-			}
-			n, err := network.Start(cmd.Context(), t, network.Options{Trace: rec, Log: p.log()})
-			if err != nil {
-				return errors.Join(err, stopRecording())
-			}
 			if isTerminal(p.err) {
 				o.Progress = func(committed int, elapsed time.Duration) {
 					fmt.Fprintf(p.err, "\r%d transactions in %s ", committed, elapsed.Round(time.Second))
 				}
 			}
-			stopProfile, err := startProfile(profile)
+			r := benchRun{p: p, o: o, record: record, profile: profile, inWindow: inWindow}
+			b, err := r.run(cmd.Context(), t)
 			if err != nil {
-				return errors.Join(err, n.Stop(cmd.Context()), stopRecording())
-			}
-			b, err := load.RunBench(cmd.Context(), n, o)
-			stopProfile()
-			if isTerminal(p.err) {
-				fmt.Fprint(p.err, "\r\x1b[K")
-			}
-			stopCtx, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), 30*time.Second)
-			defer cancel()
-			if err = errors.Join(err, n.Stop(stopCtx), stopRecording()); err != nil {
 				return err
 			}
 			b.Recording = record != ""
@@ -75,6 +59,9 @@ one transaction needs, measured in the same run. The default topology is the sam
 				return json.NewEncoder(p.out).Encode(b)
 			}
 			_, err = fmt.Fprintln(p.out, b.Text())
+			if inWindow && err == nil {
+				_, err = fmt.Fprintf(p.out, "window: its thread used %.2f of a core\n", b.WindowCores)
+			}
 			return err
 		},
 	}
@@ -86,8 +73,73 @@ one transaction needs, measured in the same run. The default topology is the sam
 	cmd.Flags().StringVar(&o.Chaincode, "chaincode", "", "chaincode to call (default basic, or counter for hot)")
 	cmd.Flags().StringVar(&record, "record", "", "record everything to this run file (.fscope)")
 	cmd.Flags().StringVar(&profile, "cpuprofile", "", "write a CPU profile of this process (for go tool pprof)")
+	cmd.Flags().BoolVar(&inWindow, "window", false, "show the network in a window meanwhile")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
+}
+
+// benchRun is one measurement.
+type benchRun struct {
+	p               *program
+	o               load.Options
+	record, profile string
+	inWindow        bool
+}
+
+// benchResult is what is printed.
+type benchResult struct {
+	*load.Bench
+	// WindowCores is the processor time of the window's thread over the time of the load.
+	WindowCores float64 `json:"window_cores,omitempty"`
+}
+
+func (r *benchRun) run(ctx context.Context, t *network.Topology) (*benchResult, error) {
+	if r.inWindow {
+		if r.record != "" {
+			return nil, errors.New("--record and --window do not go together; record in the window with Ctrl+R")
+		}
+		var b *benchResult
+		err := r.p.benchInWindow(ctx, t, func(n *network.Network) (err error) {
+			b, err = r.measure(ctx, n)
+			return err
+		})
+		return b, err
+	}
+	rec, stopRecording, err := r.p.record(r.record, t)
+	if err != nil {
+		return nil, err
+	}
+	n, err := network.Start(ctx, t, network.Options{Trace: rec, Log: r.p.log()})
+	if err != nil {
+		return nil, errors.Join(err, stopRecording())
+	}
+	b, err := r.measure(ctx, n)
+	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	return b, errors.Join(err, n.Stop(stopCtx), stopRecording())
+}
+
+// measure loads a running network.
+func (r *benchRun) measure(ctx context.Context, n *network.Network) (*benchResult, error) {
+	stopProfile, err := startProfile(r.profile)
+	if err != nil {
+		return nil, err
+	}
+	drawing, begin := mainThread(), time.Now()
+	b, err := load.RunBench(ctx, n, r.o)
+	drawn, took := mainThread()-drawing, time.Since(begin)
+	stopProfile()
+	if isTerminal(r.p.err) {
+		fmt.Fprint(r.p.err, "\r\x1b[K")
+	}
+	if err != nil {
+		return nil, err
+	}
+	result := &benchResult{Bench: b}
+	if r.inWindow {
+		result.WindowCores = drawn.Seconds() / took.Seconds()
+	}
+	return result, nil
 }
 
 // startProfile begins a CPU profile if a file is named.

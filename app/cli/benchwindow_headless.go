@@ -1,0 +1,16 @@
+//go:build headless
+
+package cli
+
+import (
+	"context"
+	"time"
+
+	"github.com/fabriscope/fabriscope/network"
+)
+
+func (p *program) benchInWindow(context.Context, *network.Topology, func(*network.Network) error) error {
+	return p.openWindow(windowOptions{})
+}
+
+func mainThread() time.Duration { return 0 }

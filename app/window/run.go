@@ -1,6 +1,7 @@
 package window
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +29,10 @@ type Options struct {
 	Open []string
 	// Sample is a sample topology to start at once, such as two-organisations.
 	Sample string
+	// Topology is a network to start at once.
+	Topology *network.Topology
+	// Context, if there is one, closes the window when it ends.
+	Context context.Context
 	// Lesson is a lesson to start, such as 6 or lesson-6.
 	Lesson string
 	// Theme is dark or light; empty: as in the settings.
@@ -40,6 +45,9 @@ type Options struct {
 	Width, Height float32
 	// SettingsPath is where the settings are kept; empty: in the user's folder.
 	SettingsPath string
+	// Tx is the transaction to show: the beginning of its id, or "conflict" for the newest
+	// one that lost against another.
+	Tx string
 	// Runtime is how every chaincode runs: auto, docker or process; empty: as topologies say.
 	Runtime string
 	// OnNetwork hears of a network when it runs and gives what to call when it ends.
@@ -76,7 +84,7 @@ func Run(o Options) (err error) {
 		os.Setenv("LANG", lang+".UTF-8")
 		os.Setenv("LC_ALL", lang+".UTF-8")
 	}
-	a := fyneapp.NewWithID("io.github.fabriscope")
+	a := fyneapp.NewWithID("org.fabriscope.Fabriscope")
 	s := New(a, settings, o)
 	s.Show()
 	if why := noted.creation(); why != "" {
@@ -87,6 +95,9 @@ func Run(o Options) (err error) {
 	}
 	s.begin()
 	s.loop.start(fyne.Do)
+	if o.Context != nil {
+		defer context.AfterFunc(o.Context, func() { fyne.Do(a.Quit) })()
+	}
 	a.Run()
 	s.loop.stop()
 	s.Close()

@@ -84,6 +84,8 @@ func (s *Shell) begin() {
 		s.openLesson(s.options.Lesson)
 	case len(s.options.Open) > 0:
 		s.open(s.options.Open)
+	case s.options.Topology != nil:
+		s.startTopology(s.options.Topology, "")
 	case s.options.Sample != "":
 		s.startSample(s.options.Sample)
 	}

@@ -23,6 +23,7 @@ type windowOptions struct {
 	Size      string
 	Lesson    string
 	Sample    string
+	Tx        string
 	Runtime   string
 	Presenter bool
 }
@@ -40,6 +41,7 @@ script drawer, a recorded run (.fscope) is played, blocks of another network
 		Example: `  fabriscope window --lesson 2 --theme light
   fabriscope
   fabriscope race.fscope
+  fabriscope window race.fscope --tx conflict
   fabriscope mychannel_7.block mychannel_8.block`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if ok, err := forWindow(args); err != nil {
@@ -57,6 +59,7 @@ script drawer, a recorded run (.fscope) is played, blocks of another network
 	flags.StringVar(&o.Size, "size", "", "size of the window, such as 1440x900 (default: as last time)")
 	flags.StringVar(&o.Lesson, "lesson", "", "start a lesson, such as 2")
 	flags.StringVar(&o.Sample, "start", "", "start a sample network, such as two-organisations")
+	flags.StringVar(&o.Tx, "tx", "", "show a transaction in the middle of its simulation: the first letters of its id, or conflict")
 	flags.StringVar(&o.Runtime, "runtime", "", "where chaincode runs: auto, docker or process (default: as the topology says)")
 	flags.BoolVar(&o.Presenter, "presenter", false, "open in presenter mode")
 	return cmd

@@ -12,7 +12,7 @@ import (
 
 // openWindow shows the window until it is closed.
 func (p *program) openWindow(o windowOptions) error {
-	w := window.Options{Open: o.Files, Sample: o.Sample, Lesson: o.Lesson, Theme: o.Theme, Language: o.Language,
+	w := window.Options{Open: o.Files, Sample: o.Sample, Lesson: o.Lesson, Tx: o.Tx, Theme: o.Theme, Language: o.Language,
 		Presenter: o.Presenter, Runtime: o.Runtime, Log: p.log(), Version: Version}
 	// Commands in a terminal find what the window runs. That this cannot be said is no
 	// reason to have no window.

@@ -105,6 +105,7 @@ func (s *Shell) tick(dt time.Duration) (busy bool) {
 	}
 	changed := s.session.Tick(dt)
 	if s.main != nil {
+		s.showWanted()
 		busy = s.main.tick(dt, changed) || busy
 	}
 	return busy

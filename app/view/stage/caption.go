@@ -2,6 +2,7 @@ package stage
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	peerpb "github.com/hyperledger/fabric-protos-go-apiv2/peer"
@@ -29,6 +30,7 @@ type said struct {
 	seq  uint64
 	tx   string
 	head uint64
+	rest int64 // from when on it may be that the network rests
 	text string
 }
 
@@ -36,29 +38,41 @@ type said struct {
 // there; of the selected transaction, if there is one. "" when nothing has happened yet.
 func (w *World) Caption(at view.Moment, sel view.Selection) string {
 	tx := sel.Tx()
-	if w.said.seq == at.Seq && w.said.tx == tx && (tx == "" || w.said.head == w.head.seq) {
+	if w.said.seq == at.Seq && w.said.tx == tx && (tx == "" || w.said.head == w.head.seq) && at.Time < w.said.rest {
 		return w.said.text
 	}
-	text := w.sentence(at, tx)
-	w.said = said{seq: at.Seq, tx: tx, head: w.head.seq, text: text}
+	text, since := w.sentence(at, tx)
+	w.said = said{seq: at.Seq, tx: tx, head: w.head.seq, text: text, rest: since + restAfter}
+	if at.Time >= w.said.rest {
+		w.said.rest = math.MaxInt64
+	}
 	return text
 }
 
-func (w *World) sentence(at view.Moment, tx string) string {
+// sentence gives the caption and the time of the event that it tells of.
+func (w *World) sentence(at view.Moment, tx string) (text string, since int64) {
 	if tx != "" {
-		if text := w.sentenceOf(w.touch(tx).events, at); text != "" {
-			return text
+		if text, _ := w.sentenceOf(w.touch(tx).events, at); text != "" {
+			return text, math.MaxInt64 - restAfter
 		}
 	}
 	events := w.around(at.Seq)
 	if busy := busyText(events); busy != "" && at.Seq >= w.head.seq {
-		return busy
+		return busy, at.Time
 	}
-	return w.sentenceOf(events, at)
+	text, since = w.sentenceOf(events, at)
+	if at.Time-since >= restAfter {
+		if rest := w.rest(at); rest != "" {
+			return rest, since
+		}
+	}
+	return text, since
 }
 
-// sentenceOf describes the last of the events up to a moment that says something.
-func (w *World) sentenceOf(events []trace.Event, at view.Moment) string {
+// sentenceOf describes the last of the events up to a moment that says something. Raft's
+// routine is told only while the playhead stands at it, unless there is nothing else.
+func (w *World) sentenceOf(events []trace.Event, at view.Moment) (text string, since int64) {
+	routine, routineSince := "", int64(0)
 	for i := len(events) - 1; i >= 0; i-- {
 		if events[i].Seq > at.Seq {
 			continue
@@ -67,14 +81,21 @@ func (w *World) sentenceOf(events []trace.Event, at view.Moment) string {
 		if e.info.quiet {
 			continue
 		}
-		if text := w.describe(&e); text != "" {
+		text := w.describe(&e)
+		switch {
+		case text == "":
+		case chatter(e.Kind) && (e.Seq != at.Seq || at.Time-e.Time > 1000):
+			if routine == "" {
+				routine, routineSince = text, e.Time
+			}
+		default:
 			if also := w.alongside(&e, at); also != "" {
 				text = strings.TrimSuffix(text, ".") + "; " + also
 			}
-			return text
+			return text, e.Time
 		}
 	}
-	return ""
+	return routine, routineSince
 }
 
 // around gives the events before a moment, the moment's own last.

@@ -185,7 +185,7 @@ type rowState struct {
 	end  int64 // of the latest bar with one
 }
 
-const activeEvery = int64(10_000_000)
+const activeEvery = int64(250_000)
 
 // lane gives the number of a node's lane and makes it when it is new.
 func (x *Index) lane(node string) uint16 {

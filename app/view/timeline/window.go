@@ -104,10 +104,11 @@ func (x *Index) Fit() Window {
 func (x *Index) Follow(span int64) Window { return x.FollowAt(x.last, span) }
 
 // FollowAt shows span nanoseconds that end shortly after at: a window that runs along with
-// a playhead.
+// a playhead. Before the trace's beginning there is nothing to see, so a young trace fills
+// it from the left.
 func (x *Index) FollowAt(at, span int64) Window {
 	span = min(max(span, minSpan), maxSpan)
-	to := at + span/20
+	to := max(at+span/20, x.origin+span-span/20)
 	return Window{From: to - span, To: to}
 }
 

@@ -41,7 +41,8 @@ func (s *Session) Search(text string) {
 
 // Document is what there is to say about the selection at the playhead, nil while nothing
 // is selected. It is made anew at most four times a second while the playhead moves, and
-// at once when the selection or the search changes; the same pointer means the same
+// at once when the selection or the search changes, and again while there was too much to
+// read at once; the same pointer means the same
 // content.
 func (s *Session) Document() *inspect.Document {
 	d := &s.document
@@ -49,7 +50,7 @@ func (s *Session) Document() *inspect.Document {
 		return nil
 	}
 	key := documentKey{selection: s.selection, search: d.search, seq: s.Playhead.At.Seq, live: s.asked.version}
-	if d.doc != nil && (key == d.key || d.age < documentAge) {
+	if d.doc != nil && (key == d.key && !d.doc.Partial || d.age < documentAge) {
 		return d.doc
 	}
 	d.key, d.age = key, 0
@@ -62,6 +63,9 @@ func (s *Session) Document() *inspect.Document {
 // input gathers what a document is made from.
 func (s *Session) input() inspect.Input {
 	in := inspect.Input{Source: s.source, Index: s.Index, At: s.Playhead.At, Selection: s.selection, Search: s.document.search}
+	if s.Kind == Recorded { // how it ends is no secret: whoever made the run has seen it
+		in.Ahead = s.Axis.End().Seq
+	}
 	if s.blocks != nil {
 		in.Blocks = s.blocks.blocks
 	}

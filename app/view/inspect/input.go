@@ -9,6 +9,7 @@ type Input struct {
 	Source    view.Source
 	Index     *Index // kept by whoever shows the source; nil: made for this one document, by reading the whole trace
 	At        view.Moment
+	Ahead     uint64 // a transaction's document tells what comes of it up to this position; 0: only what has happened at the moment
 	Selection view.Selection
 	Search    string // what to look for in a ledger's state
 

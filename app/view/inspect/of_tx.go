@@ -20,7 +20,17 @@ type txPlace struct {
 
 // tx makes the document of a transaction.
 func (a *about) tx(id string) {
-	f := a.x.facts(id, a.seq)
+	now := a.x.facts(id, a.seq)
+	begun := len(now.events) > 0
+	var passed Block
+	if begun {
+		passed = a.journey(now, a.place(now))
+	}
+	a.seq = max(a.seq, a.in.Ahead)
+	f := now
+	if a.in.Ahead > 0 {
+		f = a.x.facts(id, a.seq)
+	}
 	a.doc.Title = "Transaction " + shortID(id)
 	if len(f.events) == 0 {
 		a.doc.Subtitle = "not in the trace up to this moment"
@@ -33,13 +43,35 @@ func (a *about) tx(id string) {
 	}
 	f.fill()
 	a.doc.Subtitle = a.callBy(f)
-	a.add(a.journey(f, place))
-	a.add(a.why(f, place)...)
+	a.add(ahead(a.journey(f, place), passed))
+	a.add(whenKnown(a.why(f, place), begun && len(now.verdicts) > 0)...)
 	a.add(a.results(f, place)...)
 	a.add(a.endorsements(f)...)
 	a.add(a.details(f, place)...)
 	a.add(a.messages(f))
 }
+
+// ahead keeps the stations waiting that the moment has not reached, whatever is said there.
+func ahead(whole, passed Block) Block {
+	for i := range whole.Stations {
+		if i >= len(passed.Stations) || passed.Stations[i].Mark == Waiting {
+			whole.Stations[i].Mark = Waiting
+		}
+	}
+	return whole
+}
+
+// whenKnown puts the reason of a verdict into the future that the peers have not reached.
+func whenKnown(blocks []Block, known bool) []Block {
+	for i := range blocks {
+		if blocks[i].Title == whyRejected && !known {
+			blocks[i].Title = "Why it will be rejected"
+		}
+	}
+	return blocks
+}
+
+const whyRejected = "Why it was rejected"
 
 // callBy is the call and who made it.
 func (a *about) callBy(f *txFacts) string {
@@ -307,7 +339,7 @@ func (a *about) why(f *txFacts, p txPlace) []Block {
 		return append(out, a.disagree(f)...)
 	}
 	v := &f.verdicts[0]
-	b := Block{Form: Card, Title: "Why it was rejected", Tone: Bad, Text: v.Note}
+	b := Block{Form: Card, Title: whyRejected, Tone: Bad, Text: v.Note}
 	if b.Text == "" {
 		b.Text = "The peers' verdict is " + v.Key + "."
 	}

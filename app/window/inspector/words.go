@@ -18,6 +18,7 @@ func titles() map[string]string {
 	return map[string]string{
 		"Transactions":                  lang.L("Transactions"),
 		"Why it was rejected":           lang.L("Why it was rejected"),
+		"Why it will be rejected":       lang.L("Why it will be rejected"),
 		"Messages":                      lang.L("Messages"),
 		"Calls":                         lang.L("Calls"),
 		"Blocks":                        lang.L("Blocks"),

@@ -4,6 +4,8 @@ package cli
 
 import (
 	"fmt"
+	"os"
+	"runtime/debug"
 	"slices"
 
 	"github.com/fabriscope/fabriscope/app/window"
@@ -34,6 +36,9 @@ func (p *program) openWindow(o windowOptions) error {
 		if n, err := fmt.Sscanf(o.Size, "%fx%f", &w.Width, &w.Height); n != 2 || err != nil || w.Width < 320 || w.Height < 240 || w.Width > 16384 || w.Height > 16384 {
 			return fmt.Errorf("--size is width and height in pixels, such as 1440x900; got %q", o.Size)
 		}
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(100) // a window that is looked at all day should be small rather than quick
 	}
 	return window.Run(w)
 }

@@ -42,8 +42,8 @@ const (
 
 // Bounds of a session.
 const (
-	liveEvents       = 400_000   // events that a live session can go back over
-	livePayloadBytes = 48 << 20  // and messages that can be opened to the last field
+	liveEvents       = 300_000   // events that a live session can go back over
+	livePayloadBytes = 32 << 20  // and messages that can be opened to the last field
 	recordedEvents   = 3_000_000 // about 100 bytes each
 	maxActions       = 256       // actions under way, or done and not yet told
 	stopTimeout      = 20 * time.Second
@@ -78,7 +78,7 @@ type StartOptions struct {
 	// is called when the session closes. The program lists the network with it, so that
 	// commands in a terminal find it.
 	OnNetwork func(*network.Network) (gone func())
-	// MaxEvents is how many events a live session can go back over; 0: 400,000.
+	// MaxEvents is how many events a live session can go back over; 0: 300,000.
 	MaxEvents int
 }
 

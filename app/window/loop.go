@@ -1,7 +1,9 @@
 package window
 
 import (
+	"runtime"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -14,6 +16,11 @@ const (
 	idleFrame  = 60 * time.Millisecond
 	slowest    = 120 * time.Millisecond
 	longestGap = 250 * time.Millisecond // of the screen's time that one frame may cover
+
+	// While the program itself uses most of the computer, the network goes first.
+	loadedFrame = 240 * time.Millisecond
+	loadedShare = 0.6 // of all cores
+	loadEvery   = 500 * time.Millisecond
 )
 
 // loop calls a function on the goroutine of the user interface, once a frame. At most one
@@ -23,6 +30,10 @@ type loop struct {
 	waiting atomic.Bool
 	period  atomic.Int64
 	quit    chan struct{}
+
+	measured time.Time     // when used was read
+	used     time.Duration // processor time of the program until then
+	loaded   bool
 }
 
 func newLoop(tick func(time.Duration) bool) *loop {
@@ -68,8 +79,28 @@ func (l *loop) frame(dt, lag time.Duration) {
 	if l.tick(dt) {
 		cost := time.Since(began) + lag
 		period = min(max(busyFrame, 2*cost), slowest)
+		if l.busyComputer(began) {
+			period = loadedFrame
+		}
 	}
 	l.period.Store(int64(period))
+}
+
+// busyComputer tells whether the program has lately used most of the processor time that
+// there is.
+func (l *loop) busyComputer(now time.Time) bool {
+	since := now.Sub(l.measured)
+	if since < loadEvery {
+		return l.loaded
+	}
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return false
+	}
+	used := time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	l.loaded = !l.measured.IsZero() && float64(used-l.used) > loadedShare*float64(runtime.NumCPU())*float64(since)
+	l.measured, l.used = now, used
+	return l.loaded
 }
 
 func (l *loop) stop() {

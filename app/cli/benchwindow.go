@@ -26,6 +26,7 @@ func (p *program) benchInWindow(ctx context.Context, t *network.Topology, measur
 	defer os.RemoveAll(dir)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	beSmall()
 	measured := make(chan error, 1)
 	err = window.Run(window.Options{Topology: t, Theme: "dark", Width: 1440, Height: 900, Context: ctx, Log: p.log(), Version: Version,
 		SettingsPath: filepath.Join(dir, "settings.json"),

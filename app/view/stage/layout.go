@@ -32,7 +32,9 @@ const (
 	gapRows            = 20.0
 	legendRoom         = 48.0
 	dockLength         = 24.0
-	aspect             = 1.9 // of the panel that the layout tries to fill
+	aspect             = 1.9   // of the panel that the layout tries to fill
+	wideAspect         = 2.02  // up to which it spreads
+	mostSpread         = 150.0 // between columns, together
 )
 
 // geometry is where everything stands. It depends on what is known of the network as a
@@ -54,7 +56,8 @@ type geometry struct {
 	rowOf      []int
 	routes     [][]view.Point // by pair
 	bounds     view.Rect
-	smallBoxes bool // clients
+	smallBoxes bool    // clients
+	spread     float64 // more room for links, beside the organisations
 }
 
 // layout gives the geometry for what is known now.
@@ -80,7 +83,7 @@ func (w *World) layout() *geometry {
 func arrange(r *registry) *geometry {
 	base := newGeometry(r)
 	var best *geometry
-	bestScale := 0.0
+	bestScale, bestColumns := 0.0, 0
 	for columns := 1; columns <= max(1, len(base.orgOrder)); columns++ {
 		for inner := 1; inner <= 4; inner++ {
 			if base.form != Compact && inner > 1 {
@@ -91,9 +94,16 @@ func arrange(r *registry) *geometry {
 			g.place(r, columns)
 			scale := 1 / max(g.bounds.W/aspect, g.bounds.H)
 			if best == nil || scale > bestScale*1.02 {
-				best, bestScale = g, scale
+				best, bestScale, bestColumns = g, scale, columns
 			}
 		}
+	}
+	// Where the panel is wider than the picture, messages get a longer way.
+	if spare := best.bounds.H*wideAspect - best.bounds.W; spare > 1 {
+		g := base.copy(r)
+		g.columns, g.spread = best.columns, math.Round(min(spare, mostSpread))
+		g.place(r, bestColumns)
+		best = g
 	}
 	return best
 }
@@ -131,8 +141,8 @@ func newGeometry(r *registry) *geometry {
 	sort.SliceStable(g.orderers, func(a, b int) bool { return natural(r.nodes[g.orderers[a]].name, r.nodes[g.orderers[b]].name) })
 	sort.SliceStable(g.orgOrder, func(a, b int) bool {
 		x, y := g.orgOrder[a], g.orgOrder[b]
-		if r.described > 0 && (int(x) < r.described || int(y) < r.described) {
-			return x < y
+		if a, b := r.orgs[x].order, r.orgs[y].order; a != b {
+			return a < b
 		}
 		return natural(r.orgs[x].title, r.orgs[y].title)
 	})
@@ -247,7 +257,7 @@ func (g *geometry) place(r *registry, columns int) {
 	total := max(gridH, orderingH, clientsH)
 	g.centreClients(r, clientsH, total)
 	if x > 0 {
-		x += gapClients
+		x += gapClients + math.Round(g.spread*0.45)
 	}
 	g.gapX = append(g.gapX, x-gapColumns/2)
 	g.middle = view.Rect{X: x, Y: (total - gridH) / 2, H: gridH}
@@ -279,7 +289,7 @@ func (g *geometry) place(r *registry, columns int) {
 	}
 	if orderingW > 0 {
 		if len(g.orgOrder) > 0 {
-			x += gapOrdering
+			x += gapOrdering + math.Round(g.spread*0.55)
 		}
 		g.ordering = view.Rect{X: x, Y: (total - orderingH) / 2, W: orderingW, H: orderingH}
 		g.placeOrderers(ring)

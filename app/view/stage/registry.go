@@ -33,6 +33,7 @@ type identity struct {
 type organisation struct {
 	domain string
 	title  string
+	order  int32 // as described; the layout sorts by it
 	peers  []int32
 }
 
@@ -43,18 +44,20 @@ type pair struct {
 	style LinkStyle
 }
 
+// undescribed is the order of organisations that Describe has not named: they come last.
+const undescribed = 1 << 20
+
 // registry knows every node, organisation and connection that the trace has named. It only
 // grows, so that indexes stay the same at every moment.
 type registry struct {
-	ids       map[string]int32
-	nodes     []identity
-	orgs      []organisation
-	byOrg     map[string]int32
-	pairs     []pair
-	pairIDs   map[uint64]int32
-	described int // organisations that Describe named, which come first
-	slots     int // most containers that one peer shows at once
-	version   int // counts changes that need another layout
+	ids     map[string]int32
+	nodes   []identity
+	orgs    []organisation
+	byOrg   map[string]int32
+	pairs   []pair
+	pairIDs map[uint64]int32
+	slots   int // most containers that one peer shows at once
+	version int // counts changes that need another layout
 }
 
 func newRegistry() registry {
@@ -106,7 +109,7 @@ func (r *registry) orgOf(domain, title string) int32 {
 	if !ok {
 		i = int32(len(r.orgs))
 		r.byOrg[domain] = i
-		r.orgs = append(r.orgs, organisation{domain: domain})
+		r.orgs = append(r.orgs, organisation{domain: domain, order: undescribed})
 		r.version++
 	}
 	switch {

@@ -8,13 +8,13 @@ import (
 
 // shown gives the numbers of the lanes that the picture has, from top to bottom.
 //
-// With HideQuiet these are the lanes on which something happens in the window or half a
-// window before or after it, so that panning adds and removes them out of sight as far as
-// possible. A container brings its peer; where nothing happens at all everything is shown,
+// With HideQuiet these are the lanes on which something happens in the window or shortly
+// before or after it, so that panning adds and removes them while their bars are out of sight. A container brings its peer; where nothing happens at all everything is shown,
 // because an empty picture tells nothing. Administrators act only when a network is set
 // up: their lanes are there only while they do.
 func (f *Frame) shown() []uint16 {
-	from, to := f.Window.From-f.Window.Span()/2, f.Window.To+f.Window.Span()/2
+	margin := f.Window.Span() / 8
+	from, to := f.Window.From-margin, f.Window.To+margin
 	busy := make([]bool, len(f.x.lanes))
 	hosts := map[string]bool{}
 	any := false

@@ -3,6 +3,7 @@ package chain
 import (
 	"hash/fnv"
 	"math"
+	"slices"
 	"sort"
 
 	"github.com/fabriscope/fabriscope/app/view"
@@ -12,9 +13,10 @@ import (
 type Options struct {
 	At        view.Moment
 	Selection view.Selection
-	W, H      float64 // pixels that there are at the theme's scale 1
-	Scroll    float64 // pixels back from the newest block; 0 follows it
-	Peer      string  // whose verdicts are shown, "" for the first peer that has one
+	Also      []string // transactions that a lesson points at: shown as selected ones are
+	W, H      float64  // pixels that there are at the theme's scale 1
+	Scroll    float64  // pixels back from the newest block; 0 follows it
+	Peer      string   // whose verdicts are shown, "" for the first peer that has one
 	Words     Words
 }
 
@@ -168,7 +170,7 @@ func (s *Strip) card(b *block, i int, at view.Point, o Options) Card {
 	chosen := o.Selection.Tx()
 	txs := s.list(b, o.At, o.Peer)
 	for j := range txs {
-		if chosen != "" && txs[j].TxID == chosen {
+		if id := txs[j].TxID; id != "" && (id == chosen || slices.Contains(o.Also, id)) {
 			txs[j].Selected, c.Selected = true, true
 		}
 	}
@@ -342,7 +344,7 @@ func (s *Strip) nextCard(at view.Point, o Options) *Card {
 	}
 	for _, w := range s.queue[begin:end] {
 		q := Square{TxID: w.id, State: Pending}
-		q.Selected = w.id != "" && w.id == o.Selection.Tx()
+		q.Selected = w.id != "" && (w.id == o.Selection.Tx() || slices.Contains(o.Also, w.id))
 		c.Selected = c.Selected || q.Selected
 		txs = append(txs, q)
 	}

@@ -23,7 +23,7 @@ type builder struct {
 	s          *state
 	g          *geometry
 	o          Options
-	t          *touched
+	ts         []*touched // of the selected transaction and those that a lesson points at
 	f          *Frame
 	peers      []Peer
 	containers []Container
@@ -41,8 +41,8 @@ func (w *World) Frame(at view.Moment, o Options) *Frame {
 	b := &w.build
 	b.w, b.s, b.g, b.o, b.f = w, s, w.layout(), o, f
 	b.peers, b.containers, b.lanes = b.peers[:0], b.containers[:0], b.lanes[:0]
-	b.t = w.touch(o.Selection.Tx())
-	f.Dimmed = o.Selection.Tx() != ""
+	b.ts = w.touchAll(b.ts[:0], o)
+	f.Dimmed = len(b.ts) > 0
 	f.Form, f.Bounds = b.g.form, b.g.bounds
 	f.Empty = len(b.g.clients)+len(b.g.orgOrder)+len(b.g.orderers) == 0
 	b.clients()
@@ -71,10 +71,38 @@ func (b *builder) appearance(node int32, name, title string, r view.Rect) Look {
 		l.Selected = sel.Node == name && sel.Other == ""
 	}
 	if b.f.Dimmed && node >= 0 {
-		l.Lit = b.t.has(b.t.nodes, node, b.f.At.Seq)
-		l.Dim = !l.Lit
+		l.Lit = b.litNode(node)
+		l.Dim = !l.Lit && !l.Highlight
 	}
 	return l
+}
+
+// lit tells whether a transaction is the selected one or one that a lesson points at.
+func (b *builder) lit(tx string) bool {
+	for _, t := range b.ts {
+		if t.tx == tx {
+			return true
+		}
+	}
+	return false
+}
+
+func (b *builder) litNode(node int32) bool {
+	for _, t := range b.ts {
+		if t.has(t.nodes, node, b.f.At.Seq) {
+			return true
+		}
+	}
+	return false
+}
+
+func (b *builder) litLink(link int32) bool {
+	for _, t := range b.ts {
+		if t.has(t.links, link, b.f.At.Seq) {
+			return true
+		}
+	}
+	return false
 }
 
 // dimWholes lets organisations and the ordering service step back that the selected
@@ -85,9 +113,9 @@ func (b *builder) dimWholes() {
 	}
 	for i := range b.f.Orgs {
 		o := &b.f.Orgs[i]
-		o.Dim = true
+		o.Dim = !o.Highlight
 		for _, p := range b.w.reg.orgs[b.g.orgOrder[i]].peers {
-			o.Dim = o.Dim && !b.t.has(b.t.nodes, p, b.f.At.Seq)
+			o.Dim = o.Dim && !b.litNode(p)
 		}
 	}
 	b.f.Ordering.Dim = true
@@ -361,7 +389,7 @@ func (b *builder) container(id *identity, c *container, box view.Rect, slot, doc
 		name = b.w.reg.nodes[c.node].name
 	}
 	x := Container{Look: b.appearance(c.node, name, c.label, r), Title: c.label, Kind: "container", Phase: c.phase}
-	if c.node < 0 && b.f.Dimmed {
+	if c.node < 0 && b.f.Dimmed && !x.Highlight {
 		x.Dim = true
 	}
 	x.Line = b.phrase(c)
@@ -409,7 +437,7 @@ func (b *builder) lane(l *lane, r view.Rect) {
 	x.Label = view.ShortID(l.tx) + " " + word
 	x.Share = 1 - 0.86*math.Pow(0.62, float64(l.reads+l.writes))
 	if b.f.Dimmed {
-		x.Lit = l.tx == b.o.Selection.Tx()
+		x.Lit = b.lit(l.tx)
 		x.Dim = !x.Lit
 	}
 	b.lanes = append(b.lanes, x)

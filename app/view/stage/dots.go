@@ -66,7 +66,7 @@ func (b *builder) dots() {
 		for c.visible[d]/k > linkDots {
 			k *= 2
 		}
-		if k > 1 && m.nth&uint32(k-1) != 0 && (b.o.Selection.Tx() == "" || m.tx != b.o.Selection.Tx()) {
+		if k > 1 && m.nth&uint32(k-1) != 0 && !b.lit(m.tx) {
 			b.f.Sampled = max(b.f.Sampled, int(k))
 			continue
 		}
@@ -181,7 +181,7 @@ func (b *builder) dot(m *flight, share float64) {
 	x := Dot{Class: m.class, Seq: m.seq, Lost: m.lost, Small: b.flow.docks[m.link] != nil}
 	x.P, x.Back = placeOn(points, share, m.back, !x.Small && !b.o.StillMotion)
 	if b.f.Dimmed {
-		x.Lit = m.tx == b.o.Selection.Tx()
+		x.Lit = b.lit(m.tx)
 		x.Dim = !x.Lit
 	}
 	b.f.Dots = append(b.f.Dots, x)
@@ -221,7 +221,7 @@ func (b *builder) held() {
 		x := Dot{Class: h.info.class, Seq: h.seq, Held: true, Small: b.flow.docks[h.link] != nil}
 		x.P, x.Back = placeOn(points, share, b.w.reg.pairs[h.link].a != h.from, false)
 		if b.f.Dimmed {
-			x.Lit = h.tx == b.o.Selection.Tx()
+			x.Lit = b.lit(h.tx)
 			x.Dim = !x.Lit
 		}
 		b.f.Dots = append(b.f.Dots, x)

@@ -14,6 +14,7 @@ type Options struct {
 	MaxDots     int           // most messages drawn one by one; 0 means 1,000
 	Held        []Held        // what a hold has stopped, from the live network; otherwise the trace tells
 	Highlight   []string      // nodes or organisations that a lesson points at
+	Also        []string      // transactions that a lesson points at: as bright as the selected one
 	Scale       time.Duration // how much of the trace one second of the screen shows: what passes too fast for the eye leaves a trail of that time. 0 shows exactly the moment
 }
 

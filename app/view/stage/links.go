@@ -149,7 +149,7 @@ func (b *builder) links() {
 		sel := b.o.Selection
 		x.Selected = sel.What == view.SelectLink && (sel.Node == x.A && sel.Other == x.B || sel.Node == x.B && sel.Other == x.A)
 		if b.f.Dimmed {
-			x.Lit = b.t.has(b.t.links, int32(i), b.f.At.Seq)
+			x.Lit = b.litLink(int32(i))
 			x.Dim = !x.Lit
 		}
 		b.f.Links = append(b.f.Links, x)

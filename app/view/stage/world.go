@@ -11,6 +11,7 @@
 package stage
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/fabriscope/fabriscope/app/view"
@@ -38,7 +39,7 @@ type World struct {
 	geoVersion int
 	changes    uint64 // counts layouts
 
-	touched touched
+	touched map[string]*touched // by transaction, those of the last frame
 	named   functionNames
 	said    said
 	recent  []trace.Event // the newest ones, for captions
@@ -58,14 +59,14 @@ func New(src view.Source) *World {
 // added.
 func (w *World) Describe(t Layout) {
 	w.about = t
-	for _, org := range t.Orgs {
+	for place, org := range t.Orgs {
 		for _, peer := range org.Peers {
 			i := w.reg.id(peer)
 			w.reg.is(i, peerKind)
-			w.reg.orgs[w.reg.nodes[i].org].title = org.Name
+			o := &w.reg.orgs[w.reg.nodes[i].org]
+			o.title, o.order = org.Name, int32(place)
 		}
 	}
-	w.reg.described = len(w.reg.orgs)
 	for _, name := range t.Orderers {
 		w.reg.is(w.reg.id(name), ordererKind)
 	}
@@ -96,8 +97,8 @@ func (w *World) Add(events []trace.Event) {
 		}
 		w.apply(w.head, &e)
 		w.flights.add(&w.reg, &e)
-		if e.TxID != "" && e.TxID == w.touched.tx {
-			w.touched.stale = true
+		if t := w.touched[e.TxID]; t != nil {
+			t.stale = true
 		}
 		if n := len(w.saved); n == 0 && e.Seq%w.every == 0 || n > 0 && e.Seq >= w.saved[n-1].seq+w.every {
 			w.checkpoint()
@@ -146,14 +147,36 @@ type touched struct {
 	links  map[int32]uint64
 }
 
-// touch finds what a transaction touches. It is kept until the selection or its events change.
+// touchAll finds what the selected transaction and those that a lesson points at touch.
+func (w *World) touchAll(to []*touched, o Options) []*touched {
+	wanted := func(tx string) bool { return tx != "" && (tx == o.Selection.Tx() || slices.Contains(o.Also, tx)) }
+	for tx := range w.touched {
+		if !wanted(tx) {
+			delete(w.touched, tx)
+		}
+	}
+	if tx := o.Selection.Tx(); tx != "" {
+		to = append(to, w.touch(tx))
+	}
+	for _, tx := range o.Also {
+		if tx != "" && tx != o.Selection.Tx() {
+			to = append(to, w.touch(tx))
+		}
+	}
+	return to
+}
+
+// touch finds what a transaction touches. It is kept while it is shown and its events stay the same.
 func (w *World) touch(tx string) *touched {
-	t := &w.touched
-	if t.tx == tx && !t.stale {
+	if t := w.touched[tx]; t != nil && !t.stale {
 		return t
 	}
-	*t = touched{tx: tx, nodes: map[int32]uint64{}, links: map[int32]uint64{}}
-	if tx == "" || w.src == nil {
+	t := &touched{tx: tx, nodes: map[int32]uint64{}, links: map[int32]uint64{}}
+	if w.touched == nil {
+		w.touched = map[string]*touched{}
+	}
+	w.touched[tx] = t
+	if w.src == nil {
 		return t
 	}
 	t.events = w.src.ByTx(tx)

@@ -15,6 +15,7 @@ type Options struct {
 	Scale      float64 // of everything with a size, as in paint.Theme; 0 is 1
 	At         view.Moment
 	Selection  view.Selection
+	Also       []string // transactions that a lesson points at: as bright as the selected one
 	Lanes      Filter
 	Heartbeats bool // Raft's heartbeats too
 	Words      Words
@@ -26,7 +27,7 @@ type Words struct{ Title, Note, Empty string }
 // Filter says which lanes are shown.
 type Filter struct {
 	Only      []string // nodes; a peer brings its containers. Empty: all
-	HideQuiet bool     // leave out lanes on which nothing happens in the window
+	HideQuiet bool     // leave out lanes on which nothing happens in the window or near it
 }
 
 // Tone is how strongly something is drawn.
@@ -116,13 +117,14 @@ type Frame struct {
 
 	x      *Index
 	o      Options
-	events uint64  // the index's state that was laid out
-	perNS  float64 // pixels
-	perPX  float64 // nanoseconds
-	place  []int16 // lane number to place in Lanes, -1 when it is not shown
-	tx     uint32  // selected
-	block  uint64  // selected or the selected transaction's, plus one
-	focus  bool    // something is selected that dims the rest
+	events uint64   // the index's state that was laid out
+	perNS  float64  // pixels
+	perPX  float64  // nanoseconds
+	place  []int16  // lane number to place in Lanes, -1 when it is not shown
+	tx     uint32   // selected, or the first that a lesson points at
+	also   []uint32 // the others that a lesson points at
+	block  uint64   // selected or the selected transaction's, plus one
+	focus  bool     // something is selected that dims the rest
 	work   scratch
 }
 
@@ -158,11 +160,11 @@ func (x *Index) Frame(o Options) *Frame {
 // sameBut tells whether two options differ in nothing but the playhead.
 func (o Options) sameBut(p Options) bool {
 	return o.Window == p.Window && o.W == p.W && o.H == p.H && o.Scale == p.Scale && o.Selection == p.Selection &&
-		o.Lanes.HideQuiet == p.Lanes.HideQuiet && slices.Equal(o.Lanes.Only, p.Lanes.Only) && o.Heartbeats == p.Heartbeats && o.Words == p.Words
+		o.Lanes.HideQuiet == p.Lanes.HideQuiet && slices.Equal(o.Also, p.Also) && slices.Equal(o.Lanes.Only, p.Lanes.Only) && o.Heartbeats == p.Heartbeats && o.Words == p.Words
 }
 
 func (f *Frame) layOut(x *Index, o Options, until int64) {
-	o.Lanes.Only = slices.Clone(o.Lanes.Only)
+	o.Lanes.Only, o.Also = slices.Clone(o.Lanes.Only), slices.Clone(o.Also)
 	*f = Frame{
 		W: o.W, H: o.H, Scale: o.Scale, Gutter: 108 * o.Scale, Header: 38 * o.Scale, Window: o.Window, Empty: x.count == 0, Words: o.Words,
 		Lanes: f.Lanes[:0], Columns: f.Columns[:0], Bars: f.Bars[:0], Bundles: f.Bundles[:0], Lines: f.Lines[:0], Ticks: f.Ticks[:0],
@@ -210,6 +212,39 @@ func (f *Frame) choose() {
 	case view.SelectBlock:
 		f.block, f.focus = s.Block+1, true
 	}
+	for _, id := range f.o.Also {
+		switch tx := f.x.txs.find(id); {
+		case tx == 0 || tx == f.tx:
+		case f.tx == 0 && s.What != view.SelectBlock:
+			f.tx, f.focus = tx, true
+		default:
+			f.also, f.focus = append(f.also, tx), true
+		}
+	}
+}
+
+// chosen tells whether a transaction is the selected one or one that a lesson points at.
+func (f *Frame) chosen(tx uint32) bool {
+	return tx != 0 && (tx == f.tx || slices.Contains(f.also, tx))
+}
+
+// chosenTimes is the time from the first to the last event of the chosen transactions.
+func (f *Frame) chosenTimes() (from, to int64, ok bool) {
+	see := func(tx uint32) {
+		info := f.x.txs.info(tx)
+		if info == nil {
+			return
+		}
+		if !ok || info.first < from {
+			from = info.first
+		}
+		to, ok = max(to, info.last+1), true
+	}
+	see(f.tx)
+	for _, tx := range f.also {
+		see(tx)
+	}
+	return from, to, ok
 }
 
 // layLanes puts the lanes below each other, as high as the rows that the window needs.
@@ -220,15 +255,11 @@ func (f *Frame) layLanes() {
 	f.work.numbers = f.work.numbers[:0]
 	y := f.Header
 	span := f.Window.Span()
-	for _, i := range f.x.sorted() {
+	for _, i := range f.shown() {
 		l := f.x.lanes[i]
-		chosen := f.o.Selection.What == view.SelectNode && f.o.Selection.Node == l.node
-		if !f.wanted(l) || f.o.Lanes.HideQuiet && !chosen && !l.busyIn(f.Window.From, f.Window.To) {
-			continue
-		}
 		h := laneHeight(l.rowsIn(f.Window.From-span/2, f.Window.To+span/2)) * f.Scale
 		f.place[i] = int16(len(f.Lanes))
-		f.Lanes = append(f.Lanes, Lane{Node: l.node, Name: l.name, Y: y, H: h, Indent: l.role == container, Selected: chosen})
+		f.Lanes = append(f.Lanes, Lane{Node: l.node, Name: l.name, Y: y, H: h, Indent: l.role == container, Selected: f.selected(l)})
 		f.work.numbers = append(f.work.numbers, i)
 		y += h
 	}

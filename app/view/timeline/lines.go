@@ -24,8 +24,8 @@ func (f *Frame) layMessages() {
 		return
 	}
 	f.layBundles()
-	if info := f.x.txs.info(f.tx); info != nil {
-		f.layLines(max(f.Window.From, info.first), min(f.Window.To, info.last+1), true)
+	if from, to, ok := f.chosenTimes(); ok {
+		f.layLines(max(f.Window.From, from), min(f.Window.To, to), true)
 	} else if from, to, ok := f.blockTimes(); ok {
 		f.layLines(max(f.Window.From, from), min(f.Window.To, to), true)
 	}
@@ -77,7 +77,7 @@ func (f *Frame) isLitMessage(g *message) bool {
 	if s.What == view.SelectMessage && (g.seq == s.Seq || g.later != 0 && g.seq+uint64(g.later) == s.Seq) {
 		return true
 	}
-	if f.tx != 0 && g.tx == f.tx {
+	if f.chosen(g.tx) {
 		return true
 	}
 	return f.block != 0 && uint64(g.block) == f.block

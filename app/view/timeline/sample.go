@@ -173,11 +173,11 @@ func (r row) light() {
 	f := r.f
 	from, to := f.Window.From, f.Window.To
 	if r.t.kind != Order && r.t.kind != Validate {
-		info := f.x.txs.info(f.tx)
-		if info == nil {
+		first, last, ok := f.chosenTimes()
+		if !ok {
 			return
 		}
-		from, to = max(from, info.first), min(to, info.last+1)
+		from, to = max(from, first), min(to, last)
 	}
 	first, end := r.t.visible(from, to)
 	shaded := r.t.shared && r.shaded()
@@ -225,7 +225,7 @@ func (r row) bar(b *bar, x0, x1 float64) {
 
 // isLit tells whether a bar belongs to the selection.
 func (f *Frame) isLit(kind Kind, b *bar) bool {
-	if f.tx != 0 && b.tx == f.tx {
+	if f.chosen(b.tx) {
 		return true
 	}
 	if f.block == 0 {

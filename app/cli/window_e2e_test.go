@@ -5,6 +5,7 @@ package cli_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	"image/png"
@@ -244,6 +245,46 @@ func (s *screen) leavesNothing(p *program) {
 	for _, e := range entries {
 		if e.Name() != "config" && e.Name() != "cache" && !strings.HasPrefix(e.Name(), ".") {
 			s.t.Errorf("left behind: %s", e.Name())
+		}
+	}
+}
+
+// TestWindowNeedsADisplay: one sentence that says what to use instead, and exit code 2.
+func TestWindowNeedsADisplay(t *testing.T) {
+	p := newProgram(t)
+	run := filepath.Join(p.tmp, "run.fscope")
+	p.must("run", "first-transaction", "--runtime", "process", "--record", run)
+	for name, args := range map[string][]string{"no command": nil, "a recorded run": {run}, "the command": {"window"}, "bench": {"bench", "--window"}} {
+		for _, display := range []string{"", ":4242", "nonsense"} {
+			cmd := p.command(args...)
+			cmd.Env = append(cmd.Env, "DISPLAY="+display, "WAYLAND_DISPLAY=")
+			out, err := cmd.CombinedOutput()
+			var exit *exec.ExitError
+			if !errors.As(err, &exit) || exit.ExitCode() != 2 {
+				t.Errorf("%s, display %q: got %v, want exit code 2", name, display, err)
+			}
+			if text := strings.TrimSpace(string(out)); strings.Contains(text, "\n") || !strings.Contains(text, "display") || !strings.Contains(text, "fabriscope up") {
+				t.Errorf("%s, display %q: it says %q", name, display, text)
+			}
+		}
+	}
+}
+
+// TestWindowRefusesWrongUse before it opens anything.
+func TestWindowRefusesWrongUse(t *testing.T) {
+	p := newProgram(t)
+	for want, args := range map[string][]string{
+		"open missing.fscope: no such file":        {"missing.fscope"},
+		"there is no command \"wndow\"":            {"wndow"},
+		"the window opens files that end in":       {"window", "notes.txt"},
+		"--theme is dark, light or auto":           {"window", "--theme", "blue"},
+		"--size is width and height in pixels":     {"window", "--size", "big"},
+		"--runtime is auto, docker or process":     {"window", "--runtime", "magic"},
+		"--record and --window do not go together": {"bench", "--window", "--record", "x.fscope"},
+	} {
+		code, out, errOut := p.run(args...)
+		if code != 2 || !strings.Contains(errOut, want) || out != "" {
+			t.Errorf("%v: exit code %d, %s%s; want 2 and %q", args, code, out, errOut, want)
 		}
 	}
 }

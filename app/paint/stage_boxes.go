@@ -39,8 +39,7 @@ func (d *stageDraw) slow(w, h float64) {
 	}
 	d.fade = 0
 	d.c.Rect(view.Rect{Y: h - legendHeight*d.k, W: w, H: legendHeight * d.k}, 0, Style{Fill: th.Ground})
-	d.legend(w, h)
-	d.notes(w, h)
+	d.notes(w, h, d.legend(w, h))
 }
 
 func (d *stageDraw) org(o *stage.Org) {
@@ -421,8 +420,8 @@ func (d *stageDraw) orderer(o *stage.Orderer) {
 // legendHeight is the strip at the bottom that the stage leaves to its legend.
 const legendHeight = 38
 
-// legend explains the shapes, at the bottom left of the picture.
-func (d *stageDraw) legend(w, h float64) {
+// legend explains the shapes, at the bottom left of the picture, and says where it ends.
+func (d *stageDraw) legend(w, h float64) (end float64) {
 	font := d.th.Sans(11)
 	x, y := 20*d.k, h-20*d.k
 	for _, entry := range []struct {
@@ -432,19 +431,21 @@ func (d *stageDraw) legend(w, h float64) {
 		word := d.say(entry.word)
 		width := TextWidth(word, font)
 		if x+40*d.k+width > w {
-			return
+			return x
 		}
 		DrawDot(d.c, Dot{Class: entry.class, Size: 11 * d.k}, view.Point{X: x + 4*d.k, Y: y}, d.th)
 		d.c.Text(view.Point{X: x + 17*d.k, Y: Baseline(y, font)}, word, font, d.th.Muted)
 		x += 17*d.k + width + 26*d.k
 	}
+	return x
 }
 
-// notes lists what stands wrong, at the bottom right, in the rows of the legend and above.
-func (d *stageDraw) notes(w, h float64) {
+// notes lists what stands wrong, at the bottom right: in the row of the legend, as far as it
+// leaves room, and above.
+func (d *stageDraw) notes(w, h, legend float64) {
 	font := d.th.Sans(11)
 	right, y := w-16*d.k, h-20*d.k
-	left := w * 0.5
+	left := legend
 	for _, n := range d.f.Notes {
 		ink, icon := d.th.Warn, "hold"
 		if n.Bad {
@@ -452,7 +453,7 @@ func (d *stageDraw) notes(w, h float64) {
 		}
 		text := Fit(n.Text, font, w-80*d.k)
 		width := TextWidth(text, font) + 38*d.k
-		if right-width < left && right < w-16*d.k {
+		if right-width < left && (right < w-16*d.k || left == legend) {
 			right, y, left = w-16*d.k, y-27*d.k, 0
 		}
 		x := right - width

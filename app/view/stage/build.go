@@ -33,6 +33,7 @@ type builder struct {
 
 // Frame gives the stage at a moment. It is valid until the next call.
 func (w *World) Frame(at view.Moment, o Options) *Frame {
+	w.aspect = math.Round(o.Aspect*20) / 20
 	s := w.stateAt(at)
 	f := &w.frame
 	*f = Frame{At: at, Channel: w.about.Channel, Clients: f.Clients[:0], Orgs: f.Orgs[:0], Links: f.Links[:0], Dots: f.Dots[:0],

@@ -15,6 +15,7 @@ type Options struct {
 	Held        []Held        // what a hold has stopped, from the live network; otherwise the trace tells
 	Highlight   []string      // nodes or organisations that a lesson points at
 	Also        []string      // transactions that a lesson points at: as bright as the selected one
+	Aspect      float64       // width by height of the panel: boxes stand closer or wider apart. 0: as usual
 	Scale       time.Duration // how much of the trace one second of the screen shows: what passes too fast for the eye leaves a trail of that time. 0 shows exactly the moment
 }
 

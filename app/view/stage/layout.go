@@ -33,8 +33,8 @@ const (
 	legendRoom         = 48.0
 	dockLength         = 24.0
 	aspect             = 1.9   // of the panel that the layout tries to fill
-	wideAspect         = 2.02  // up to which it spreads
-	mostSpread         = 150.0 // between columns, together
+	mostSpread         = 150.0 // more between columns than usual, together
+	leastSpread        = -50.0
 )
 
 // geometry is where everything stands. It depends on what is known of the network as a
@@ -62,11 +62,12 @@ type geometry struct {
 
 // layout gives the geometry for what is known now.
 func (w *World) layout() *geometry {
-	if w.geo != nil && w.geoVersion == w.reg.version && len(w.geo.routes) == len(w.reg.pairs) {
+	fresh := w.geo != nil && w.geoVersion == w.reg.version && w.geoAspect == w.aspect
+	if fresh && len(w.geo.routes) == len(w.reg.pairs) {
 		return w.geo
 	}
-	if w.geo == nil || w.geoVersion != w.reg.version {
-		w.geo = arrange(&w.reg)
+	if !fresh {
+		w.geo, w.geoAspect = arrange(&w.reg, w.aspect), w.aspect
 		w.geo.shift(&w.reg, w.moved)
 		w.geo.measure()
 		w.geoVersion = w.reg.version
@@ -79,8 +80,9 @@ func (w *World) layout() *geometry {
 }
 
 // arrange chooses the form and the number of columns with which everything is largest in a
-// panel of the usual shape.
-func arrange(r *registry) *geometry {
+// panel of the usual shape. The boxes keep their order in panels of other shapes; only the
+// links between them become longer or shorter.
+func arrange(r *registry, shape float64) *geometry {
 	base := newGeometry(r)
 	var best *geometry
 	bestScale, bestColumns := 0.0, 0
@@ -98,10 +100,9 @@ func arrange(r *registry) *geometry {
 			}
 		}
 	}
-	// Where the panel is wider than the picture, messages get a longer way.
-	if spare := best.bounds.H*wideAspect - best.bounds.W; spare > 1 {
+	if spread := math.Round(max(leastSpread, min(best.bounds.H*shape-best.bounds.W, mostSpread))); shape > 0 && spread != 0 {
 		g := base.copy(r)
-		g.columns, g.spread = best.columns, math.Round(min(spare, mostSpread))
+		g.columns, g.spread = best.columns, spread
 		g.place(r, bestColumns)
 		best = g
 	}

@@ -18,7 +18,7 @@ func chatter(k trace.Kind) bool { return k == trace.RaftAppend || k == trace.Raf
 // leads, and what is not as it should be. "" while it is being set up or works.
 func (w *World) rest(at view.Moment) string {
 	s := w.stateAt(at)
-	if !s.ready || s.batch.pending > 0 {
+	if s.batch.pending > 0 {
 		return ""
 	}
 	if n := len(s.held); n > 0 {
@@ -31,9 +31,16 @@ func (w *World) rest(at view.Moment) string {
 		if len(n.sims) > 0 || n.validating || len(n.open) > 0 {
 			return ""
 		}
-		switch id.kind {
-		case peerKind, ordererKind:
-			if n.life == Stopped || n.life == Killed {
+		for j := range n.docked {
+			if p := n.docked[j].phase; p == Building || p == Launching {
+				return ""
+			}
+		}
+		if id.kind == peerKind || id.kind == ordererKind {
+			switch n.life {
+			case Unseen, Starting:
+				return ""
+			case Stopped, Killed:
 				down = view.Short(id.name)
 			}
 		}

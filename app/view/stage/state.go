@@ -30,7 +30,6 @@ type state struct {
 	notes   []noteState
 	newest  uint64 // the highest block that any peer has committed
 	commits [ring]int64
-	ready   bool // the network said that it is ready
 }
 
 // nodeState is one node. Which fields mean anything depends on what it is.

@@ -37,7 +37,9 @@ type World struct {
 	moved      map[string]view.Point
 	geo        *geometry
 	geoVersion int
-	changes    uint64 // counts layouts
+	geoAspect  float64
+	aspect     float64 // of the panel, 0 while it is not known
+	changes    uint64  // counts layouts
 
 	touched map[string]*touched // by transaction, those of the last frame
 	named   functionNames

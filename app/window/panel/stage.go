@@ -36,6 +36,7 @@ type Stage struct {
 	painter  paint.StagePainter
 	camera   view.Camera
 	free     bool // the camera was moved by hand
+	aspect   float64
 	margin   float64
 	left     float64 // units at the left that a drawer covers
 	drawing  bool    // the next drag draws a line
@@ -91,6 +92,20 @@ func (s *Stage) follow(f *stage.Frame) {
 	w, h := s.units()
 	s.camera = view.Fit(f.Bounds, w-s.left, h, s.margin)
 	s.camera.Origin.X -= s.left / s.camera.Scale
+}
+
+// Aspect is the width by the height of what a fitted stage fills. Once a person has moved the
+// camera or a box it stays, so that nothing jumps.
+func (s *Stage) Aspect() float64 {
+	w, h := s.units()
+	w, h = w-s.left-2*s.margin, h-2*s.margin
+	if w <= 0 || h <= 0 {
+		return s.aspect
+	}
+	if !s.free {
+		s.aspect = w / h
+	}
+	return s.aspect
 }
 
 // Fit shows everything again.

@@ -29,7 +29,7 @@ func (p *program) doctor() *cobra.Command {
 				if !f.OK {
 					mark = "no "
 				}
-				fmt.Fprintf(p.out, "%s  %-12s %s\n", mark, f.Name, f.Detail)
+				fmt.Fprintf(p.out, "%s  %-14s %s\n", mark, f.Title(), f.Detail)
 				if f.Remedy != "" {
 					fmt.Fprintf(p.out, "     %-12s %s\n", "", f.Remedy)
 				}

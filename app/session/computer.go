@@ -20,11 +20,15 @@ import (
 // Finding is one thing that this computer has or lacks. Nothing of it is needed to run
 // the samples.
 type Finding struct {
-	Name   string `json:"name"`
-	OK     bool   `json:"ok"`
-	Detail string `json:"detail"`
-	Remedy string `json:"remedy,omitempty"`
+	Name    string `json:"name"`
+	Version string `json:"version,omitempty"`
+	OK      bool   `json:"ok"`
+	Detail  string `json:"detail"`
+	Remedy  string `json:"remedy,omitempty"`
 }
+
+// Title is the name with its version.
+func (f Finding) Title() string { return strings.TrimSpace(f.Name + " " + f.Version) }
 
 // Computer looks for Docker, Go, memory, room for temporary files and a display. It takes
 // up to three seconds where Docker does not answer: call it in the background.
@@ -51,7 +55,16 @@ func findDocker(ctx context.Context) Finding {
 		return Finding{Name: "Docker", Detail: err.Error(),
 			Remedy: "chaincode runs as ordinary processes instead; for containers install Docker (apt-get install docker.io) and let your user use it"}
 	}
-	return Finding{Name: "Docker", OK: true, Detail: "engine " + version + ": chaincode runs in containers"}
+	return Finding{Name: "Docker", Version: version, OK: true, Detail: "containers for chaincode, " + builderImage(ctx)}
+}
+
+// builderImage says whether the image is there that compiles chaincode from source.
+func builderImage(ctx context.Context) string {
+	out, err := exec.CommandContext(ctx, "docker", "images", "--quiet", "fabriscope-builder").Output()
+	if err == nil && len(strings.TrimSpace(string(out))) > 0 {
+		return "builder image ready"
+	}
+	return "builder image made with the first chaincode from source"
 }
 
 func findGo(ctx context.Context) Finding {
@@ -60,15 +73,19 @@ func findGo(ctx context.Context) Finding {
 		return Finding{Name: "Go", Detail: "not found: chaincode from source cannot be compiled without Docker",
 			Remedy: "install Go 1.26 or newer from https://go.dev/dl/; the samples run without it"}
 	}
-	return Finding{Name: "Go", OK: true, Detail: strings.TrimSpace(string(out)) + ": compiles chaincode from source"}
+	version := ""
+	if words := strings.Fields(string(out)); len(words) > 2 { // go version go1.26.8 linux/amd64
+		version = strings.TrimPrefix(words[2], "go")
+	}
+	return Finding{Name: "Go", Version: version, OK: true, Detail: "compiles chaincode without Docker too"}
 }
 
 func findSamples(context.Context) Finding {
 	names := strings.Join(chaincode.SampleNames(), ", ")
 	if bundle.Available() {
-		return Finding{Name: "samples", OK: true, Detail: "inside the program as a static binary: " + names}
+		return Finding{Name: "Samples", OK: true, Detail: "inside the program as a static binary: " + names}
 	}
-	return Finding{Name: "samples", OK: true, Detail: "run as this program itself: " + names,
+	return Finding{Name: "Samples", OK: true, Detail: "run as this program itself: " + names,
 		Remedy: "build with \"make build\" to start them faster and with less memory, and as containers without a compiler"}
 }
 
@@ -78,9 +95,9 @@ const enoughMemory = 1 << 30
 func findMemory(context.Context) Finding {
 	total, free, err := memory("/proc/meminfo")
 	if err != nil {
-		return Finding{Name: "memory", OK: true, Detail: fmt.Sprintf("not known here, %d cores", runtime.NumCPU())}
+		return Finding{Name: "Memory", OK: true, Detail: fmt.Sprintf("not known here, %d cores", runtime.NumCPU())}
 	}
-	f := Finding{Name: "memory", OK: free >= enoughMemory, Detail: fmt.Sprintf("%s free of %s, %d cores", gigabytes(free), gigabytes(total), runtime.NumCPU())}
+	f := Finding{Name: "Memory", OK: free >= enoughMemory, Detail: fmt.Sprintf("%s free of %s, %d cores", gigabytes(free), gigabytes(total), runtime.NumCPU())}
 	if !f.OK {
 		f.Remedy = "close other programs, or start the network \"one-of-each\", which needs the least"
 	}
@@ -118,31 +135,31 @@ func memory(path string) (total, free uint64, err error) {
 func findTemp(context.Context) Finding {
 	dir, err := os.MkdirTemp("", "fabriscope-")
 	if err != nil {
-		return Finding{Name: "temp folder", Detail: err.Error(), Remedy: "set TMPDIR to a folder that can be written"}
+		return Finding{Name: "Temp folder", Detail: err.Error(), Remedy: "set TMPDIR to a folder that can be written"}
 	}
 	defer os.RemoveAll(dir)
 	if len(dir) > 70 {
-		return Finding{Name: "temp folder", Detail: dir + " is too long a path for unix sockets", Remedy: "set TMPDIR to a shorter path, like /tmp"}
+		return Finding{Name: "Temp folder", Detail: dir + " is too long a path for unix sockets", Remedy: "set TMPDIR to a shorter path, like /tmp"}
 	}
-	return Finding{Name: "temp folder", OK: true, Detail: os.TempDir()}
+	return Finding{Name: "Temp folder", OK: true, Detail: os.TempDir()}
 }
 
 func findDisplay(context.Context) Finding {
 	for _, name := range []string{"WAYLAND_DISPLAY", "DISPLAY"} {
 		if v := os.Getenv(name); v != "" {
-			return Finding{Name: "display", OK: true, Detail: name + "=" + v + graphics("/dev/dri")}
+			return Finding{Name: "Graphics", OK: true, Detail: graphics("/dev/dri") + " (" + name + "=" + v + ")"}
 		}
 	}
-	return Finding{Name: "display", Detail: "none", Remedy: "every command here works without one"}
+	return Finding{Name: "Graphics", Detail: "no display", Remedy: "every command here works without one"}
 }
 
 // graphics says whether there is a graphics card to draw with.
 func graphics(devices string) string {
 	if os.Getenv("LIBGL_ALWAYS_SOFTWARE") != "" {
-		return ", drawn by the processor (LIBGL_ALWAYS_SOFTWARE is set)"
+		return "software OpenGL: drawn by the processor, as LIBGL_ALWAYS_SOFTWARE asks"
 	}
 	if cards, err := filepath.Glob(filepath.Join(devices, "render*")); err == nil && len(cards) > 0 {
-		return ", with a graphics card"
+		return "OpenGL with a graphics card"
 	}
-	return ", no graphics card: drawn by the processor"
+	return "software OpenGL: no graphics card, drawn by the processor"
 }

@@ -58,6 +58,28 @@ func layoutOf(t *network.Topology) stage.Layout {
 	return l
 }
 
+// StageCopy gives what makes a second stage with the same events and the same places of
+// the boxes. It may be called on another goroutine and takes as long as reading the trace.
+func (s *Session) StageCopy() func() *stage.World {
+	source, t, positions, last := s.source, s.topology, s.Stage.Positions(), s.Axis.End().Seq
+	return func() *stage.World {
+		w := stage.New(source)
+		if t != nil {
+			w.Describe(layoutOf(t))
+		}
+		for cursor := uint64(0); cursor < last; {
+			events, next, _ := source.Since(cursor, tickBatch)
+			if len(events) == 0 {
+				break
+			}
+			w.Add(events)
+			cursor = next
+		}
+		w.SetPositions(positions)
+		return w
+	}
+}
+
 // StageHeld lists the held messages as the stage wants them.
 func (s *Session) StageHeld() []stage.Held {
 	var out []stage.Held

@@ -57,6 +57,8 @@ type ScriptRun struct {
 	task      *scenario.Task
 	marks     []scenario.Mark
 	closeUp   scenario.CloseUp
+	looking   string        // the transaction that the playhead crosses, "" if none
+	looked    time.Duration // since rest last asked the trace
 	err       error
 }
 
@@ -219,7 +221,7 @@ func (r *ScriptRun) teacher() *scenario.Teacher {
 		},
 		Highlight: func(m []scenario.Mark) {
 			r.tell(func() {
-				r.marks = m
+				r.pointAt(m)
 				hear(r.hooks.Highlight, m)
 			})
 		},
@@ -360,6 +362,69 @@ func (s *Session) Highlight() []string {
 	return out
 }
 
+// HighlightedTxs lists the transactions that a lesson points at: panels show them as
+// bright as a selected one.
+func (s *Session) HighlightedTxs() []string {
+	if s.script == nil {
+		return nil
+	}
+	var out []string
+	for _, m := range s.script.marks {
+		if m.Kind == scenario.MarkTx {
+			out = append(out, m.Name)
+		}
+	}
+	return out
+}
+
+// pointAt lets things stand out. The first transaction, block or key among them is
+// selected, so that the inspector tells of it; a single node is, where there is none.
+func (r *ScriptRun) pointAt(marks []scenario.Mark) {
+	r.marks = marks
+	for _, m := range marks {
+		switch m.Kind {
+		case scenario.MarkTx:
+			r.session.Select(view.Selection{What: view.SelectTx, TxID: m.Name})
+			return
+		case scenario.MarkBlock:
+			r.session.Select(view.Selection{What: view.SelectBlock, Block: m.Block})
+			return
+		case scenario.MarkKey:
+			if m.Namespace != "" {
+				r.session.Select(view.Selection{What: view.SelectKey, Namespace: m.Namespace, Key: m.Name})
+				return
+			}
+		}
+	}
+	sel := view.Selection{}
+	if len(marks) == 1 {
+		switch m := marks[0]; m.Kind {
+		case scenario.MarkNode, scenario.MarkClient, scenario.MarkContainer:
+			sel = view.Selection{What: view.SelectNode, Node: m.Name}
+		case scenario.MarkOrg:
+			sel = view.Selection{What: view.SelectOrg, Node: m.Name}
+		}
+	}
+	r.session.Select(sel)
+}
+
+// pointedAt tells whether a lesson points at a block or key and has selected it, so that
+// a look at one of its events does not select that event's transaction instead.
+func (r *ScriptRun) pointedAt() bool {
+	if r == nil {
+		return false
+	}
+	for _, m := range r.marks {
+		switch m.Kind {
+		case scenario.MarkTx:
+			return false
+		case scenario.MarkBlock, scenario.MarkKey:
+			return true
+		}
+	}
+	return false
+}
+
 func (r *ScriptRun) stepped(step scenario.Step) {
 	if len(r.steps) >= maxSteps {
 		r.steps = append(r.steps[:0], r.steps[maxSteps/4:]...)
@@ -405,6 +470,9 @@ func (r *ScriptRun) ended(err error) {
 
 // setPace moves the playhead as a lesson wants it.
 func (s *Session) setPace(p scenario.Pace) {
+	if s.script != nil {
+		s.script.looking = ""
+	}
 	switch {
 	case p.Live:
 		s.Playhead.GoLive(s.Axis)
@@ -415,13 +483,39 @@ func (s *Session) setPace(p scenario.Pace) {
 	}
 }
 
+// restEvery is how often the trace is asked for the end of a transaction.
+const restEvery = 150 * time.Millisecond
+
+// rest stops the playhead where what a lesson lets it cross is over: what comes after it
+// would only lead away from what the lesson speaks of.
+func (r *ScriptRun) rest(dt time.Duration) {
+	s := r.session
+	r.looked += dt
+	if r.looking == "" || r.looked < restEvery || !r.running || !s.Playhead.Playing || s.Playhead.Pace == view.Live {
+		return
+	}
+	r.looked = 0
+	last := uint64(0)
+	for _, tx := range append(s.HighlightedTxs(), r.looking) {
+		if events := s.source.ByTx(tx); len(events) > 0 {
+			last = max(last, events[len(events)-1].Seq)
+		}
+	}
+	if at := s.Playhead.At.Seq; at >= last {
+		s.Playhead.Playing, r.looking = false, ""
+	}
+}
+
 // look puts the playhead at an event that a lesson speaks of, and selects its transaction.
 func (s *Session) look(l scenario.Look) {
 	for s.cursor < l.Seq && s.addEvents() {
 	}
 	s.Playhead.Seek(s.Axis.Moment(l.Seq))
 	s.Playhead.Playing = !l.Paused
-	if l.TxID != "" {
+	if s.script != nil {
+		s.script.looking = l.TxID
+	}
+	if l.TxID != "" && !s.script.pointedAt() {
 		s.Select(view.Selection{What: view.SelectTx, TxID: l.TxID})
 	}
 }

@@ -104,5 +104,5 @@ func TestComputer(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
-	mustContain(t, strings.Join(names, " "), "Docker", "Go", "samples", "memory", "temp folder", "display")
+	mustContain(t, strings.Join(names, " "), "Docker", "Go", "Samples", "Memory", "Temp folder", "Graphics")
 }

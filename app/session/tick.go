@@ -29,6 +29,9 @@ func (s *Session) Tick(dt time.Duration) (changed bool) {
 	if s.Playhead.Tick(dt, s.Axis) {
 		changed = true
 	}
+	if s.script != nil {
+		s.script.rest(dt)
+	}
 	s.document.age += dt
 	held, asked := s.held.version, s.asked.version
 	s.pollHeld(dt)

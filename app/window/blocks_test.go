@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"fyne.io/fyne/v2"
+	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
 	ordererpb "github.com/hyperledger/fabric-protos-go-apiv2/orderer"
 	"google.golang.org/protobuf/proto"
 
@@ -69,5 +70,40 @@ func TestBlocksOfAnotherNetwork(t *testing.T) {
 	s.closePopups()
 	for range 30 {
 		pump()
+	}
+}
+
+// Blocks that begin in the middle of a chain cannot be judged, but what peers recorded in
+// them counts: the first transaction that was rejected is chosen.
+func TestBlocksFromTheMiddle(t *testing.T) {
+	s, pump := MustOpen(t)
+	paths := mustWriteBlocks(t, s.session)
+	paths = paths[len(paths)-2:]
+	b := &commonpb.Block{}
+	raw, err := os.ReadFile(paths[0])
+	if err == nil {
+		err = proto.Unmarshal(raw, b)
+	}
+	if err != nil || len(b.GetData().GetData()) < 2 {
+		t.Fatalf("block %d with %d transactions, %v", b.GetHeader().GetNumber(), len(b.GetData().GetData()), err)
+	}
+	for len(b.Metadata.Metadata) <= int(commonpb.BlockMetadataIndex_TRANSACTIONS_FILTER) {
+		b.Metadata.Metadata = append(b.Metadata.Metadata, nil)
+	}
+	b.Metadata.Metadata[commonpb.BlockMetadataIndex_TRANSACTIONS_FILTER] = []byte{0, 11} // valid, MVCC_READ_CONFLICT
+	if raw, err = proto.Marshal(b); err == nil {
+		err = os.WriteFile(paths[0], raw, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.open(paths)
+	until(t, pump, "the blocks are shown", func() bool { return s.session != nil && s.session.Kind == session.Blocks })
+	sel := s.session.Selection()
+	if c := s.session.Counts(); sel.What != view.SelectTx || c.Invalid != 1 {
+		t.Errorf("%s; chosen: %+v", c.Text(), sel)
+	}
+	if s.session.Document() == nil {
+		t.Error("the inspector says nothing about it")
 	}
 }

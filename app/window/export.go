@@ -47,8 +47,12 @@ func (s *Shell) showExport() {
 		row(lang.L("Stage as SVG"), lang.L("the same, to be enlarged without loss"), base+"-stage.svg", s.stageSVG),
 		row(lang.L("Timeline as PNG"), lang.L("what the timeline shows now"), base+"-timeline.png", s.timelinePNG),
 		row(lang.L("Timeline as SVG"), lang.L("the same, to be enlarged without loss"), base+"-timeline.svg", s.timelineSVG),
-		row(lang.L("Animation as GIF"), lang.L("the stage over the span that the timeline shows"), base+".gif", s.stageGIF),
 	)
+	list.Add(look.NewTapRow(lang.L("Animation as GIF"), look.Column(0, look.Heading(lang.L("Animation as GIF")),
+		look.Muted(lang.L("the stage over the span that the timeline shows")).Cut()), func() {
+		shut()
+		s.saveFile(base+".gif", s.exportGIF)
+	}))
 	if s.session.Source() != nil {
 		list.Add(row(lang.L("Report as HTML"), lang.L("summary, charts, blocks and every invalid transaction, in one file"), base+".html", s.reportHTML))
 	}
@@ -131,20 +135,61 @@ func (s *Shell) timelineSVG(to io.Writer) error {
 	return c.Close()
 }
 
-// stageGIF lets the playhead cross the span that the timeline shows, evenly.
-func (s *Shell) stageGIF(to io.Writer) error {
-	n, window := s.session, s.main.window
-	span := window.Span()
+// exportGIF writes the animation in the background and tells how far it is.
+func (s *Shell) exportGIF(path string) {
+	span := s.main.window.Span()
 	if span <= 0 {
-		return errors.New("the timeline shows nothing yet; let something happen first")
+		s.showError(errors.New("the timeline shows nothing yet; let something happen first"))
+		return
 	}
-	w, h, cam := picture(s.main.stageFrame(), gifWidth)
+	if s.session.Source() == nil {
+		s.showError(errors.New("blocks of another network have no messages that could move; export the chain's report instead"))
+		return
+	}
+	a := &animation{from: s.main.window.From, span: span, selection: s.session.Selection(), theme: s.exportTheme(), world: s.session.StageCopy()}
+	for i := range a.moments {
+		a.moments[i] = s.session.Axis.At(a.from + int64(i)*span/gifFrames)
+	}
+	tell := func(percent int) {
+		s.do(func() { s.toast(lang.L("Animation: {{.Percent}} %", map[string]any{"Percent": percent})) })
+	}
+	tell(0)
+	go func() {
+		err := writeFile(path, func(to io.Writer) error { return a.write(to, tell) })
+		s.do(func() {
+			if err != nil {
+				s.showError(err)
+				return
+			}
+			s.toast(lang.L("Saved {{.File}}", map[string]any{"File": path}))
+		})
+	}()
+}
+
+// animation is a stage of its own, which crosses a span while the window goes on with its.
+type animation struct {
+	from, span int64
+	moments    [gifFrames]view.Moment
+	selection  view.Selection
+	theme      *paint.Theme
+	world      func() *stage.World // made in the background
+}
+
+// write lets the playhead cross the span evenly.
+func (a *animation) write(to io.Writer, tell func(percent int)) error {
+	world := a.world()
+	o := stage.Options{Selection: a.selection}
+	w, h, cam := picture(world.Frame(a.moments[gifFrames-1], o), gifWidth)
 	pic := image.NewRGBA(image.Rect(0, 0, int(w), int(h)))
 	var p paint.StagePainter
-	theme := s.exportTheme()
+	done := -1
 	return paint.WriteGIF(to, gifFrames, gifEvery, func(i int) *image.RGBA {
-		at := n.Axis.At(window.From + int64(i)*span/gifFrames)
-		p.Paint(pic, n.Stage.Frame(at, stage.Options{Selection: n.Selection()}), cam, theme)
+		// Pictures are asked for twice: some at first, for the colours.
+		if percent := i * 100 / gifFrames; percent >= done+10 || i == 0 && done > 0 {
+			done = percent
+			tell(percent)
+		}
+		p.Paint(pic, world.Frame(a.moments[i], o), cam, a.theme)
 		return pic
 	})
 }

@@ -3,6 +3,7 @@ package window
 import (
 	"fmt"
 	"image/color"
+	"slices"
 	"strings"
 
 	"fyne.io/fyne/v2"
@@ -52,16 +53,17 @@ func lessonHooks(s *Shell) session.Hooks {
 		Network: func() { with(func(l *lessonState) { l.started = true }) },
 		Chapter: func(scenario.Chapter) { with(func(l *lessonState) { l.texts, l.verdict, l.marked = nil, "", -1 }) },
 		Say: func(text string) {
-			with(func(l *lessonState) {
-				if l.texts = append(l.texts, text); len(l.texts) > mostTexts {
-					l.texts = l.texts[1:]
-				}
-			})
+			with(func(l *lessonState) { l.say(text) })
 		},
-		Ask:      func(scenario.Question) { with(func(l *lessonState) { l.verdict, l.marked = "", -1 }) },
-		Pause:    func(string) { with(func(*lessonState) {}) },
-		Task:     func(scenario.Task) { with(func(*lessonState) {}) },
-		TaskDone: func() { with(func(*lessonState) {}) },
+		Ask:   func(scenario.Question) { with(func(l *lessonState) { l.verdict, l.marked = "", -1 }) },
+		Pause: func(string) { with(func(*lessonState) {}) },
+		Task:  func(scenario.Task) { with(func(*lessonState) {}) },
+		TaskDone: func() {
+			with(func(*lessonState) {})
+			if c := s.win.Canvas(); c.Overlays().Top() == nil {
+				c.Unfocus() // so that Space goes on, not into a field
+			}
+		},
 		CloseUp: func(c scenario.CloseUp) {
 			with(func(*lessonState) {})
 			if s.main != nil {
@@ -69,6 +71,13 @@ func lessonHooks(s *Shell) session.Hooks {
 			}
 		},
 		End: func(err error) { with(func(l *lessonState) { l.ended, l.err = true, err }) },
+	}
+}
+
+// say adds a sentence to the card.
+func (l *lessonState) say(text string) {
+	if l.texts = append(l.texts, text); len(l.texts) > mostTexts {
+		l.texts = l.texts[1:]
 	}
 }
 
@@ -104,7 +113,8 @@ func (l *lessonState) answer(i int) {
 	l.changed++
 	switch {
 	case q.Later:
-		l.verdict = lang.L("Let us see what the network says.")
+		l.verdict = ""
+		l.say(lang.L("You said {{.Letter}}.", map[string]any{"Letter": letter(i)}) + " " + lang.L("Let us see what the network says."))
 	case right:
 		l.verdict = lang.L("Right.") + " " + q.Why
 	default:
@@ -112,25 +122,40 @@ func (l *lessonState) answer(i int) {
 	}
 }
 
-// said is the sentence that a presenter's caption shows.
+// said is the sentence that a presenter's caption shows: what the lesson pauses with, or
+// the newest that it said.
 func (l *lessonState) said() string {
+	if text, paused := l.run.Paused(); paused && text != "" {
+		return text
+	}
 	if n := len(l.texts); n > 0 {
 		return l.texts[n-1]
-	}
-	if text, paused := l.run.Paused(); paused {
-		return text
 	}
 	return ""
 }
 
+// beside are the sentences that stand on the card: in presenter mode all but the caption's.
+func (l *lessonState) beside(presenter bool) []string {
+	text, paused := l.run.Paused()
+	paused = paused && text != ""
+	switch {
+	case presenter && !paused && len(l.texts) > 0:
+		return l.texts[:len(l.texts)-1]
+	case !presenter && paused:
+		return append(slices.Clone(l.texts), text)
+	}
+	return l.texts
+}
+
 func letter(i int) string { return string(rune('A' + i)) }
 
-// lessonCard is the card below the stage that tells, asks and lets go on.
+// lessonCard is the card that tells, asks and lets go on: at the top of the right column,
+// in presenter mode below the stage.
 type lessonCard struct {
 	s       *Shell
 	object  *fyne.Container
 	content *fyne.Container
-	dashes  *look.Picture
+	scroll  *container.Scroll
 	empty   bool // in presenter mode, while there is only the caption
 	shown   int  // of lessonState.changed
 	of      *lessonState
@@ -141,7 +166,8 @@ func newLessonCard(s *Shell) *lessonCard {
 	c := &lessonCard{s: s, shown: -1}
 	c.content = container.NewStack()
 	plane := look.NewPlane(12, func(k *paint.Theme) color.NRGBA { return k.Panel }, func(k *paint.Theme) color.NRGBA { return k.Accent })
-	c.object = container.NewStack(plane.Thick(1.5), look.Inset(20, 14, c.content))
+	c.scroll = container.NewVScroll(c.content)
+	c.object = container.NewStack(plane.Thick(1.5), look.Inset(cardInset, cardInset, c.scroll))
 	c.object.Hide()
 	return c
 }
@@ -158,6 +184,7 @@ func (c *lessonCard) update() {
 	if c.s.main != nil && c.s.main.card == c {
 		c.s.main.arrange()
 	}
+	c.scroll.ScrollToBottom() // the newest, where not all has room
 }
 
 func (c *lessonCard) build(l *lessonState) fyne.CanvasObject {
@@ -165,26 +192,17 @@ func (c *lessonCard) build(l *lessonState) fyne.CanvasObject {
 	if !c.s.presenter {
 		column.Add(c.heading(l))
 	}
-	for i, text := range l.texts {
-		// In presenter mode the newest sentence is the caption.
-		if !c.s.presenter || i < len(l.texts)-1 {
-			column.Add(look.Body(text).Wrapped())
-		}
+	for _, text := range l.beside(c.s.presenter) {
+		column.Add(look.Body(text).Wrapped())
 	}
 	c.options = nil
 	q, answered := l.run.Question()
-	pause, paused := l.run.Paused()
-	switch {
-	case q != nil && answered && q.Later && l.verdict != "":
-		column.Add(look.Body(lang.L("You said {{.Letter}}.", map[string]any{"Letter": letter(l.marked)}) + " " + l.verdict).Wrapped().Toned(look.Quiet))
-	case q != nil && (!answered || l.verdict != ""):
+	_, paused := l.run.Paused()
+	if q != nil && (!answered || l.verdict != "") {
 		column.Add(c.question(l, q, answered))
 	}
 	if task := l.run.Task(); task != nil {
 		column.Add(c.task(task))
-	}
-	if paused && pause != "" && !c.s.presenter {
-		column.Add(look.Body(pause).Wrapped())
 	}
 	switch {
 	case paused && c.s.presenter: // the caption says that Space goes on
@@ -207,11 +225,11 @@ func (c *lessonCard) build(l *lessonState) fyne.CanvasObject {
 
 func (c *lessonCard) heading(l *lessonState) fyne.CanvasObject {
 	title := l.run.Name
+	head := look.Line(look.Muted(title).Cut(), look.IconButton("cross", lang.L("End the lesson; the network stays"), c.leave))
 	if ch := l.run.Chapter(); ch.Title != "" {
-		title += "  ·  " + ch.Title
+		return look.Column(4, head, chapterDashes(l, 300), look.Gap(0, 2), look.Title(ch.Title).Wrapped())
 	}
-	return look.Line(look.Heading(title).Cut(), look.Middle(chapterDashes(l, 150)),
-		look.IconButton("cross", lang.L("End the lesson; the network stays"), c.leave))
+	return head
 }
 
 // leave ends the lesson and lets the network go on.
@@ -300,14 +318,43 @@ func (l *lessonState) hint() string {
 	return ""
 }
 
-// place puts the card at the foot of the stage's room and gives the height that it takes.
-func (c *lessonCard) place(x, y, w, h float32) float32 {
-	margin := look.Px(14)
-	width := min(w-2*margin, look.Px(900))
-	c.object.Resize(fyne.NewSize(width, c.object.MinSize().Height))
-	height := min(c.object.MinSize().Height, h*0.72)
+// Sizes of the card, in pixels.
+const (
+	cardInset  = 16
+	cardMargin = 12
+	cardWidth  = 900 // at most, in presenter mode
+)
+
+// tall is how high the card has to be at a width, to show everything.
+func (c *lessonCard) tall(width float32) float32 {
+	// Text is wrapped when it gets its width; what it needs is known afterwards.
+	for _, o := range c.content.Objects {
+		for range 2 {
+			o.Resize(fyne.NewSize(width-2*look.Px(cardInset), o.MinSize().Height))
+		}
+	}
+	return c.content.MinSize().Height + 2*look.Px(cardInset) + 1 // what rounding takes
+}
+
+// placeBelow puts the card at the foot of the stage's room and gives the height that it
+// takes.
+func (c *lessonCard) placeBelow(x, y, w, h float32) float32 {
+	margin := look.Px(cardMargin)
+	width := min(w-2*margin, look.Px(cardWidth))
+	height := min(c.tall(width), h*0.72)
 	c.object.Resize(fyne.NewSize(width, height))
 	c.object.Move(fyne.NewPos(x+(w-width)/2, y+h-height-margin))
+	return height + 2*margin
+}
+
+// placeAbove puts the card at the top of the right column and gives the height that it
+// takes; the inspector has the rest.
+func (c *lessonCard) placeAbove(x, y, w, h float32) float32 {
+	margin := look.Px(cardMargin)
+	width := w - 2*margin
+	height := min(c.tall(width), h*0.78)
+	c.object.Resize(fyne.NewSize(width, height))
+	c.object.Move(fyne.NewPos(x+margin, y+margin))
 	return height + 2*margin
 }
 

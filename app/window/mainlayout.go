@@ -11,6 +11,7 @@ type mainLayout struct {
 	m                            *mainView
 	top, topLine, rail, railLine fyne.CanvasObject
 	drawer, drawerLine, side     fyne.CanvasObject
+	column                       fyne.CanvasObject // behind lesson and inspector
 	sides                        [3]*divider
 	size                         fyne.Size
 }
@@ -77,10 +78,17 @@ func (l *mainLayout) Layout(_ []fyne.CanvasObject, size fyne.Size) {
 		x += look.Px(1)
 	}
 	grip := look.Px(dividerGrip)
-	if l.side.Visible() {
+	card := m.card.object.Visible()
+	beside := card && !m.s.presenter
+	if l.side.Visible() || beside {
 		w := max(look.Px(280), min(size.Width*float32(l.share("inspector")), size.Width-x-look.Px(320)))
 		right -= w
-		place(l.side, right, top, w, bottom-top)
+		place(l.column, right, top, w, bottom-top)
+		above := float32(0)
+		if beside {
+			above = m.card.placeAbove(right, top, w, bottom-top)
+		}
+		place(l.side, right, top+above, w, bottom-top-above)
 		place(l.sides[0], right-grip/2, top, grip, bottom-top)
 	}
 	if l.drawer.Visible() {
@@ -112,8 +120,8 @@ func (l *mainLayout) Layout(_ []fyne.CanvasObject, size fyne.Size) {
 		place(l.sides[1], x, bottom-grip/2, width, grip)
 	}
 	cardHeight := float32(0)
-	if m.card.object.Visible() {
-		cardHeight = m.card.place(x, top, width, bottom-top)
+	if card && !beside {
+		cardHeight = m.card.placeBelow(x, top, width, bottom-top)
 	}
 	place(m.stage, x, top, width, bottom-top-cardHeight)
 	place(m.closeup, x, top, width, bottom-top-cardHeight)

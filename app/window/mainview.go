@@ -67,15 +67,20 @@ const (
 )
 
 func newMainView(s *Shell, n *session.Session) *mainView {
-	m := &mainView{s: s, n: n, follows: true}
+	m := &mainView{s: s, n: n, follows: true, quiet: true}
 	s.main = m
 	m.bar = newTopBar(s)
 	m.head = newPresenterBar(s)
 	m.stage = panel.NewStage(m.stageFrame, panel.StageEvents{Select: n.Select, Open: m.open, Menu: m.menu, Walk: m.walk,
 		Move: func(node string, to view.Point) { n.Stage.Move(node, to) }, Moved: m.stageChanged, Line: m.partition})
-	m.closeup = panel.NewCloseup(func() *chain.Validation {
-		return n.Chain.Validation(n.Playhead.At, m.closeUp.block, m.closeUp.peer)
+	say := stageWords()
+	m.stage.Say(func(word string) string {
+		if said, ok := say[word]; ok {
+			return said
+		}
+		return word
 	})
+	m.closeup = panel.NewCloseup(m.validation)
 	m.timeline = panel.NewTimeline(panel.TimelineEvents{Select: n.Select, Menu: m.menu, Seek: m.seek, Window: m.setWindow, Mods: s.mods,
 		Frame: m.timelineFrame})
 	m.chain = panel.NewChain(m.chainFrame, panel.ChainEvents{Select: n.Select, Menu: m.menu, Step: m.stepChain})
@@ -108,8 +113,9 @@ func (m *mainView) build() {
 	l.topLine, l.railLine = look.HLine(), look.VLine()
 	l.rail, l.drawer, l.drawerLine = look.OnPanel(m.rail.object), m.rail.drawer, look.VLine()
 	l.side = side
+	l.column = look.OnPanel(container.NewStack())
 	// In the order of Tab; nothing overlaps but the dividers.
-	objects := []fyne.CanvasObject{l.top, l.topLine, l.rail, l.railLine, l.drawer, l.drawerLine, m.card.object, m.stage, m.closeup,
+	objects := []fyne.CanvasObject{l.top, l.topLine, l.rail, l.railLine, l.drawer, l.drawerLine, l.column, m.card.object, m.stage, m.closeup,
 		m.timeline, m.chain, l.side, m.caption.object}
 	for _, d := range l.sides {
 		objects = append(objects, d)
@@ -124,6 +130,7 @@ func (m *mainView) content() fyne.CanvasObject { return m.column }
 func (m *mainView) inherit(old *mainView) {
 	m.window, m.follows, m.span, m.quiet = old.window, old.follows, old.span, old.quiet
 	m.closeUp, m.chainPeer = old.closeUp, old.chainPeer
+	m.rail.kept, old.rail.kept = old.rail.kept, nil
 	if old.rail.open > 0 && !m.s.presenter {
 		m.rail.show(old.rail.open)
 	}
@@ -134,7 +141,7 @@ func (m *mainView) inherit(old *mainView) {
 // close ends what the view does by itself; the session goes on.
 func (m *mainView) close() {
 	m.stopSelect = true
-	m.rail.shut()
+	m.rail.end()
 }
 
 // tick shows what has changed since the last frame, and says whether something moves.
@@ -204,7 +211,8 @@ func (m *mainView) repaint() {
 // stageFrame is what the stage shows at the playhead.
 func (m *mainView) stageFrame() *stage.Frame {
 	n := m.n
-	o := stage.Options{Selection: n.Selection(), Heartbeats: m.s.settings.Heartbeats, StillMotion: m.s.settings.ReduceMotion, Highlight: n.Highlight()}
+	o := stage.Options{Selection: n.Selection(), Heartbeats: m.s.settings.Heartbeats, StillMotion: m.s.settings.ReduceMotion, Highlight: n.Highlight(),
+		Also: n.HighlightedTxs(), Aspect: m.stage.Aspect()}
 	if n.Playhead.Pace == view.Live {
 		o.Scale = time.Second
 	} else if n.Playhead.Pace == view.Stretch && n.Playhead.Playing {
@@ -221,12 +229,44 @@ func (m *mainView) timelineFrame(w, h, scale float64) *timeline.Frame {
 		m.followPlayhead()
 	}
 	return m.n.Timeline.Frame(timeline.Options{Window: m.window, W: w, H: h, Scale: scale, At: m.n.Playhead.At, Selection: m.n.Selection(),
-		Heartbeats: m.s.settings.Heartbeats, Lanes: timeline.Filter{HideQuiet: m.quiet}})
+		Also: m.n.HighlightedTxs(), Heartbeats: m.s.settings.Heartbeats, Lanes: timeline.Filter{HideQuiet: m.quiet}})
 }
 
 func (m *mainView) chainFrame(w, h, scroll float64) *chain.Frame {
-	return m.n.Chain.Frame(chain.Options{At: m.n.Playhead.At, Selection: m.n.Selection(), W: w, H: h, Scroll: scroll, Peer: m.chainPeer,
-		Words: chain.Words{Title: lang.L("Chain"), Note: lang.L("one square per transaction"), Next: lang.L("next")}})
+	return m.n.Chain.Frame(chain.Options{At: m.n.Playhead.At, Selection: m.n.Selection(), Also: m.n.HighlightedTxs(), W: w, H: h, Scroll: scroll, Peer: m.chainPeer,
+		Words: chain.Words{Title: lang.L("Chain"), Note: lang.L("one square per transaction"), Next: lang.L("next"), Empty: lang.L("no block with transactions yet")}})
+}
+
+// validation is the close-up of a block, with its words in the person's language.
+func (m *mainView) validation() *chain.Validation {
+	v := m.n.Chain.Validation(m.n.Playhead.At, m.closeUp.block, m.closeUp.peer)
+	if v != nil {
+		v.Words = chain.CheckWords{Title: lang.L("Block {block} at {peer}"), Read: lang.L("read when simulated"), Found: lang.L("found now"),
+			Stands: lang.L("the peer stands here")}
+		v.Stage = validationStage(v)
+	}
+	return v
+}
+
+// validationStage says how far the peer is, in the person's language.
+func validationStage(v *chain.Validation) string {
+	switch v.Step {
+	case chain.Written:
+		return lang.L("All verdicts are in; block, state and history are written.")
+	case chain.Decided:
+		return lang.L("All transactions are judged; the block is being written.")
+	case chain.Versions:
+		return lang.L("Policies were checked in parallel. Versions are checked one after the other, in block order.")
+	case chain.Policies:
+		return lang.L("Signatures and endorsement policies are checked, several transactions at a time.")
+	}
+	return v.Stage
+}
+
+// stageWords are the words that the stage's painter writes, in the person's language.
+func stageWords() map[string]string {
+	return map[string]string{"proposal": lang.L("proposal"), "read": lang.L("read"), "write": lang.L("write"), "endorsement": lang.L("endorsement"),
+		"block": lang.L("block"), "container": lang.L("container"), "builder": lang.L("builder"), "Ordering service": lang.L("Ordering service")}
 }
 
 // followPlayhead moves the timeline's window along with the playhead.
@@ -365,10 +405,11 @@ func (m *mainView) arrange() {
 	shown(m.timeline, m.s.shows("timeline") && !(p && (lesson || enlarged)))
 	shown(m.chain, m.s.shows("chain") && !p)
 	shown(m.caption.object, m.s.shows("caption") || p)
-	shown(l.sides[0], l.side.Visible())
+	shown(m.card.object, lesson && !m.card.empty)
+	shown(l.column, l.side.Visible() || m.card.object.Visible() && !p)
+	shown(l.sides[0], l.column.Visible())
 	shown(l.sides[1], m.timeline.Visible())
 	shown(l.sides[2], m.chain.Visible())
-	shown(m.card.object, lesson && !m.card.empty)
 	m.column.Refresh()
 	l.Layout(nil, m.column.Size())
 }

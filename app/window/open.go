@@ -9,6 +9,7 @@ import (
 	"fyne.io/fyne/v2/lang"
 
 	"github.com/fabriscope/fabriscope/app/session"
+	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/window/drawers"
 	"github.com/fabriscope/fabriscope/network"
 )
@@ -99,7 +100,9 @@ func (s *Shell) openBlocks(paths []string) {
 			}
 			s.settings.Opened(paths[0], "blocks", n.Counts().Text())
 			s.show(n)
-			n.FirstInvalid()
+			if !n.FirstInvalid() {
+				n.Select(n.Chain.Step(view.Selection{}, 1, 0)) // the newest block, so that there is something to read
+			}
 		})
 	}()
 }

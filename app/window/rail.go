@@ -9,6 +9,7 @@ import (
 	"fyne.io/fyne/v2/lang"
 	"fyne.io/fyne/v2/layout"
 
+	"github.com/fabriscope/fabriscope/app/paint"
 	"github.com/fabriscope/fabriscope/app/session"
 	"github.com/fabriscope/fabriscope/app/window/drawers"
 	"github.com/fabriscope/fabriscope/app/window/look"
@@ -22,7 +23,8 @@ type rail struct {
 	buttons []*railButton
 	drawer  *fyne.Container
 	panel   *drawers.Panel
-	open    int // 1 to 6, 0: none
+	kept    map[int]keptPanel // of this session, open or closed
+	open    int               // 1 to 6, 0: none
 }
 
 type drawerKind struct {
@@ -43,7 +45,7 @@ func drawerKinds() []drawerKind {
 }
 
 func newRail(s *Shell, m *mainView) *rail {
-	r := &rail{s: s, m: m, drawer: container.NewStack()}
+	r := &rail{s: s, m: m, drawer: container.NewStack(), kept: map[int]keptPanel{}}
 	column := look.Column(6, look.Gap(0, 8))
 	for i, k := range drawerKinds() {
 		b := newRailButton(k.icon, k.title, func() { r.toggle(i + 1) })
@@ -68,7 +70,7 @@ func (r *rail) toggle(number int) {
 func (r *rail) show(number int) {
 	r.shut()
 	k := drawerKinds()[number-1]
-	r.open, r.panel = number, k.make(r.m.n, r.s.host())
+	r.open, r.panel = number, r.panelOf(number)
 	shut := look.IconButton("cross", lang.L("Close the drawer"), func() { r.toggle(number) })
 	head := look.Line(look.Title(k.title), shut)
 	top := look.Inset(14, 8, head)
@@ -77,13 +79,48 @@ func (r *rail) show(number int) {
 	r.drawer.Refresh()
 	r.buttons[number-1].setOn(true)
 	r.panel.Refresh()
-	// The next Tab leads into the drawer; meanwhile the digits still open other drawers,
-	// which a focused list or entry would swallow.
+	// The client panel is there to be filled in. In the others the next Tab leads into the
+	// drawer; meanwhile the digits still open other drawers, which a focused list or entry
+	// would swallow.
 	r.s.do(func() {
-		if r.open == number {
-			r.s.win.Canvas().Focus(shut)
+		if r.open != number {
+			return
 		}
+		first := r.panel.First()
+		if k.icon != "network" || first == nil {
+			first = shut
+		}
+		r.s.win.Canvas().Focus(first)
 	})
+}
+
+// keptPanel is a drawer with the look that it was made for.
+type keptPanel struct {
+	panel *drawers.Panel
+	theme *paint.Theme
+}
+
+// panelOf gives a drawer as it was left, or makes it.
+func (r *rail) panelOf(number int) *drawers.Panel {
+	now := look.Current()
+	if k, ok := r.kept[number]; ok {
+		if k.theme.Name == now.Name && k.theme.Scale == now.Scale {
+			return k.panel
+		}
+		k.panel.Close()
+	}
+	p := drawerKinds()[number-1].make(r.m.n, r.s.host())
+	r.kept[number] = keptPanel{p, now}
+	return p
+}
+
+// end closes all drawers for good.
+func (r *rail) end() {
+	r.shut()
+	for _, k := range r.kept {
+		k.panel.Close()
+	}
+	clear(r.kept)
 }
 
 func (r *rail) shut() {
@@ -91,9 +128,11 @@ func (r *rail) shut() {
 		return
 	}
 	r.buttons[r.open-1].setOn(false)
-	r.panel.Close()
 	r.open, r.panel = 0, nil
 	r.drawer.Objects = nil
+	if c := r.s.win.Canvas(); c.Overlays().Top() == nil {
+		c.Unfocus() // keys do not go to what is not there any more
+	}
 }
 
 // refresh brings the open drawer up to date.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -248,15 +249,22 @@ func (v *startView) showComputer(found []session.Finding) {
 	}
 	v.computer.Objects = nil
 	for _, f := range found {
+		switch f.Name {
+		case "Docker", "Go", "Graphics":
+		default:
+			if f.OK {
+				continue // nothing to think of
+			}
+		}
 		tone := look.Good
 		if !f.OK {
 			tone = look.Warning
 		}
-		detail := f.Detail
+		detail, _, _ := strings.Cut(f.Detail, " (") // variables are for the command line
 		if !f.OK && f.Remedy != "" {
 			detail = f.Remedy
 		}
-		words := look.Column(0, look.Heading(f.Name), look.Muted(detail).Wrapped())
+		words := look.Column(0, look.Heading(f.Title()), look.Muted(detail).Wrapped())
 		v.computer.Add(container.NewBorder(nil, nil, container.NewVBox(look.Gap(0, 3), look.Dot(tone)), nil, look.Inset(8, 0, words)))
 	}
 	v.computer.Refresh()

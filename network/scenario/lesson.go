@@ -221,9 +221,23 @@ func (r *run) mark(n *network.Network, v starlark.Value) (Mark, error) {
 		return Mark{Kind: MarkContainer, Name: name}, nil
 	}
 	if events := n.Events(network.EventFilter{Key: name}); len(events) > 0 {
-		return Mark{Kind: MarkKey, Name: name}, nil
+		return Mark{Kind: MarkKey, Name: name, Namespace: namespaceOf(events)}, nil
 	}
 	return Mark{}, fmt.Errorf("nothing in this network is called %q: no node, client, organisation, chaincode or key", name)
+}
+
+// namespaceOf is the chaincode whose calls read or wrote a key, "" if none of the events
+// tells.
+func namespaceOf(events []trace.Event) string {
+	for i := range events {
+		for _, name := range []string{events[i].Node, events[i].Other} {
+			label, _, docked := strings.Cut(name, "@")
+			if at := strings.LastIndex(label, "_"); docked && at > 0 {
+				return label[:at]
+			}
+		}
+	}
+	return ""
 }
 
 // txidOf is the transaction of what begin or submit gave, "" of anything else.

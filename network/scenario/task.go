@@ -11,16 +11,16 @@ import (
 	"github.com/fabriscope/fabriscope/internal/trace"
 )
 
-// task is task(text, until=, hint=, otherwise=): the person does something. until is
+// task is task(text, until=, hint=, otherwise=, call=): the person does something. until is
 // called with each new event; the first for which it is true ends the task and is
 // given back. Or it names a function, such as "basic.TransferAsset": then the first
 // verdict VALID on a call of it does. otherwise does the task where there is nobody
-// to do it.
+// to do it. call names the function that the person will call, where until does not.
 func (r *run) task(thread *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, line, error) {
-	var text, hint string
+	var text, hint, calls string
 	var until starlark.Value
 	var otherwise starlark.Callable
-	if err := starlark.UnpackArgs("task", args, kwargs, "text", &text, "until", &until, "otherwise", &otherwise, "hint?", &hint); err != nil {
+	if err := starlark.UnpackArgs("task", args, kwargs, "text", &text, "until", &until, "otherwise", &otherwise, "hint?", &hint, "call?", &calls); err != nil {
 		return nil, line{}, err
 	}
 	n, err := r.network()
@@ -31,6 +31,10 @@ func (r *run) task(thread *starlark.Thread, args starlark.Tuple, kwargs []starla
 	if err != nil {
 		return nil, line{}, err
 	}
+	if name, ok := starlark.AsString(until); ok {
+		calls = name
+	}
+	chaincode, function, _ := strings.Cut(calls, ".")
 	l := line{what: text}
 	cursor := n.Trace().Last()
 	wish := make(chan struct{})
@@ -40,7 +44,7 @@ func (r *run) task(thread *starlark.Thread, args starlark.Tuple, kwargs []starla
 	} else {
 		done := make(chan struct{})
 		defer close(done)
-		r.teacher.Task(Task{Text: text, Hint: hint, Do: sync.OnceFunc(func() { close(wish) }), Done: done})
+		r.teacher.Task(Task{Text: text, Hint: hint, Chaincode: chaincode, Function: function, Do: sync.OnceFunc(func() { close(wish) }), Done: done})
 	}
 	ctx, cancel := context.WithCancel(r.ctx)
 	defer cancel()

@@ -57,6 +57,8 @@ type Question struct {
 // trace.
 type Task struct {
 	Text, Hint string
+	// Chaincode and Function are what is to be called, "" if the task is something else.
+	Chaincode, Function string
 	// Do makes the lesson do the task itself (for a button "Show me"). It may be
 	// called from any goroutine, once or more.
 	Do func()
@@ -83,6 +85,8 @@ type Mark struct {
 	Kind  MarkKind
 	Name  string
 	Block uint64 // MarkBlock: its number
+	// Namespace of a MarkKey: the chaincode that it belongs to, "" where that is not known.
+	Namespace string
 }
 
 // CloseUp is a block whose validation is enlarged. Block 0 (the genesis block, which

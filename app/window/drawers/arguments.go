@@ -6,7 +6,6 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/lang"
-	"fyne.io/fyne/v2/widget"
 
 	"github.com/fabriscope/fabriscope/app/window/look"
 )
@@ -14,11 +13,12 @@ import (
 // arguments is a row of a call: who calls, and with which arguments.
 type arguments struct {
 	box      *fyne.Container
-	identity *widget.Select
+	identity *Choice
 	fields   *fyne.Container
 	names    []string
 	entries  []*look.Entry
 	lines    *look.Entry // one argument a line, where their names are not known
+	enter    func()      // Enter in a field
 }
 
 func newArguments() *arguments {
@@ -61,6 +61,11 @@ func (a *arguments) set(names []string) {
 		e := look.NewEntry()
 		e.PlaceHolder = example(strings.TrimSuffix(n, "?"))
 		e.Text = before[n]
+		e.OnSubmitted = func(string) {
+			if a.enter != nil {
+				a.enter()
+			}
+		}
 		a.entries = append(a.entries, e)
 		label := n
 		if bare, optional := strings.CutSuffix(n, "?"); optional {

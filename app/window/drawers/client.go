@@ -15,6 +15,7 @@ import (
 	"github.com/fabriscope/fabriscope/app/window/inspector/sheet"
 	"github.com/fabriscope/fabriscope/app/window/look"
 	"github.com/fabriscope/fabriscope/network"
+	"github.com/fabriscope/fabriscope/network/scenario"
 )
 
 // maxOutcomes bounds the list of what came of a person's calls.
@@ -25,7 +26,7 @@ type client struct {
 	s *session.Session
 	h Host
 
-	chaincode, function    *widget.Select
+	chaincode, function    *Choice
 	other                  *look.Entry // the function's name, of chaincodes whose functions are not known
 	doc                    *look.Text
 	first, second          *arguments
@@ -39,6 +40,7 @@ type client struct {
 	told                   []told
 	number                 int
 	page                   *container.Scroll
+	task                   *scenario.Task // the lesson's that was taken in
 }
 
 // told is one call in the list, under way while its outcome is nil.
@@ -57,6 +59,7 @@ func newClient(s *session.Session, h Host) *client {
 	c.other.PlaceHolder = lang.L("name of the function")
 	c.doc = look.Muted("").Wrapped()
 	c.first, c.second = newArguments(), newArguments()
+	c.first.enter, c.second.enter = c.entered, func() { c.allowed(c.submitTwo) }
 	c.endorsers = container.NewVBox()
 	c.flow = look.NewSegmented([]string{lang.L("client asks all"), lang.L("through a gateway")}, nil)
 	c.submit = look.Primary(lang.L("Submit"), c.submitOne)
@@ -101,8 +104,57 @@ func (c *client) update() {
 		c.chaincode.SetSelected(names[0])
 	}
 	c.updateFunctions()
+	c.follow(c.lessonTask())
 	if peers := c.s.Peers(); !slices.Equal(peers, c.peers) {
 		c.listPeers(peers)
+	}
+}
+
+// lessonTask is what a lesson asks the person to do now.
+func (c *client) lessonTask() *scenario.Task {
+	if r := c.s.ScriptRun(); r != nil {
+		return r.Task()
+	}
+	return nil
+}
+
+// follow chooses what a lesson's task is about, once for each task.
+func (c *client) follow(t *scenario.Task) {
+	if t == nil || t == c.task || t.Chaincode == "" || !slices.Contains(c.chaincode.Options, t.Chaincode) {
+		return
+	}
+	c.task = t
+	c.chaincode.SetSelected(t.Chaincode)
+	if slices.Contains(c.function.Options, t.Function) {
+		c.function.SetSelected(t.Function)
+	} else if c.other.Visible() {
+		c.other.SetText(t.Function)
+	}
+}
+
+// focus is where the keyboard begins: at the first argument if the call is chosen by a
+// task, else at the chaincode.
+func (c *client) focus() fyne.Focusable {
+	if t := c.task; t != nil && t == c.lessonTask() && len(c.first.entries) > 0 {
+		return c.first.entries[0]
+	}
+	return c.chaincode
+}
+
+// entered is Enter in a field of the first call.
+func (c *client) entered() {
+	for _, f := range c.s.Functions(c.chaincode.Selected) {
+		if f.Name == c.function.Selected && f.ReadOnly {
+			c.allowed(c.ask)
+			return
+		}
+	}
+	c.allowed(c.submitOne)
+}
+
+func (c *client) allowed(do func()) {
+	if c.gate.open() {
+		do()
 	}
 }
 

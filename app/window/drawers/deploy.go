@@ -29,15 +29,15 @@ type deployForm struct {
 	h Host
 
 	box             *fyne.Container
-	from            *widget.Select
-	sample          *widget.Select
+	from            *Choice
+	sample          *Choice
 	about           *look.Text
 	place           *look.Entry
 	choose          *look.Button
 	placeRow        *fyne.Container
 	name, version   *look.Entry
 	policy          *look.Entry
-	runtime         *widget.Select
+	runtime         *Choice
 	build           *widget.Check
 	deploy          *look.Button
 	steps           *list

@@ -10,7 +10,6 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/lang"
-	"fyne.io/fyne/v2/widget"
 
 	"github.com/fabriscope/fabriscope/app/session"
 	"github.com/fabriscope/fabriscope/app/view"
@@ -29,9 +28,9 @@ type holds struct {
 
 	box            *fyne.Container
 	kinds          []session.HoldKind
-	kind           *widget.Select
+	kind           *Choice
 	ends           ends
-	node, other    *widget.Select
+	node, other    *Choice
 	tx, key, count *look.Entry
 	wrong          *look.Text
 	list           *list
@@ -79,7 +78,7 @@ func (d *holds) update() {
 		return
 	}
 	d.ends = e
-	for _, s := range []*widget.Select{d.node, d.other} {
+	for _, s := range []*Choice{d.node, d.other} {
 		s.SetOptions(append([]string{lang.L("anyone")}, e.labels...))
 		if s.Selected == "" {
 			s.SetSelectedIndex(0)

@@ -10,7 +10,6 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/lang"
-	"fyne.io/fyne/v2/widget"
 
 	"github.com/fabriscope/fabriscope/app/session"
 	"github.com/fabriscope/fabriscope/app/view"
@@ -26,10 +25,10 @@ type links struct {
 
 	box                   *fyne.Container
 	ends                  ends
-	a, b                  *widget.Select
+	a, b                  *Choice
 	latency, jitter, loss *look.Entry
 	wrong                 *look.Text
-	org                   *widget.Select
+	org                   *Choice
 	draw                  *look.Button
 	list                  *list
 	gate                  *gate

@@ -161,7 +161,7 @@ func (d *drawer) texts() []string {
 			out = append(out, x.Text())
 		case *look.Entry:
 			out = append(out, x.Text)
-		case *widget.Select:
+		case *drawers.Choice:
 			out = append(out, x.Selected)
 		case *widget.Check:
 			out = append(out, x.Text)
@@ -273,7 +273,7 @@ func (d *drawer) field(label string, n int) *look.Entry {
 // choose chooses in the select below a label.
 func (d *drawer) choose(label, option string) {
 	d.t.Helper()
-	s, ok := d.below(label, 0, func(o fyne.CanvasObject) bool { _, ok := o.(*widget.Select); return ok }).(*widget.Select)
+	s, ok := d.below(label, 0, func(o fyne.CanvasObject) bool { _, ok := o.(*drawers.Choice); return ok }).(*drawers.Choice)
 	if !ok {
 		d.t.Fatalf("there is no choice %q", label)
 	}

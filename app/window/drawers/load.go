@@ -10,7 +10,6 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/lang"
-	"fyne.io/fyne/v2/widget"
 
 	"github.com/fabriscope/fabriscope/app/paint"
 	"github.com/fabriscope/fabriscope/app/session"
@@ -29,15 +28,15 @@ type loads struct {
 
 	gate      *gate
 	kinds     []session.Workload
-	workload  *widget.Select
+	workload  *Choice
 	about     *look.Text
 	clients   *look.Entry
 	seconds   *look.Entry
 	rate      *look.Entry
 	hotKeys   *look.Entry
 	hotRow    *fyne.Container
-	chaincode *widget.Select
-	identity  *widget.Select
+	chaincode *Choice
+	identity  *Choice
 	wrong     *look.Text
 	start     *look.Button
 	list      *list
@@ -114,7 +113,7 @@ func capital(s string) string {
 func (d *loads) update() {
 	d.gate.update()
 	if d.s != nil {
-		offer := func(s *widget.Select, names []string, first string) {
+		offer := func(s *Choice, names []string, first string) {
 			names = append([]string{first}, names...)
 			if !slices.Equal(names, s.Options) {
 				s.SetOptions(names)

@@ -1,6 +1,7 @@
 package drawers
 
 import (
+	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/lang"
 
@@ -27,7 +28,12 @@ func NewNetwork(s *session.Session, h Host) *Panel {
 			t.update()
 		}
 	}
-	p.first = c.function
+	p.firstOf = func() fyne.Focusable {
+		if tabs.Chosen() != 0 || why(s) != "" {
+			return nil
+		}
+		return c.focus()
+	}
 	first := 0
 	if why(s) != "" && (s == nil || s.Topology() != nil) {
 		first = 1

@@ -19,9 +19,11 @@ type Panel struct {
 	update func()
 	shut   func()
 	first  fyne.Focusable
-	pages  []*container.Scroll
-	last   fyne.Focusable // that had the focus at the last Refresh
-	ring   view.Rect      // of the link on it
+	// firstOf gives first where it is not always the same; may be nil.
+	firstOf func() fyne.Focusable
+	pages   []*container.Scroll
+	last    fyne.Focusable // that had the focus at the last Refresh
+	ring    view.Rect      // of the link on it
 }
 
 func newPanel(title string, body fyne.CanvasObject, pages ...*container.Scroll) *Panel {
@@ -50,7 +52,12 @@ func (p *Panel) Close() {
 }
 
 // First is where the keyboard should be when the drawer opens, nil for nowhere.
-func (p *Panel) First() fyne.Focusable { return p.first }
+func (p *Panel) First() fyne.Focusable {
+	if p.firstOf != nil {
+		return p.firstOf()
+	}
+	return p.first
+}
 
 // CreateRenderer shows the body.
 func (p *Panel) CreateRenderer() fyne.WidgetRenderer { return widget.NewSimpleRenderer(p.body) }

@@ -84,8 +84,35 @@ func (h *foldHead) draw(c paint.Canvas, w, height float64, k *paint.Theme) {
 }
 
 // newSelect is a choice that says in the window's language that nothing is chosen yet.
-func newSelect(options []string, changed func(string)) *widget.Select {
-	s := widget.NewSelect(options, changed)
-	s.PlaceHolder = lang.L("choose")
+func newSelect(options []string, changed func(string)) *Choice {
+	s := &Choice{}
+	s.Options, s.OnChanged, s.PlaceHolder = options, changed, lang.L("choose")
+	s.ExtendBaseWidget(s)
 	return s
+}
+
+// Choice is Fyne's choice, which leaves to the window the keys that it has no use for:
+// digits open other drawers.
+type Choice struct{ widget.Select }
+
+// TypedRune hands characters to the window.
+func (s *Choice) TypedRune(r rune) {
+	if c := fyne.CurrentApp().Driver().CanvasForObject(s); c != nil && c.OnTypedRune() != nil {
+		c.OnTypedRune()(r)
+	}
+}
+
+// TypedKey hands function keys and Escape to the window.
+func (s *Choice) TypedKey(k *fyne.KeyEvent) {
+	switch k.Name {
+	case fyne.KeySpace, fyne.KeyUp, fyne.KeyDown, fyne.KeyTab:
+		s.Select.TypedKey(k)
+		return
+	case fyne.KeyReturn, fyne.KeyEnter:
+		s.Select.TypedKey(&fyne.KeyEvent{Name: fyne.KeySpace})
+		return
+	}
+	if c := fyne.CurrentApp().Driver().CanvasForObject(s); c != nil && c.OnTypedKey() != nil {
+		c.OnTypedKey()(k)
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/lang"
-	"fyne.io/fyne/v2/widget"
 
 	"github.com/fabriscope/fabriscope/app/window/look"
 )
@@ -14,7 +13,7 @@ import (
 type lifecycle struct {
 	f        *deployForm
 	box      *fyne.Container
-	org      *widget.Select
+	org      *Choice
 	id       *look.Entry
 	sequence *look.Entry
 	said     *look.Text

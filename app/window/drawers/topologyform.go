@@ -85,7 +85,7 @@ func named(set func(t *network.Topology, text string)) func(*network.Topology, s
 }
 
 // choice is a select whose choice becomes part of the draft.
-func (f *topologyForm) choice(options []string, now string, set func(t *network.Topology, v string)) *widget.Select {
+func (f *topologyForm) choice(options []string, now string, set func(t *network.Topology, v string)) *Choice {
 	s := newSelect(options, nil)
 	s.Selected = now
 	s.OnChanged = func(v string) { f.draft.Edit(func(t *network.Topology) { set(t, v) }) }

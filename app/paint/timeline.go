@@ -142,6 +142,12 @@ func (d *timelineDraw) header() {
 	d.box(f.Gutter, f.Header-1, f.W, f.Header, th.Grid)
 }
 
+// note is where the words beside the title begin and end.
+func (d *timelineDraw) note() (from, to float64) {
+	from = 28*d.k + TextWidth(or(d.f.Words.Title, "Timeline"), d.th.SansBold(13))
+	return from, math.Min(from+TextWidth(or(d.f.Words.Note, "each slanted line is one message"), d.th.Sans(11)), d.f.W-8*d.k)
+}
+
 // playhead draws the moment's line, its marker and its time.
 func (d *timelineDraw) playhead() {
 	f, th := d.f, d.th
@@ -161,6 +167,10 @@ func (d *timelineDraw) playhead() {
 	w := TextWidth(f.Clock, font)
 	left := math.Min(math.Max(x-w/2, f.Gutter), f.W-w-6*d.k)
 	pill := view.Rect{X: left - 6*d.k, Y: 5 * d.k, W: w + 12*d.k, H: 19 * d.k}
+	if from, to := d.note(); pill.X < to && pill.X+pill.W > from { // half a note is worse than none
+		pill.W = math.Max(pill.X+pill.W, to+2*d.k) - from
+		pill.X = from
+	}
 	d.c.Rect(pill, 4*d.k, Style{Fill: th.Ground})
 	d.c.Text(view.Point{X: left, Y: 19 * d.k}, f.Clock, font, th.Text)
 }

@@ -31,7 +31,8 @@ func ValidationHeight(v *chain.Validation, th *Theme) float64 {
 // The close-up's layout, in pixels at scale 1.
 const (
 	checkTop  = 52  // where the cards begin
-	checkMax  = 176 // a card's largest width
+	checkMax  = 230 // a card's largest width
+	fewCards  = 3   // as wide as that many are fewer
 	checkGap  = 14
 	checkIn   = 12
 	readPitch = 15
@@ -41,10 +42,18 @@ const (
 	maxArcs   = 3
 )
 
-// DrawValidation draws the close-up of a validation into r.
+// leastShare is how much smaller than the theme's sizes the close-up may become where it has
+// too little height.
+const leastShare = 0.75
+
+// DrawValidation draws the close-up of a validation into r. Few cards are wider than many.
 func DrawValidation(c Canvas, v *chain.Validation, r view.Rect, th *Theme) {
+	if need := ValidationHeight(v, th); need > r.H {
+		th = th.Larger(max(leastShare, r.H/need))
+	}
 	d := checkDraw{c: c, th: th, k: th.Scale, v: v, r: r, height: cardHeight(v) * th.Scale}
-	d.width = min(checkMax*d.k, (r.W-4*checkGap*d.k)/chain.PageSize)
+	n := float64(max(fewCards, min(v.Total, chain.PageSize)))
+	d.width = min(checkMax*d.k, (r.W-(n-1)*checkGap*d.k)/n)
 	d.head()
 	for i := range v.Cards {
 		if i > 0 {

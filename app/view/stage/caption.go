@@ -3,6 +3,7 @@ package stage
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"strings"
 
 	peerpb "github.com/hyperledger/fabric-protos-go-apiv2/peer"
@@ -34,6 +35,9 @@ type said struct {
 	text string
 }
 
+// grpcWords are what gRPC puts before the words of an error.
+var grpcWords = regexp.MustCompile(`(?:rpc error: )?code = \w+ desc = `)
+
 // Caption is one plain sentence on what is happening at the moment, made from the events
 // there; of the selected transaction, if there is one. "" when nothing has happened yet.
 func (w *World) Caption(at view.Moment, sel view.Selection) string {
@@ -42,6 +46,7 @@ func (w *World) Caption(at view.Moment, sel view.Selection) string {
 		return w.said.text
 	}
 	text, since := w.sentence(at, tx)
+	text = grpcWords.ReplaceAllString(text, "")
 	w.said = said{seq: at.Seq, tx: tx, head: w.head.seq, text: text, rest: since + restAfter}
 	if at.Time >= w.said.rest {
 		w.said.rest = math.MaxInt64
@@ -84,7 +89,7 @@ func (w *World) sentenceOf(events []trace.Event, at view.Moment) (text string, s
 		text := w.describe(&e)
 		switch {
 		case text == "":
-		case chatter(e.Kind) && (e.Seq != at.Seq || at.Time-e.Time > 1000):
+		case chatter(e.Event) && (e.Seq != at.Seq || at.Time-e.Time > 1000):
 			if routine == "" {
 				routine, routineSince = text, e.Time
 			}

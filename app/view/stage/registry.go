@@ -174,9 +174,14 @@ func (r *registry) learn(e *trace.Event, k *kindInfo) (self, from, to, link int3
 	if e.Dir == trace.Received {
 		from, to = other, self
 	}
-	if !k.chaincode {
+	switch {
+	case k.chaincode:
+	case e.Dir == trace.Sent || e.Dir == trace.Received:
 		r.is(from, k.from)
 		r.is(to, k.to)
+	case r.nodes[self].kind == k.to && k.to != k.from:
+		// What is stopped or lost may be recorded at either end; here it is the receiver's.
+		from, to = other, self
 	}
 	return self, from, to, r.link(from, to, e.Seq)
 }

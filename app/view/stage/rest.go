@@ -2,6 +2,7 @@ package stage
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/internal/trace"
@@ -11,8 +12,12 @@ import (
 // to rest.
 const restAfter = int64(1.5e9)
 
-// chatter tells whether an event is of Raft's routine, which there is with every block.
-func chatter(k trace.Kind) bool { return k == trace.RaftAppend || k == trace.RaftAppendReply }
+// chatter tells whether an event is of Raft's routine, which there is with every block, or a
+// message between ordering nodes that gets lost again and again.
+func chatter(e *trace.Event) bool {
+	return e.Kind == trace.RaftAppend || e.Kind == trace.RaftAppendReply || e.Kind == trace.RaftOther ||
+		e.Dir == trace.Lost && strings.HasPrefix(string(e.Kind), "raft.")
+}
 
 // rest is a sentence on a network in which nothing is under way: who has which block, who
 // leads, and what is not as it should be. "" while it is being set up or works.

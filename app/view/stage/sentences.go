@@ -18,7 +18,7 @@ func (w *World) describe(e *step) string {
 		case trace.Released:
 			return fmt.Sprintf("The %s from %s to %s%s goes on.", kindWords(e.Kind), from, to, ofTx(e.TxID))
 		case trace.Lost:
-			return fmt.Sprintf("The %s from %s to %s%s is lost: %s.", kindWords(e.Kind), from, to, ofTx(e.TxID), shortNote(e.Note))
+			return fmt.Sprintf("The %s from %s to %s%s is lost%s.", kindWords(e.Kind), from, to, ofTx(e.TxID), whyLost(e.Note))
 		}
 		switch {
 		case e.info.chaincode:
@@ -49,6 +49,15 @@ func (w *World) ends(e *step) (from, to string) {
 		return view.Short(e.Node), view.Short(e.Other)
 	}
 	return view.Short(w.reg.nodes[e.from].name), view.Short(w.reg.nodes[e.to].name)
+}
+
+// whyLost is the reason for a loss in a person's words; what only says that a connection is
+// gone, in a program's, is left out.
+func whyLost(note string) string {
+	if note == "" || strings.Contains(note, "balancer") || strings.Contains(note, "code =") {
+		return ": there is no connection"
+	}
+	return ": " + shortNote(note)
 }
 
 func kindWords(k trace.Kind) string {
@@ -374,8 +383,11 @@ func otherSentence(e *step, who string) string {
 	case trace.Say:
 		return strings.TrimSpace(e.Note)
 	case trace.Step:
-		if e.Key == "progress" || e.Key == "say" { // told by an event of its own
+		switch e.Key {
+		case "progress", "say": // told by an event of its own
 			return ""
+		case "look", "pace", "highlight", "close_up", "chapter", "reveal", "go_on", "ask", "task", "events", "settle", "expect":
+			return "" // what a lesson shows and checks, not what the network does
 		}
 		return fmt.Sprintf("Script, %s: %s.", e.Key, note)
 	case trace.Fault:

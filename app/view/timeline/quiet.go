@@ -20,6 +20,9 @@ func (f *Frame) shown() []uint16 {
 	any := false
 	for i, l := range f.x.lanes {
 		busy[i] = l.busyIn(from, to)
+		if l.administers() { // what is delivered to them does not count
+			busy[i] = l.worksIn(from, to)
+		}
 		any = any || busy[i]
 		if busy[i] && l.role == container {
 			hosts[l.peer] = true

@@ -236,6 +236,11 @@ func (l *lane) busyIn(from, to int64) bool {
 	if i < len(l.active) && l.active[i] < to {
 		return true
 	}
+	return l.worksIn(from, to)
+}
+
+// worksIn tells whether the lane has bars in a span of time.
+func (l *lane) worksIn(from, to int64) bool {
 	for _, t := range l.tracks {
 		if a, b := t.visible(from, to); a < b {
 			return true

@@ -24,6 +24,7 @@ type lessonState struct {
 	run     *session.ScriptRun
 	texts   []string // said since the last pause, question or chapter
 	marked  int      // option, -1 none
+	askedAt int      // how many of the texts stand before the question
 	verdict string   // right or wrong, and why
 	right   bool
 	started bool // its network runs
@@ -55,7 +56,9 @@ func lessonHooks(s *Shell) session.Hooks {
 		Say: func(text string) {
 			with(func(l *lessonState) { l.say(text) })
 		},
-		Ask:   func(scenario.Question) { with(func(l *lessonState) { l.verdict, l.marked = "", -1 }) },
+		Ask: func(scenario.Question) {
+			with(func(l *lessonState) { l.verdict, l.marked, l.askedAt = "", -1, len(l.texts) })
+		},
 		Pause: func(string) { with(func(*lessonState) {}) },
 		Task:  func(scenario.Task) { with(func(*lessonState) {}) },
 		TaskDone: func() {
@@ -78,6 +81,7 @@ func lessonHooks(s *Shell) session.Hooks {
 func (l *lessonState) say(text string) {
 	if l.texts = append(l.texts, text); len(l.texts) > mostTexts {
 		l.texts = l.texts[1:]
+		l.askedAt = max(0, l.askedAt-1)
 	}
 }
 
@@ -192,14 +196,18 @@ func (c *lessonCard) build(l *lessonState) fyne.CanvasObject {
 	if !c.s.presenter {
 		column.Add(c.heading(l))
 	}
-	for _, text := range l.beside(c.s.presenter) {
-		column.Add(look.Body(text).Wrapped())
-	}
 	c.options = nil
 	q, answered := l.run.Question()
 	_, paused := l.run.Paused()
-	if q != nil && (!answered || l.verdict != "") {
-		column.Add(c.question(l, q, answered))
+	asked := q != nil && (!answered || l.verdict != "")
+	texts := l.beside(c.s.presenter)
+	for i := range len(texts) + 1 {
+		if asked && i == min(l.askedAt, len(texts)) {
+			column.Add(c.question(l, q, answered))
+		}
+		if i < len(texts) {
+			column.Add(look.Body(texts[i]).Wrapped())
+		}
 	}
 	if task := l.run.Task(); task != nil {
 		column.Add(c.task(task))
@@ -270,12 +278,9 @@ func (c *lessonCard) question(l *lessonState, q *scenario.Question, answered boo
 	}
 	switch {
 	case l.verdict != "":
-		tone := look.Bad
-		if l.right || q.Later {
+		tone := look.Plain // a wrong prediction is no failure
+		if l.right {
 			tone = look.Good
-		}
-		if q.Later {
-			tone = look.Quiet
 		}
 		column.Add(look.Body(l.verdict).Wrapped().Toned(tone))
 	case !c.s.presenter:

@@ -153,7 +153,7 @@ func (s *Shell) exportGIF(path string) {
 	tell := func(percent int) {
 		s.do(func() { s.toast(lang.L("Animation: {{.Percent}} %", map[string]any{"Percent": percent})) })
 	}
-	tell(0)
+	s.toast(lang.L("Animation: {{.Percent}} %", map[string]any{"Percent": 0}))
 	go func() {
 		err := writeFile(path, func(to io.Writer) error { return a.write(to, tell) })
 		s.do(func() {

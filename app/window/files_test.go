@@ -3,12 +3,15 @@ package window
 import (
 	"bytes"
 	"errors"
+	"image/gif"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"fyne.io/fyne/v2"
+
+	"github.com/fabriscope/fabriscope/app/view"
 )
 
 func TestExports(t *testing.T) {
@@ -96,5 +99,36 @@ func TestFyneErrorsTellWhyThereIsNoWindow(t *testing.T) {
 	}
 	if out.String() != "2026/01/01 Fyne error:  something else\n" {
 		t.Errorf("passed on: %q", out.String())
+	}
+}
+
+// An animation is written in the background: the window goes on and hears how far it is.
+func TestGIFInTheBackground(t *testing.T) {
+	s, pump := MustOpen(t)
+	s.wholeTimeline()
+	path := filepath.Join(t.TempDir(), "run.gif")
+	s.exportGIF(path)
+	if !strings.Contains(s.note.text.Text(), "0 %") {
+		t.Errorf("at the beginning the note is %q", s.note.text.Text())
+	}
+	s.session.Select(view.Selection{What: view.SelectPeers}) // the window is free meanwhile
+	told := 0
+	last := s.note.text.Text()
+	until(t, pump, "the animation is written", func() bool {
+		if now := s.note.text.Text(); now != last {
+			last, told = now, told+1
+		}
+		return strings.Contains(last, path)
+	})
+	if told < 2 {
+		t.Errorf("progress was told %d times", told)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if g, err := gif.DecodeAll(f); err != nil || len(g.Image) < 10 {
+		t.Errorf("%v", err)
 	}
 }

@@ -26,6 +26,11 @@ func (d *stageDraw) slow(w, h float64) {
 			d.link(&f.Links[i])
 		}
 	}
+	for i := range f.Links {
+		if f.Links[i].Rule != stage.Undisturbed {
+			d.linkRule(&f.Links[i])
+		}
+	}
 	for i := range f.Clients {
 		d.client(&f.Clients[i])
 	}
@@ -101,19 +106,21 @@ func (d *stageDraw) link(l *stage.Link) {
 	case l.Dim:
 		s.Stroke = Alpha(s.Stroke, 0.45)
 	}
+	d.c.Path(d.points(l), false, s)
+}
+
+// points is a link's way on the screen.
+func (d *stageDraw) points(l *stage.Link) []view.Point {
 	points := make([]view.Point, len(l.Points))
 	for i, p := range l.Points {
 		points[i] = d.cam.ToScreen(p)
 	}
-	d.c.Path(points, false, s)
-	if l.Rule != stage.Undisturbed {
-		d.linkRule(l, points)
-	}
+	return points
 }
 
 // linkRule marks what a rule does to a link: a cross where it is cut, words where it is slow.
-func (d *stageDraw) linkRule(l *stage.Link, points []view.Point) {
-	m := middleOf(points)
+func (d *stageDraw) linkRule(l *stage.Link) {
+	m := middleOf(d.points(l))
 	if l.Rule == stage.CutRule {
 		r := math.Max(4, 6*d.z)
 		s := Style{Stroke: d.th.Invalid, Width: math.Max(1.5, 2.2*d.z)}

@@ -39,14 +39,14 @@ func (w *World) message(s *state, e *step) {
 }
 
 // hold notes where a message stands. Its sender recorded it as sent, unless it comes from
-// outside: then it stands at the receiver.
+// outside: then it stands at the receiver. The registry has put its ends right, except for
+// those of chaincodes.
 func (w *World) hold(s *state, e *step) {
 	if len(s.held) >= maxHeld {
 		return
 	}
 	h := heldState{msg: e.Msg, seq: e.Seq, from: e.from, to: e.to, at: e.self, link: e.link, tx: e.TxID, info: e.info}
-	self := w.reg.nodes[e.self].kind
-	if e.info.chaincode && e.info.fromCode || !e.info.chaincode && self == e.info.to && self != e.info.from {
+	if e.info.chaincode && e.info.fromCode {
 		h.from, h.to = h.to, h.from
 	}
 	s.held = append(s.held, h)

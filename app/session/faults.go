@@ -181,6 +181,7 @@ type heldBook struct {
 	holds   []Hold
 	numbers map[link.HoldID]int  // of holds that a person set, in the scenario
 	spent   map[link.HoldID]bool // holds with a count that have stopped their last message
+	gone    []trace.Event        // what said that a hold is gone, until the next look; at most maxActions
 	held    []link.HeldMessage
 	links   []LinkRule
 	polling bool
@@ -309,12 +310,19 @@ func (b *heldBook) watch(events []trace.Event) {
 			continue
 		}
 		b.wanted = true
-		for _, h := range b.holds {
-			f := h.Filter
-			if f.Count > 0 && !b.spent[h.ID] && string(f.Kind) == e.Note && f.Node == e.Node && f.Other == e.Other && f.Key == e.Key && f.TxID == e.TxID {
-				b.spent[h.ID] = true
-				break
-			}
+		b.gone = append(b.gone, *e)
+	}
+	b.gone = b.gone[max(0, len(b.gone)-maxActions):]
+}
+
+// end marks the hold that an event says is gone: one whose count is used up is still
+// listed by the network.
+func (b *heldBook) end(e *trace.Event, holds []network.ActiveHold) {
+	for _, h := range holds {
+		f := h.Filter
+		if f.Count > 0 && !b.spent[h.ID] && string(f.Kind) == e.Note && f.Node == e.Node && f.Other == e.Other && f.Key == e.Key && f.TxID == e.TxID {
+			b.spent[h.ID] = true
+			return
 		}
 	}
 }
@@ -336,20 +344,27 @@ func (s *Session) pollHeld(dt time.Duration) {
 		return
 	}
 	b.polling, b.wanted, b.waited = true, false, 0
+	known := len(b.gone)
 	s.aside(func(context.Context) func() {
 		holds := n.Holds()
 		held, err := n.Held()
 		return func() {
 			b.polling = false
 			if err == nil {
-				b.heard(holds, held)
+				b.heard(holds, held, known)
 			}
 		}
 	})
 }
 
-// heard takes what the network said.
-func (b *heldBook) heard(holds []network.ActiveHold, held []link.HeldMessage) {
+// heard takes what the network said after the first known of the holds that are gone were
+// known to be so.
+func (b *heldBook) heard(holds []network.ActiveHold, held []link.HeldMessage, known int) {
+	known = min(known, len(b.gone))
+	for i := range known {
+		b.end(&b.gone[i], holds)
+	}
+	b.gone = b.gone[known:]
 	var now []Hold
 	for _, h := range holds {
 		if !b.spent[h.ID] {

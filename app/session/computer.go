@@ -55,6 +55,7 @@ func findDocker(ctx context.Context) Finding {
 		return Finding{Name: "Docker", Detail: err.Error(),
 			Remedy: "chaincode runs as ordinary processes instead; for containers install Docker (apt-get install docker.io) and let your user use it"}
 	}
+	version, _, _ = strings.Cut(version, "+") // what a distribution adds
 	return Finding{Name: "Docker", Version: version, OK: true, Detail: "containers for chaincode, " + builderImage(ctx)}
 }
 

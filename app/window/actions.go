@@ -345,6 +345,10 @@ func (s *Shell) toggleCloseUp() {
 		s.main.setCloseUp(0, "")
 		return
 	}
+	if s.session.Source() == nil {
+		s.toast(lang.L("Blocks alone do not tell how they were validated."))
+		return
+	}
 	sel := s.session.Selection()
 	if sel.What != view.SelectBlock {
 		if doc := s.session.Document(); doc != nil {

@@ -12,6 +12,7 @@ type mainLayout struct {
 	top, topLine, rail, railLine fyne.CanvasObject
 	drawer, drawerLine, side     fyne.CanvasObject
 	column                       fyne.CanvasObject // behind lesson and inspector
+	foreign                      fyne.CanvasObject // in place of the stage, where there are only blocks
 	sides                        [3]*divider
 	size                         fyne.Size
 }
@@ -125,4 +126,5 @@ func (l *mainLayout) Layout(_ []fyne.CanvasObject, size fyne.Size) {
 	}
 	place(m.stage, x, top, width, bottom-top-cardHeight)
 	place(m.closeup, x, top, width, bottom-top-cardHeight)
+	place(l.foreign, x, top, width, bottom-top-cardHeight)
 }

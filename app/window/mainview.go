@@ -114,8 +114,11 @@ func (m *mainView) build() {
 	l.rail, l.drawer, l.drawerLine = look.OnPanel(m.rail.object), m.rail.drawer, look.VLine()
 	l.side = side
 	l.column = look.OnPanel(container.NewStack())
+	l.foreign = look.MiddleWide(look.Inset(60, 0, look.Column(8, look.Title(lang.L("Blocks of another network")),
+		look.Body(m.n.Counts().Text()).Wrapped(),
+		look.Muted(lang.L("Blocks hold no messages, so stage and timeline stay empty. Choose a square in the chain, or walk through it with the arrow keys: the inspector says why a transaction was rejected.")).Wrapped())))
 	// In the order of Tab; nothing overlaps but the dividers.
-	objects := []fyne.CanvasObject{l.top, l.topLine, l.rail, l.railLine, l.drawer, l.drawerLine, l.column, m.card.object, m.stage, m.closeup,
+	objects := []fyne.CanvasObject{l.top, l.topLine, l.rail, l.railLine, l.drawer, l.drawerLine, l.column, m.card.object, l.foreign, m.stage, m.closeup,
 		m.timeline, m.chain, l.side, m.caption.object}
 	for _, d := range l.sides {
 		objects = append(objects, d)
@@ -229,7 +232,9 @@ func (m *mainView) timelineFrame(w, h, scale float64) *timeline.Frame {
 		m.followPlayhead()
 	}
 	return m.n.Timeline.Frame(timeline.Options{Window: m.window, W: w, H: h, Scale: scale, At: m.n.Playhead.At, Selection: m.n.Selection(),
-		Also: m.n.HighlightedTxs(), Heartbeats: m.s.settings.Heartbeats, Lanes: timeline.Filter{HideQuiet: m.quiet}})
+		Also: m.n.HighlightedTxs(), Heartbeats: m.s.settings.Heartbeats, Lanes: timeline.Filter{HideQuiet: m.quiet},
+		Words: timeline.Words{Title: lang.L("Timeline"), Note: lang.L("each slanted line is one message"),
+			Empty: lang.L("Nothing has happened yet: messages and simulations appear here as they happen.")}})
 }
 
 func (m *mainView) chainFrame(w, h, scroll float64) *chain.Frame {
@@ -393,7 +398,9 @@ func (m *mainView) arrange() {
 		}
 	}
 	enlarged := m.closeUp.block != 0
-	shown(m.stage, !enlarged)
+	foreign := m.n.Kind == session.Blocks
+	shown(l.foreign, foreign)
+	shown(m.stage, !enlarged && !foreign)
 	shown(m.closeup, enlarged)
 	p := m.s.presenter
 	lesson := m.s.lesson != nil
@@ -402,7 +409,7 @@ func (m *mainView) arrange() {
 	shown(l.drawer, !p && m.rail.open > 0)
 	shown(l.drawerLine, !p && m.rail.open > 0)
 	shown(l.side, !p && m.s.shows("inspector"))
-	shown(m.timeline, m.s.shows("timeline") && !(p && (lesson || enlarged)))
+	shown(m.timeline, m.s.shows("timeline") && !foreign && !(p && (lesson || enlarged)))
 	shown(m.chain, m.s.shows("chain") && !p)
 	shown(m.caption.object, m.s.shows("caption") || p)
 	shown(m.card.object, lesson && !m.card.empty)

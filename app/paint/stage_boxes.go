@@ -177,7 +177,17 @@ func (d *stageDraw) client(c *stage.Client) {
 	} else {
 		x, room = 4, c.Rect.W-8
 	}
-	d.words(r, x, d.clientTitle(c), room, c.Title, d.nameFont(clientFont(c)), d.th.Text)
+	d.words(r, x, d.clientTitle(c), room, c.Title, d.nameIn(c.Title, clientFont(c), room), d.th.Text)
+}
+
+// nameIn is a name's font, up to three sizes smaller where there is little room: a smaller
+// name is better than half of one.
+func (d *stageDraw) nameIn(name string, size, room float64) Font {
+	f := d.nameFont(size)
+	for less := 1.0; less <= 3 && TextWidth(name, f)/d.z > room; less++ {
+		f = d.nameFont(size - less)
+	}
+	return f
 }
 
 func clientFont(c *stage.Client) float64 {
@@ -409,7 +419,7 @@ func (d *stageDraw) orderer(o *stage.Orderer) {
 		d.mark(r, end+3/d.z, y, o.Mark, "")
 		return
 	}
-	d.words(r, 11, y, room, o.Title, d.nameFont(12), d.th.Text)
+	d.words(r, 11, y, room, o.Title, d.nameIn(o.Title, 12, room), d.th.Text)
 	switch {
 	case o.Mark != stage.Fine && o.Mark != stage.Pending:
 		d.mark(r, 11, 35, o.Mark, o.MarkText)

@@ -72,9 +72,7 @@ func (s *Shell) choices() []choice {
 			all = append(all, choice{a.title, a.keyText(), a.do})
 		}
 	}
-	for _, l := range s.lessonChoices() {
-		all = append(all, l)
-	}
+	all = append(all, s.lessonChoices()...)
 	if s.main == nil {
 		return all
 	}

@@ -41,7 +41,6 @@ type organisation struct {
 type pair struct {
 	a, b  int32
 	first uint64 // event that used it first
-	style LinkStyle
 }
 
 // undescribed is the order of organisations that Describe has not named: they come last.

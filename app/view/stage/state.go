@@ -35,7 +35,6 @@ type state struct {
 // nodeState is one node. Which fields mean anything depends on what it is.
 type nodeState struct {
 	life Life
-	note string // why it stopped
 
 	// peers
 	joined     bool

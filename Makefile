@@ -15,10 +15,8 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.0
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-run: build ## build, run a network with a first transaction, and explain it
-	./fabriscope run first-transaction --record demo.fscope
-	@echo
-	@echo "Every message of that run: ./fabriscope events demo.fscope"
+run: build ## build the program and open its window
+	./fabriscope
 
 build: setup fabriscope ## write the program to ./fabriscope
 

@@ -91,6 +91,7 @@ func newMainView(s *Shell, n *session.Session) *mainView {
 	m.build()
 	n.OnSelect(func(view.Selection) {
 		if !m.stopSelect {
+			m.revealBlock()
 			m.repaint()
 		}
 	})
@@ -235,6 +236,16 @@ func (m *mainView) timelineFrame(w, h, scale float64) *timeline.Frame {
 		Also: m.n.HighlightedTxs(), Heartbeats: m.s.settings.Heartbeats, Lanes: timeline.Filter{HideQuiet: m.quiet},
 		Words: timeline.Words{Title: lang.L("Timeline"), Note: lang.L("each slanted line is one message"),
 			Empty: lang.L("Nothing has happened yet: messages and simulations appear here as they happen.")}})
+}
+
+// revealBlock lets the chain show the block of what is selected.
+func (m *mainView) revealBlock() {
+	m.chain.Reveal(func(w, h, scroll float64) float64 {
+		if m.n.Selection().What == view.Nothing && m.n.Kind == session.Live {
+			return 0 // the newest block
+		}
+		return m.n.Chain.Reveal(m.n.Selection(), chain.Options{At: m.n.Playhead.At, W: w, H: h, Scroll: scroll, Peer: m.chainPeer})
+	})
 }
 
 func (m *mainView) chainFrame(w, h, scroll float64) *chain.Frame {

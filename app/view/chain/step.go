@@ -1,6 +1,10 @@
 package chain
 
-import "github.com/fabriscope/fabriscope/app/view"
+import (
+	"math"
+
+	"github.com/fabriscope/fabriscope/app/view"
+)
 
 // Step goes from a selected block or transaction to a neighbour, as arrow keys do: dx
 // to the left (-1) or right (1) along the chain; dy up (-1) or down (1) by rows of
@@ -128,4 +132,29 @@ func (s *Strip) ScrollTo(at view.Moment, number uint64, w, scroll float64) float
 		return max(0, min(max(scroll, low), high))
 	}
 	return scroll
+}
+
+// Reveal gives how far the strip has to be scrolled so that the selected block, or the
+// block of the selected transaction, is to be seen: as it is, if it is already or if it is
+// not in the chain.
+func (s *Strip) Reveal(sel view.Selection, o Options) float64 {
+	blocks := s.visible(o.At)
+	place, _, ok := s.find(blocks, sel)
+	if !ok || o.W <= 2*margin+cardW {
+		return o.Scroll
+	}
+	width := float64(len(blocks)) * pitch
+	if !s.foreign {
+		width += pitch
+	}
+	most := math.Max(0, width-cardGap-(o.W-2*margin))
+	scroll := math.Min(math.Max(0, o.Scroll), most)
+	x := margin - most + scroll + float64(place)*pitch
+	switch {
+	case x < margin:
+		scroll += margin - x
+	case x+cardW > o.W-margin:
+		scroll -= x + cardW - (o.W - margin)
+	}
+	return math.Min(math.Max(0, scroll), most)
 }

@@ -105,7 +105,9 @@ func (s *Session) askLive(dt time.Duration) {
 		took := time.Since(begin)
 		return func() {
 			s.heard(sel, got, err)
-			a.took = took
+			if a.took = took; err != nil {
+				a.took = 0 // one that failed is asked again soon
+			}
 		}
 	})
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // windowFiles are the kinds of files that the window opens.
-var windowFiles = []string{".fscope", ".yaml", ".yml", ".star", ".block"}
+var windowFiles = []string{".fscope", ".yaml", ".yml", ".star", ".block", ".pb"}
 
 // windowOptions are what a person can say about the window on the command line.
 type windowOptions struct {

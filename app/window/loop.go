@@ -18,8 +18,8 @@ const (
 	longestGap = 250 * time.Millisecond // of the screen's time that one frame may cover
 
 	// While the program itself uses most of the computer, the network goes first.
-	loadedFrame = 240 * time.Millisecond
-	loadedShare = 0.6 // of all cores
+	loadedFrame = 500 * time.Millisecond
+	loadedShare = 0.7 // of all cores
 	loadEvery   = 500 * time.Millisecond
 )
 

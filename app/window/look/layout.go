@@ -116,7 +116,6 @@ func (r *planeRenderer) Objects() []fyne.CanvasObject { return []fyne.CanvasObje
 func (r *planeRenderer) Destroy()                     {}
 
 // The grounds that planes are made of.
-func ground(k *paint.Theme) color.NRGBA        { return k.Ground }
 func panel(k *paint.Theme) color.NRGBA         { return k.Panel }
 func raised(k *paint.Theme) color.NRGBA        { return k.Raised }
 func sunken(k *paint.Theme) color.NRGBA        { return k.Sunken }
@@ -124,10 +123,9 @@ func line(k *paint.Theme) color.NRGBA          { return k.Line }
 func invalid(k *paint.Theme) color.NRGBA       { return k.Invalid }
 func invalidGround(k *paint.Theme) color.NRGBA { return k.InvalidGround }
 
-// OnGround puts content on the window's own ground.
-func OnGround(o fyne.CanvasObject) *fyne.Container {
-	return container.NewStack(NewPlane(0, ground, nil), o)
-}
+// OnGround puts content on the window's own ground, which the window has from the theme:
+// painting it once more costs software OpenGL a quarter of every picture.
+func OnGround(o fyne.CanvasObject) *fyne.Container { return container.NewStack(o) }
 
 // OnPanel puts content on the ground of bars and drawers.
 func OnPanel(o fyne.CanvasObject) *fyne.Container {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/network/report"
 )
 
@@ -72,7 +73,7 @@ Without --format the ending of --output decides: .jsonl, .csv, .json (chrome),
 	return cmd
 }
 
-func (p *program) writeExport(run runSource, f *exportFlags) error {
+func (p *program) writeExport(run view.RunSource, f *exportFlags) error {
 	format := f.format
 	if format == "" {
 		if format = formats[strings.ToLower(filepath.Ext(f.output))]; format == "" {
@@ -104,7 +105,7 @@ func (p *program) writeExport(run runSource, f *exportFlags) error {
 	})
 }
 
-func sequence(w io.Writer, run runSource, tx string, write func(io.Writer, *report.Explanation) error) error {
+func sequence(w io.Writer, run view.RunSource, tx string, write func(io.Writer, *report.Explanation) error) error {
 	if tx == "" {
 		return errors.New("a sequence diagram shows one transaction: name it with --tx")
 	}
@@ -120,7 +121,7 @@ func sequence(w io.Writer, run runSource, tx string, write func(io.Writer, *repo
 }
 
 // writePage writes a run as a page, with what its file says about itself.
-func writePage(w io.Writer, run runSource) error {
+func writePage(w io.Writer, run view.RunSource) error {
 	meta, err := run.Meta()
 	if err != nil {
 		return err

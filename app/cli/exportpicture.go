@@ -58,7 +58,7 @@ type album struct {
 }
 
 // newAlbum reads a run and finds the moment and the span that the flags name.
-func newAlbum(run runSource, f *exportFlags) (*album, error) {
+func newAlbum(run view.RunSource, f *exportFlags) (*album, error) {
 	a := &album{}
 	if err := a.choose(&f.pictureFlags); err != nil {
 		return nil, err
@@ -130,7 +130,7 @@ func (a *album) choose(f *pictureFlags) error {
 }
 
 // follow selects a transaction: its verdict is the moment, its life the span.
-func (a *album) follow(run runSource, prefix string) error {
+func (a *album) follow(run view.RunSource, prefix string) error {
 	id, err := report.FindTx(run, prefix)
 	if err != nil {
 		return err

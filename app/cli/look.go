@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/internal/sqlite"
 	"github.com/fabriscope/fabriscope/internal/trace"
 	"github.com/fabriscope/fabriscope/network"
@@ -114,19 +115,19 @@ ends: sent and received. docs/EVENTS.md describes every kind.`,
 	return cmd
 }
 
-func openRun(path string) (runSource, error) {
+func openRun(path string) (view.RunSource, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return runSource{}, fmt.Errorf("%w; name a run file made with --record", err)
+		return view.RunSource{}, fmt.Errorf("%w; name a run file made with --record", err)
 	}
 	if !info.Mode().IsRegular() || info.Size() == 0 {
-		return runSource{}, fmt.Errorf("%s holds no run; name a run file made with --record", path)
+		return view.RunSource{}, fmt.Errorf("%s holds no run; name a run file made with --record", path)
 	}
 	run, err := trace.OpenRun(path)
 	if errors.Is(err, sqlite.ErrCorrupt) || errors.Is(err, sqlite.ErrForeign) {
-		return runSource{}, fmt.Errorf("%s is damaged or no run file; name one made with --record, or record the run again", path)
+		return view.RunSource{}, fmt.Errorf("%s is damaged or no run file; name one made with --record, or record the run again", path)
 	}
-	return runSource{Run: run}, err
+	return view.RunSource{Run: run}, err
 }
 
 // askRunning gets an answer from the network that runs in another terminal.

@@ -127,7 +127,7 @@ func (s *Shell) leave() {
 	}
 	s.closing = true
 	s.keepSize()
-	s.win.SetContent(look.OnGround(look.Middle(look.Body(stopping()))))
+	s.win.SetContent(look.Middle(look.Body(stopping())))
 	// The screen is drawn once more before the nodes are stopped.
 	go func() {
 		time.Sleep(2 * busyFrame)
@@ -194,7 +194,9 @@ func (s *Shell) rebuild() {
 // setContent shows a content with room for the notes that come and go above it.
 func (s *Shell) setContent(content fyne.CanvasObject) {
 	s.note = newToast()
-	s.win.SetContent(container.NewStack(look.OnGround(content), s.note.object))
+	// The ground is the window's own, from the theme: painting it once more would cost
+	// software OpenGL a quarter of every picture.
+	s.win.SetContent(container.NewStack(content, s.note.object))
 	s.win.Canvas().Unfocus()
 }
 

@@ -100,6 +100,8 @@ func (t *track) firstFrom(at int64, hint int) int {
 	return low
 }
 
+// endsFrom is firstFrom for ends. It is written out, because asking through a function
+// value made the layout of a million events a third slower.
 func (t *track) endsFrom(at int64, hint int) int {
 	n, step := len(t.ends), 1
 	low, high := hint, hint

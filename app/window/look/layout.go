@@ -123,10 +123,6 @@ func line(k *paint.Theme) color.NRGBA          { return k.Line }
 func invalid(k *paint.Theme) color.NRGBA       { return k.Invalid }
 func invalidGround(k *paint.Theme) color.NRGBA { return k.InvalidGround }
 
-// OnGround puts content on the window's own ground, which the window has from the theme:
-// painting it once more costs software OpenGL a quarter of every picture.
-func OnGround(o fyne.CanvasObject) *fyne.Container { return container.NewStack(o) }
-
 // OnPanel puts content on the ground of bars and drawers.
 func OnPanel(o fyne.CanvasObject) *fyne.Container {
 	return container.NewStack(NewPlane(0, panel, nil), o)

@@ -7,10 +7,11 @@ comma   := ,
 WINDOW  ?= yes
 TAGS    := $(if $(filter no,$(WINDOW)),headless,$(if $(filter Linux,$(shell uname -s)),x11$(comma))migrated_fynedo),grpcnotrace
 SAMPLES := chaincode/samples/bundle/data/samples
+PLAYER  := app/player/write/data/page.wasm.gz
 SOURCES := $(shell find . -name '*.go' -not -path './.git/*') go.mod go.sum
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.0
 
-.PHONY: help run test build check race bench package screenshots clean setup
+.PHONY: help run test build check race stress bench package screenshots testdata clean setup
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -20,7 +21,7 @@ run: build ## build the program and open its window
 
 build: setup fabriscope ## write the program to ./fabriscope
 
-fabriscope: $(SAMPLES) $(SOURCES)
+fabriscope: $(SAMPLES) $(PLAYER) $(SOURCES)
 	$(GO) build -tags $(TAGS) -trimpath -o $@ .
 
 # The sample chaincodes as one static program that fabriscope embeds, so that
@@ -29,6 +30,10 @@ $(SAMPLES): $(shell find chaincode/samples -name '*.go' -not -path '*/bundle/*')
 	@mkdir -p $(dir $@)
 	CGO_ENABLED=0 GOOS=linux $(GO) build -tags grpcnotrace,netgo,osusergo -trimpath -buildvcs=false -ldflags='-s -w' -o $@ ./chaincode/samples/cmd/samples
 
+# The program that runs in a page of a run (export --output run.html), for the browser.
+$(PLAYER): $(shell find app/player app/view app/paint app/words internal assets -type f -not -name '*_test.go' -not -path '*/testdata/*' -not -path '*/write/*') go.mod scripts/player
+	GO=$(GO) sh scripts/player $@
+
 # SQLite is C code and the window is drawn by OpenGL, so a C compiler and some headers
 # are needed.
 setup:
@@ -36,15 +41,24 @@ setup:
 	@sh scripts/install-packages $(WINDOW)
 
 test: build check ## everything that must hold before a change is taken
-	$(GO) test -tags $(TAGS) -timeout 25m ./...
+	$(GO) test -vet=off -tags $(TAGS) -timeout 25m ./...
 
-check: setup ## formatting, vet and static analysis
+check: setup ## formatting, vet, static analysis, and that nothing is dead
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not formatted:" >&2; gofmt -l $$(git ls-files '*.go') >&2; exit 1; }
 	$(GO) vet -tags $(TAGS) ./...
 	$(GO) run $(STATICCHECK) -tags $(TAGS) ./...
+	$(if $(filter no,$(WINDOW)),@echo "without the window no search for dead code: much is used by it alone",GO=$(GO) sh scripts/deadcode $(TAGS))
 
+# RACE names the packages with the most goroutines.
+RACE    ?= ./internal/trace/... ./internal/link/... ./internal/sqlite/... ./chaincode/ ./orderer/... ./peer/... ./network ./network/load ./app/...
 race: $(SAMPLES) ## the tests of the parts with the most goroutines, under the race detector
-	$(GO) test -race -short -timeout 20m ./internal/trace/... ./internal/link/... ./chaincode/ ./orderer/... ./peer/...
+	$(GO) test -race -short -timeout 20m -tags $(TAGS) $(RACE)
+
+# One core, loaded, under the race detector, shuffled: make stress PACKAGES="./orderer ./peer/..." COUNT=20 RUN=TestName
+PACKAGES ?= ./internal/... ./orderer/... ./peer/...
+COUNT    ?= 20
+stress: $(SAMPLES) ## the tests of PACKAGES many times under bad conditions: none may fail once
+	GO=$(GO) RUN='$(RUN)' sh scripts/stress $(TAGS) $(COUNT) $(PACKAGES)
 
 bench: build ## benchmarks beside the code, then the whole network
 	$(GO) test -run '^$$' -bench . -benchtime 200ms ./internal/... ./peer/... ./orderer/... ./chaincode/
@@ -56,5 +70,8 @@ package: build ## an archive with a .desktop file, in dist/
 screenshots: build ## make the pictures of the README and the guide anew (needs Xvfb, xdotool, ImageMagick)
 	sh scripts/screenshots ./fabriscope docs/pictures
 
+testdata: build ## record the runs of the tests of the screen anew; renew the golden files after it (go test ./app/... -update)
+	sh scripts/testdata ./fabriscope
+
 clean: ## remove what was built
-	rm -rf fabriscope dist $(SAMPLES)
+	rm -rf fabriscope dist $(SAMPLES) $(PLAYER)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"flag"
+	"fmt"
 	"net/url"
 	"os"
 	"os/exec"
@@ -68,6 +70,48 @@ func TestEventsAreDocumented(t *testing.T) {
 	}
 	if undescribed := firsts("(?m)^\\| `([^`]+)` \\| *\\|$", kinds); len(undescribed) > 0 {
 		t.Errorf("docs/EVENTS.md says nothing about %v", undescribed)
+	}
+}
+
+var update = flag.Bool("update", false, "write the tables of docs/EVENTS.md anew")
+
+// The table of facts is made from the one that programs use.
+func TestFactsAreDocumented(t *testing.T) {
+	var table strings.Builder
+	table.WriteString("\nkind | `what` | numbers and name\n--- | --- | ---\n")
+	for _, k := range trace.Kinds() {
+		f := trace.FactsOf(k)
+		var whats, rest []string
+		for _, w := range f.Whats {
+			if w != trace.Told {
+				whats = append(whats, w.String())
+			}
+		}
+		for _, name := range []string{f.A.Name, f.B.Name, f.C.Name, f.Name} {
+			if name != "" {
+				rest = append(rest, "`"+name+"`")
+			}
+		}
+		if len(whats)+len(rest) > 0 {
+			fmt.Fprintf(&table, "%s | %s | %s\n", k, strings.Join(whats, ", "), strings.Join(rest, ", "))
+		}
+	}
+	table.WriteString("\n")
+	text := read(t, "docs/EVENTS.md")
+	const begin, end = "<!-- made by TestFactsAreDocumented -update -->\n", "<!-- end -->"
+	before, rest, _ := strings.Cut(text, begin)
+	old, after, ok := strings.Cut(rest, end)
+	if !ok {
+		t.Fatal("docs/EVENTS.md has no place for the table of facts")
+	}
+	if old == table.String() {
+		return
+	}
+	if !*update {
+		t.Fatal("the table of facts in docs/EVENTS.md is not that of internal/trace/facts.go; go test . -update writes it")
+	}
+	if err := os.WriteFile("docs/EVENTS.md", []byte(before+begin+table.String()+end+after), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 

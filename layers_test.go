@@ -16,28 +16,45 @@ const module = "github.com/fabriscope/fabriscope/"
 // anything above. "x/..." is x and everything under it. A package that is not
 // listed is taken by its longest listed prefix.
 var floors = map[string]string{
-	"main":    "app/...",
-	"app/cli": "network/... peer/... orderer chaincode/... internal/... assets app/view/... app/paint app/session app/window/...",
+	"main":           "app/...",
+	"fabriscopetest": "app/player/write app/report app/session network internal/link internal/trace",
+	"app/cli":        "app/words app/player/... app/report network/... peer/... orderer chaincode/... internal/... assets app/view/... app/paint app/session/... app/window/...",
 	// The window's floors: what it shows, how that is drawn, what it does, and Fyne on top.
-	"app/window":        "app/window/... app/session app/paint app/view/... network/... chaincode/... internal/... assets",
-	"app/session":       "app/view/... network/... chaincode/... internal/... peer/validate assets",
-	"app/paint":         "app/view/... assets",
-	"app/view":          "internal/...",
-	"app/view/stage":    "app/view internal/...",
-	"app/view/timeline": "app/view internal/...",
-	"app/view/meter":    "app/view internal/...",
-	"app/view/chain":    "app/view internal/...",
-	"app/view/inspect":  "app/view network/report peer/validate internal/...",
-	"app/":              "network/... peer/... orderer chaincode/... internal/... assets app/...",
+	"app/words":          "internal/trace assets",
+	"app/window":         "app/words app/player/... app/window/... app/session/... app/report app/paint app/view/... network/... chaincode/... internal/... assets",
+	"app/session":        "app/words app/player app/session/... app/view/... network/... chaincode/... internal/... peer/validate assets",
+	"app/session/draft":  "app/words app/view network internal/file",
+	"app/session/script": "app/words app/view network network/load network/scenario internal/link internal/trace assets",
+	"app/paint":          "app/words app/view/... assets",
+	"app/view":           "app/words internal/...",
+	"app/view/facts":     "app/words app/view internal/...",
+	"app/view/stage":     "app/words app/view app/view/facts internal/...",
+	"app/view/timeline":  "app/words app/view app/view/facts internal/...",
+	"app/view/meter":     "app/words app/view app/view/facts internal/...",
+	"app/view/chain":     "app/words app/view app/view/facts internal/...",
+	"app/view/inspect":   "app/words app/view app/view/facts peer/validate internal/...",
+	"app/player":         "app/words app/view/... app/paint internal/trace",
+	"app/player/page":    "app/player app/view",
+	"app/player/write":   "app/words app/player app/report app/view",
+	"app/report":         "app/words app/view/... app/paint network internal/... peer/validate",
+	"app/":               "network/... peer/... orderer chaincode/... internal/... assets app/...",
+
+	// The window's own parts.
+	"app/window/look":      "app/words app/paint app/view assets",
+	"app/window/sheet":     "app/words app/window/look app/paint app/view",
+	"app/window/panel":     "app/words app/window/look app/paint app/view/...",
+	"app/window/inspector": "app/words app/window/look app/window/sheet app/view/...",
+	"app/window/drawers":   "app/words app/window/look app/window/sheet app/session/... app/paint app/view/... network/... internal/... assets",
 
 	"network":          "peer orderer chaincode chaincode/external chaincode/launch internal/... assets",
 	"network/scenario": "network network/load internal/... chaincode assets",
 	"network/load":     "network internal/...",
-	"network/report":   "network internal/... peer/validate",
 
-	"peer":          "peer/... chaincode chaincode/launch internal/...",
-	"peer/ledger":   "internal/...",
-	"peer/validate": "peer/ledger internal/...",
+	"peer":           "peer/... chaincode chaincode/launch internal/...",
+	"peer/ledger":    "internal/...",
+	"peer/validate":  "peer/ledger internal/...",
+	"peer/lifecycle": "peer/ledger chaincode internal/...",
+	"peer/gateway":   "peer/ledger peer/lifecycle internal/...",
 
 	"orderer":           "orderer/... internal/...",
 	"orderer/raftlink":  "orderer/clusterpb internal/...",
@@ -54,15 +71,18 @@ var floors = map[string]string{
 	// cctest is for tests only: a chaincode host with a state in memory.
 	"chaincode/internal/cctest": "chaincode chaincode/... internal/...",
 
-	"internal/trace":         "internal/sqlite internal/wire",
-	"internal/sqlite":        "",
+	"internal/trace":         "internal/wire",
+	"internal/trace/runfile": "internal/trace internal/sqlite",
+	"internal/sqlite":        "internal/trace",
 	"internal/wire":          "",
-	"internal/msp":           "internal/wire",
+	"internal/cache":         "",
+	"internal/msp":           "internal/wire internal/cache",
 	"internal/policy":        "internal/msp internal/wire",
 	"internal/channelconfig": "internal/policy internal/msp internal/wire",
 	"internal/link":          "internal/trace internal/wire internal/msp",
-	"internal/deliver":       "internal/wire internal/msp internal/policy internal/channelconfig internal/trace",
+	"internal/deliver":       "internal/wire internal/msp internal/policy internal/channelconfig internal/trace internal/link",
 	"internal/conformance":   "",
+	"internal/file":          "",
 	"assets":                 "",
 }
 
@@ -76,7 +96,7 @@ var onlyImporters = map[string]string{
 	"github.com/spf13/cobra":                         "app/cli",
 	"github.com/hyperledger/fabric/":                 "nobody",
 	"github.com/hyperledger/fabric-chaincode-go":     "chaincode/samples",
-	"github.com/hyperledger/fabric-gateway":          "nobody",
+	"github.com/hyperledger/fabric-gateway":          "fabriscopetest",
 	"github.com/hyperledger/fabric-contract-api-go/": "nobody",
 }
 

@@ -5,19 +5,10 @@ package main
 
 import (
 	"os"
-	"runtime/debug"
 
 	"github.com/fabriscope/fabriscope/app/cli"
 )
 
-// collectAt lets the heap grow to three times what is in use before the collector
-// runs. Under load that saves a twelfth of the processor time and costs some 60 MB;
-// at rest it makes no difference. GOGC overrules it.
-const collectAt = 200
-
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(collectAt)
-	}
 	os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/fabriscope/fabriscope/chaincode"
 	"github.com/fabriscope/fabriscope/chaincode/external"
 	"github.com/fabriscope/fabriscope/chaincode/internal/cctest"
+	"github.com/fabriscope/fabriscope/internal/trace"
 )
 
 // MustServe runs a chaincode as a service, on the real shim, and gives the function that
@@ -47,9 +48,13 @@ func MustListen(t *testing.T, address string) net.Listener {
 }
 
 // MustExternal makes a host with a ccaas package for that connection.
-func MustExternal(t *testing.T, conn external.Connection) *cctest.Bench {
+func MustExternal(t *testing.T, conn external.Connection, rec ...*trace.Recorder) *cctest.Bench {
 	t.Helper()
-	h := cctest.MustHost(t, chaincode.Config{Use: cctest.InProcess{}})
+	cfg := chaincode.Config{Use: cctest.InProcess{}}
+	if len(rec) > 0 {
+		cfg.Trace = rec[0]
+	}
+	h := cctest.MustHost(t, cfg)
 	raw, err := chaincode.PackageExternal("cc", conn)
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +72,8 @@ var hello = function(func(s shim.ChaincodeStubInterface) (string, error) {
 
 func TestExternalChaincode(t *testing.T) {
 	l := MustListen(t, "127.0.0.1:0")
-	b := MustExternal(t, external.Connection{Address: l.Addr().String()})
+	rec := trace.NewRecorder(trace.Options{})
+	b := MustExternal(t, external.Connection{Address: l.Addr().String()}, rec)
 	stop := MustServe(t, l, b.ID, insecure.NewCredentials(), hello)
 	if got := b.MustCall("f"); got != "hello" || string(b.Ledger.Get("k")) != "v" {
 		t.Errorf("got %q", got)
@@ -75,6 +81,9 @@ func TestExternalChaincode(t *testing.T) {
 	s := b.Host.Running()
 	if len(s) != 1 || s[0].Runtime != "external" || s[0].Instance != l.Addr().String() || !s[0].Ready {
 		t.Errorf("Running gave %+v", s)
+	}
+	if e := byKind(rec, trace.LaunchStart); len(e) != 1 || e[0].Name != "external" {
+		t.Errorf("the trace has %+v", e)
 	}
 	// Its owner restarts it: the next call dials again.
 	stop()
@@ -88,11 +97,7 @@ func TestExternalChaincode(t *testing.T) {
 }
 
 func TestExternalChaincodeThatIsNotThere(t *testing.T) {
-	l := MustListen(t, "127.0.0.1:0")
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	const address = "127.0.0.1:1" // a port that is never given to who asks for any
 	b := MustExternal(t, external.Connection{Address: address, DialTimeout: external.Duration(50 * time.Millisecond)})
 	if err := b.Host.Launch(t.Context(), b.ID); !errors.Is(err, chaincode.ErrLaunch) || !strings.Contains(err.Error(), address) {
 		t.Errorf("got %v", err)

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	peerpb "github.com/hyperledger/fabric-protos-go-apiv2/peer"
-	"google.golang.org/grpc"
 
 	"github.com/fabriscope/fabriscope/chaincode/launch"
 	"github.com/fabriscope/fabriscope/internal/link"
@@ -69,7 +68,7 @@ type Host struct {
 	first  choice // of the runtimes: what Config.Runtime says
 	store  *store
 	socket *socket
-	server *grpc.Server
+	server *link.Server
 	lobby  chan struct{} // a token for each stream that has not registered yet
 
 	ctx    context.Context // ends with Close
@@ -128,7 +127,7 @@ func (h *Host) Install(raw []byte) (*Package, error) {
 	if err := h.store.add(p); err != nil {
 		return p, err
 	}
-	h.record(trace.Event{Kind: trace.Installed, Key: p.ID, Note: fmt.Sprintf("%s, %d bytes", p.Type, len(raw))})
+	h.record(trace.Event{Kind: trace.Installed, Key: p.ID, What: trace.Told, A: int64(len(raw)), Name: p.Type, Note: fmt.Sprintf("%s, %d bytes", p.Type, len(raw))})
 	h.warm(p)
 	return p, nil
 }
@@ -251,6 +250,6 @@ func (h *Host) record(e trace.Event) {
 
 // failed records and logs something that no caller hears of.
 func (h *Host) failed(what string, err error) {
-	h.record(trace.Event{Kind: trace.ErrorEvent, Note: what + ": " + err.Error()})
+	h.record(trace.Event{Kind: trace.ErrorEvent, What: trace.Told, Note: what + ": " + err.Error()})
 	h.cfg.Log.Error(what, "peer", h.cfg.Peer, "error", err)
 }

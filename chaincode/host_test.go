@@ -402,7 +402,7 @@ func TestClockStandsStillDuringAHold(t *testing.T) {
 	if err := b.Host.Launch(t.Context(), b.ID); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := net.Hold(link.Filter{Kind: trace.ChaincodeGetState}); err != nil {
+	if err := net.SetHolds([]link.Hold{{ID: 1, Filter: link.Filter{Kind: trace.ChaincodeGetState}}}); err != nil {
 		t.Fatal(err)
 	}
 	got := make(chan string, 1)

@@ -18,8 +18,8 @@ import (
 // TestPackageBombs uses a small bound, because unpacking the real one takes seconds.
 func TestPackageBombs(t *testing.T) {
 	zeros := make([]byte, 4<<20)
-	meta := file{"metadata.json", []byte(`{"type":"golang","label":"x"}`)}
-	for name, files := range map[string][]file{
+	meta := entry{"metadata.json", []byte(`{"type":"golang","label":"x"}`)}
+	for name, files := range map[string][]entry{
 		"code":      {meta, {"code.tar.gz", zeros}},
 		"elsewhere": {{"x", zeros}, meta, {"code.tar.gz", nil}},
 	} {

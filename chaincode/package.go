@@ -86,7 +86,7 @@ func ParsePackage(raw []byte) (*Package, error) {
 	}
 	switch {
 	case !validLabel.MatchString(p.Label) || len(p.Label) > maxLabelBytes:
-		return nil, fmt.Errorf("%w: the label %q is not a letter or digit followed by letters, digits and _.+-", ErrPackage, clip(p.Label))
+		return nil, fmt.Errorf("%w: the label %q is not a letter or digit followed by letters, digits and _.+-", ErrPackage, launch.Clip(p.Label))
 	case p.Type == "":
 		return nil, fmt.Errorf("%w: metadata.json has no type", ErrPackage)
 	}
@@ -130,7 +130,7 @@ func readOuter(raw []byte, maxCode int64) (meta metadata, code []byte, err error
 		case entries >= maxEntries:
 			return meta, nil, fmt.Errorf("the archive has more than %d entries", maxEntries)
 		case h.Typeflag != tar.TypeReg:
-			return meta, nil, fmt.Errorf("%q in the archive is not a regular file", clip(h.Name))
+			return meta, nil, fmt.Errorf("%q in the archive is not a regular file", launch.Clip(h.Name))
 		}
 		var max int64
 		var into *[]byte
@@ -182,15 +182,15 @@ func (c *capped) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// file is one file of an archive to be made.
-type file struct {
+// entry is one file of an archive to be made.
+type entry struct {
 	name string
 	data []byte
 }
 
 // archive makes a gzip-compressed tar whose bytes depend on the files alone: no
 // times, no users, the order as given.
-func archive(files []file) ([]byte, error) {
+func archive(files []entry) ([]byte, error) {
 	var buf bytes.Buffer
 	zw := gzip.NewWriter(&buf)
 	tw := tar.NewWriter(zw)
@@ -215,7 +215,7 @@ func build(meta metadata, code []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pack metadata.json: %w", err)
 	}
-	raw, err := archive([]file{{"metadata.json", text}, {"code.tar.gz", code}})
+	raw, err := archive([]entry{{"metadata.json", text}, {"code.tar.gz", code}})
 	if err != nil {
 		return nil, err
 	}
@@ -232,16 +232,9 @@ func PackageExternal(label string, conn external.Connection) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	code, err := archive([]file{{external.FileName, text}})
+	code, err := archive([]entry{{external.FileName, text}})
 	if err != nil {
 		return nil, err
 	}
 	return build(metadata{Type: TypeExternal, Label: label}, code)
-}
-
-func clip(s string) string {
-	if len(s) > 80 {
-		return s[:80] + "..."
-	}
-	return s
 }

@@ -35,11 +35,11 @@ func (h *Host) Pause(name string, on bool) error {
 	if err := p.Pause(ctx, on); err != nil {
 		return fmt.Errorf("pause chaincode %s: %w", r.id, err)
 	}
-	note := "goes on"
+	what, note := trace.CodeResumed, "goes on"
 	if on {
-		note = "paused"
+		what, note = trace.CodePaused, "paused"
 	}
-	r.record(trace.Progress, note)
+	r.record(trace.Progress, what, note)
 	return nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/fabriscope/fabriscope/chaincode/external"
+	"github.com/fabriscope/fabriscope/chaincode/launch"
 	"github.com/fabriscope/fabriscope/internal/link"
 )
 
@@ -85,9 +86,9 @@ func (h *Host) admit(name string, w wire) (*running, *stream, error) {
 	case h.closed:
 		return nil, nil, ErrClosed
 	case r == nil || r.instance == nil && r.address != "":
-		return nil, nil, fmt.Errorf("chaincode %q is not being launched by peer %s", clip(name), h.cfg.Peer)
+		return nil, nil, fmt.Errorf("chaincode %q is not being launched by peer %s", launch.Clip(name), h.cfg.Peer)
 	case r.stream != nil || r.admitted:
-		return nil, nil, fmt.Errorf("chaincode %q is registered already with peer %s", clip(name), h.cfg.Peer)
+		return nil, nil, fmt.Errorf("chaincode %q is registered already with peer %s", launch.Clip(name), h.cfg.Peer)
 	}
 	r.admitted = true
 	return r, h.newStream(r, w), nil
@@ -196,7 +197,7 @@ func (h *Host) open(ctx, life context.Context, r *running, conn *grpc.ClientConn
 		return nil, err
 	}
 	if name != r.id {
-		return nil, fmt.Errorf("it registered as %q; start it with CHAINCODE_ID=%s (or CORE_CHAINCODE_ID_NAME)", clip(name), r.id)
+		return nil, fmt.Errorf("it registered as %q; start it with CHAINCODE_ID=%s (or CORE_CHAINCODE_ID_NAME)", launch.Clip(name), r.id)
 	}
 	s := h.newStream(r, w)
 	return s, s.welcome(h.cfg.Batches)

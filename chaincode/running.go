@@ -115,20 +115,22 @@ func (r *running) live(ctx context.Context) {
 	defer close(r.gone)
 	defer r.cancel(nil)
 	h := r.host
-	r.record(trace.LaunchStart, "")
+	how := h.runsAs(r.id)
+	r.launched(trace.LaunchStart, trace.Told, how, 0, "")
 	err := r.launch(ctx)
 	if err != nil {
 		h.mu.Lock()
 		r.err = fmt.Errorf("%w %s: %w", ErrLaunch, r.id, err)
 		h.mu.Unlock()
 		h.forget(r)
-		r.record(trace.LaunchEnd, "failed: "+err.Error())
+		r.launched(trace.LaunchEnd, trace.Failed, how, time.Since(r.since), "failed: "+err.Error())
 		h.cfg.Log.Error("chaincode launch failed", "peer", h.cfg.Peer, "package", r.id, "error", err)
 		close(r.ready)
 		r.stopInstance()
 		return
 	}
-	r.record(trace.LaunchEnd, time.Since(r.since).Round(time.Millisecond).String())
+	took := time.Since(r.since)
+	r.launched(trace.LaunchEnd, trace.CodeReady, how, took, took.Round(time.Millisecond).String())
 	close(r.ready)
 	var exited <-chan struct{}
 	if r.instance != nil {
@@ -140,7 +142,11 @@ func (r *running) live(ctx context.Context) {
 	case <-ctx.Done():
 	}
 	h.forget(r)
-	r.record(trace.ChaincodeExit, r.ending(ctx))
+	why := trace.CodeEnded
+	if ctx.Err() != nil {
+		why = trace.Stopped
+	}
+	r.record(trace.ChaincodeExit, why, r.ending(ctx))
 }
 
 // launch starts the chaincode and waits until it has registered.
@@ -211,11 +217,11 @@ func (r *running) spec(ctx context.Context, p *Package, build bool) (launch.Spec
 func (r *running) progress(step, detail string) {
 	switch step {
 	case launch.StepBuild:
-		r.record(trace.BuildStart, detail)
+		r.record(trace.BuildStart, trace.Told, detail)
 	case launch.StepBuilt:
-		r.record(trace.BuildEnd, detail)
+		r.record(trace.BuildEnd, trace.StepDone, detail)
 	default:
-		r.record(trace.Progress, strings.TrimSuffix(step+": "+detail, ": "))
+		r.record(trace.Progress, trace.Told, strings.TrimSuffix(step+": "+detail, ": "))
 	}
 }
 
@@ -283,8 +289,29 @@ func (r *running) status() Status {
 	return s
 }
 
-func (r *running) record(kind trace.Kind, note string) {
-	r.host.record(trace.Event{Kind: kind, Other: r.node, Channel: r.channel, Key: r.id, Note: note})
+func (r *running) record(kind trace.Kind, what trace.What, note string) {
+	r.host.record(trace.Event{Kind: kind, Other: r.node, Channel: r.channel, Key: r.id, What: what, Note: note})
+}
+
+// launched records a launch's begin or end, which tells how the chaincode is run.
+func (r *running) launched(kind trace.Kind, what trace.What, how string, took time.Duration, note string) {
+	r.host.record(trace.Event{Kind: kind, Other: r.node, Channel: r.channel, Key: r.id, What: what, A: int64(took), Name: how, Note: note})
+}
+
+// runsAs is the name of the runtime that a package is run by, "" where there is none.
+func (h *Host) runsAs(id string) string {
+	p := h.store.known(id)
+	if p == nil {
+		return ""
+	}
+	if p.Type == TypeExternal {
+		return runtimeExternal
+	}
+	c, _, err := h.runtimeOf(p.Label)
+	if err != nil {
+		return ""
+	}
+	return c.name
 }
 
 // lastWords is the end of a chaincode's output, short enough for an error message.

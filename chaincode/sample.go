@@ -54,17 +54,17 @@ func main() {
 `
 
 // sampleFiles gives the files of a sample's code archive in their order.
-func sampleFiles(name string) ([]file, error) {
+func sampleFiles(name string) ([]entry, error) {
 	if _, ok := samples.ByName(name); !ok {
 		return nil, fmt.Errorf("there is no sample chaincode %q; there are %s", name, strings.Join(samples.Names(), ", "))
 	}
-	files := []file{{"src/main.go", fmt.Appendf(nil, sampleMain, name, sampleModule)}}
+	files := []entry{{"src/main.go", fmt.Appendf(nil, sampleMain, name, sampleModule)}}
 	for from, to := range map[string]string{"package.mod": "src/go.mod", "package.sum": "src/go.sum"} {
 		data, err := samples.Source.ReadFile(from)
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, file{to, data})
+		files = append(files, entry{to, data})
 	}
 	for _, dir := range []string{name, "sample"} {
 		err := fs.WalkDir(samples.Source, dir, func(path string, d fs.DirEntry, err error) error {
@@ -72,7 +72,7 @@ func sampleFiles(name string) ([]file, error) {
 				return err
 			}
 			data, err := samples.Source.ReadFile(path)
-			files = append(files, file{"src/chaincode/samples/" + path, data})
+			files = append(files, entry{"src/chaincode/samples/" + path, data})
 			return err
 		})
 		if err != nil {
@@ -94,10 +94,10 @@ func recogniseSample(p *Package) string {
 	if p.Type != TypeGo || p.Path != sampleModule || len(p.Code) > maxSampleCode {
 		return ""
 	}
-	var files []file
+	var files []entry
 	err := launch.WalkCode(p.Code, func(f launch.File) error {
 		data, err := io.ReadAll(io.LimitReader(f.Data, 8*maxSampleCode))
-		files = append(files, file{f.Name, data})
+		files = append(files, entry{f.Name, data})
 		return err
 	})
 	if err != nil {
@@ -113,7 +113,7 @@ func recogniseSample(p *Package) string {
 	return ""
 }
 
-func digest(files []file) [sha256.Size]byte {
+func digest(files []entry) [sha256.Size]byte {
 	h := sha256.New()
 	for _, f := range files {
 		fmt.Fprintf(h, "%q %d\n", f.name, len(f.data))

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/fabriscope/fabriscope/internal/file"
 	"github.com/fabriscope/fabriscope/internal/link"
 )
 
@@ -98,7 +99,7 @@ func sweep(temp string) {
 			continue
 		}
 		dir := filepath.Join(temp, e.Name())
-		if info, err := e.Info(); err != nil || time.Since(info.ModTime()) < time.Minute {
+		if info, err := e.Info(); err != nil || time.Since(info.ModTime()) < time.Minute || file.CheckPrivate(dir) != nil {
 			continue
 		}
 		lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR, 0)

@@ -73,11 +73,11 @@ type collector struct {
 	dir   string // the main package
 	root  string // its module
 	temp  string // for go.mod, go.sum and vendor
-	files []file
+	files []entry
 	size  int
 }
 
-func (c *collector) sorted() []file {
+func (c *collector) sorted() []entry {
 	sortFiles(c.files)
 	return c.files
 }
@@ -240,7 +240,7 @@ func (c *collector) add(path, name string) error {
 	if err != nil {
 		return err
 	}
-	c.files = append(c.files, file{name, data})
+	c.files = append(c.files, entry{name, data})
 	return nil
 }
 
@@ -256,8 +256,8 @@ func findModule(dir string) (string, error) {
 	}
 }
 
-func sortFiles(files []file) {
-	slices.SortFunc(files, func(a, b file) int { return cmp.Compare(a.name, b.name) })
+func sortFiles(files []entry) {
+	slices.SortFunc(files, func(a, b entry) int { return cmp.Compare(a.name, b.name) })
 }
 
 // vendorSample gives the code archive of a sample with the modules it depends on in

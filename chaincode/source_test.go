@@ -193,6 +193,11 @@ func TestOrdinaryContractRuns(t *testing.T) {
 	if got := b.MustCall("Pages"); got != "1109" {
 		t.Errorf("after the crash: %s", got)
 	}
+	for _, e := range append(byKind(rec, trace.LaunchStart), byKind(rec, trace.LaunchEnd)...) {
+		if e.Name != "process" {
+			t.Errorf("%s says that it runs as %q", e.Kind, e.Name)
+		}
+	}
 	var builds []string
 	for _, e := range byKind(rec, trace.BuildEnd) {
 		builds = append(builds, e.Note)

@@ -30,7 +30,7 @@ func (h *Host) warm(p *Package) {
 	}
 	h.warming = true
 	h.tasks.Go(func() {
-		err := w.Warm(h.ctx, func(what string) { h.record(trace.Event{Kind: trace.Progress, Note: what}) })
+		err := w.Warm(h.ctx, func(what string) { h.record(trace.Event{Kind: trace.Progress, What: trace.Told, Note: what}) })
 		if err != nil && h.ctx.Err() == nil {
 			h.cfg.Log.Warn("a chaincode's first build will fail or be slow", "peer", h.cfg.Peer, "error", err)
 		}

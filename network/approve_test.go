@@ -11,30 +11,30 @@ import (
 func TestApproveAgain(t *testing.T) {
 	n := mustStart(t, small)
 	c := network.Chaincode{Name: "counter", Sample: "counter", Version: "1.0"}
-	raw, err := n.Pack(n.ctx(), c)
+	raw, err := n.Chaincodes.Pack(n.ctx(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := n.Install(n.ctx(), raw, nil)
+	id, err := n.Chaincodes.Install(n.ctx(), raw, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	approve := func(org string) {
 		t.Helper()
-		if err := n.Approve(n.ctx(), c, 1, id, org); err != nil {
+		if err := n.Chaincodes.Approve(n.ctx(), c, 1, id, org); err != nil {
 			t.Error(err)
 		}
 	}
 	approve("Org1")
 	approve("Org1")
 	approve("Org2")
-	if err := n.CommitDefinition(n.ctx(), c, 1); err != nil {
+	if err := n.Chaincodes.Commit(n.ctx(), c, 1); err != nil {
 		t.Fatal(err)
 	}
 	approve("Org1")
 	other := c
 	other.Version = "2.0"
-	if err := n.Approve(n.ctx(), other, 1, id, "Org1"); err == nil {
+	if err := n.Chaincodes.Approve(n.ctx(), other, 1, id, "Org1"); err == nil {
 		t.Error("another definition with the committed sequence was approved")
 	}
 }

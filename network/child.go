@@ -17,12 +17,14 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/fabriscope/fabriscope/chaincode/launch"
 	"github.com/fabriscope/fabriscope/internal/link"
 	"github.com/fabriscope/fabriscope/internal/msp"
+	"github.com/fabriscope/fabriscope/internal/sqlite"
 	"github.com/fabriscope/fabriscope/internal/trace"
 )
 
@@ -40,6 +42,10 @@ const tailBytes = 4 << 10
 // childEvents is how far a child may run ahead of the collection of its trace.
 const childEvents = 1 << 18
 
+// outputDelay is how long an ended child's output is waited for: a process that it
+// started and that outlives it may keep it open.
+const outputDelay = 2 * time.Second
+
 // maxControlBytes bounds a command: a genesis block with many organisations fits.
 const maxControlBytes = 16 << 20
 
@@ -51,30 +57,29 @@ type child struct {
 	client  *http.Client
 	sockDir string
 	address string
-	holds   []uint64 // ids of the holds that it began with
+	within  time.Duration // the usual limit for an answer
+	owed    atomic.Bool   // somebody sees to it that it hears what is in force
 	trace   *trace.Recorder
 	exited  chan struct{}
+	ended   error // how the process ended, once exited is closed
 	drained chan struct{}
 	output  *launch.Tail
 }
 
 // ready is what a child says when it listens.
 type ready struct {
-	Addr  string   `json:"addr"`
-	Holds []uint64 `json:"holds,omitempty"` // ids of its holds, in the order of nodeSpec.Holds
+	Addr string `json:"addr"`
 }
 
 // openChild starts a node as a process and waits until it listens.
-func (n *Network) openChild(spec nodeSpec) (*child, error) {
+func (n *Nodes) openChild(spec nodeSpec) (*child, error) {
 	sockDir, err := SocketDir()
 	if err != nil {
 		return nil, fmt.Errorf("start %s: make a folder for its socket: %w", spec.Name, err)
 	}
-	spec.Control = filepath.Join(sockDir, "control")
-	spec.Shapes = n.shapeRules()
-	var ids []link.HoldID
-	ids, spec.Holds = n.activeHolds()
-	c := &child{spec: spec, sockDir: sockDir, trace: n.trace, exited: make(chan struct{}), drained: make(chan struct{}), output: launch.NewTail(tailBytes)}
+	spec.Control = filepath.Join(sockDir, controlSocket)
+	spec.InForce = n.faults.inForce()
+	c := &child{spec: spec, sockDir: sockDir, trace: n.trace, within: n.answer, exited: make(chan struct{}), drained: make(chan struct{}), output: launch.NewTail(tailBytes)}
 	if err := c.launch(); err != nil {
 		os.RemoveAll(sockDir)
 		return nil, fmt.Errorf("start %s: %w", spec.Name, err)
@@ -86,7 +91,7 @@ func (n *Network) openChild(spec nodeSpec) (*child, error) {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", spec.Name, err), c.kill())
 	}
 	go c.drain()
-	n.takeHolds(spec.Name, ids, c.holds)
+	go c.hearClaims(n.faults.claim)
 	return c, nil
 }
 
@@ -109,6 +114,7 @@ func (c *child) launch() error {
 	// ours, so that nothing is left of a child that was killed.
 	c.cmd.Env = append(os.Environ(), childEnv+"=1", "TMPDIR="+c.sockDir)
 	c.cmd.Stdout, c.cmd.Stderr = c.output, c.output
+	c.cmd.WaitDelay = outputDelay
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if c.stdin, err = c.cmd.StdinPipe(); err != nil {
 		return err
@@ -117,7 +123,7 @@ func (c *child) launch() error {
 		return err
 	}
 	go func() {
-		_ = c.cmd.Wait()
+		c.ended = c.cmd.Wait()
 		close(c.exited)
 	}()
 	return nil
@@ -131,7 +137,7 @@ const childEnv = "FABRISCOPE_NODE"
 func (c *child) waitReady() error {
 	ctx, cancel := context.WithTimeout(context.Background(), childStartTimeout)
 	defer cancel()
-	return poll(ctx, func() (bool, error) {
+	return Poll(ctx, func() (bool, error) {
 		select {
 		case <-c.exited:
 			return false, fmt.Errorf("its process ended at once: %s", strings.TrimSpace(c.output.String()))
@@ -146,7 +152,7 @@ func (c *child) waitReady() error {
 		if err := json.NewDecoder(io.LimitReader(r.Body, maxControlBytes)).Decode(&said); err != nil {
 			return false, err
 		}
-		c.address, c.holds = said.Addr, said.Holds
+		c.address = said.Addr
 		return true, nil
 	})
 }
@@ -161,8 +167,23 @@ func (c *child) get(ctx context.Context, path string) (*http.Response, error) {
 
 func (c *child) addr() string { return c.address }
 
-// do sends a command to the child.
+// do sends a command to the child and waits for the answer, within a limit: a process
+// that stands still accepts connections and says nothing.
 func (c *child) do(ctx context.Context, cmd command) (reply, error) {
+	does := cmd.does()
+	limit := does.limit(c.within)
+	bounded, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	r, err := c.post(bounded, cmd)
+	if err == nil || ctx.Err() != nil || bounded.Err() == nil {
+		return r, err
+	}
+	pid := c.cmd.Process.Pid
+	return r, fmt.Errorf("%s was told to %s and did not answer within %s: its process %d stands still or is overloaded; let it go on (kill -CONT %d), or kill the node and restart it: %w",
+		c.spec.Name, does.words, limit, pid, pid, err)
+}
+
+func (c *child) post(ctx context.Context, cmd command) (reply, error) {
 	var r reply
 	b, err := json.Marshal(cmd)
 	if err != nil {
@@ -233,6 +254,29 @@ func (c *child) drain() {
 	}
 }
 
+// hearClaims answers the child's claims until its process ends.
+func (c *child) hearClaims(decide link.Claim) {
+	r, err := c.get(context.Background(), "/claims")
+	if err != nil {
+		return
+	}
+	defer r.Body.Close()
+	dec := json.NewDecoder(r.Body)
+	for {
+		var one claim
+		if err := dec.Decode(&one); err != nil {
+			return
+		}
+		go func() {
+			granted, stopped := decide(one.Hold)
+			answer, err := c.do(context.Background(), command{Grant: &grantCommand{N: one.N, OK: granted}})
+			if granted {
+				stopped(err == nil && answer.Stopped)
+			}
+		}()
+	}
+}
+
 // IsNodeProcess tells whether this process was started to be a single node.
 func IsNodeProcess() bool { return os.Getenv(childEnv) != "" }
 
@@ -244,30 +288,22 @@ func RunNode(ctx context.Context, file string, log *slog.Logger) error {
 		return err
 	}
 	rec := trace.NewRecorder(trace.Options{MaxEvents: childEvents})
-	ln := link.New(link.Config{Trace: rec, Log: log, Seed: spec.Seed, Run: spec.RunID})
-	if err := applyShapes(ln, spec.Shapes); err != nil {
+	server := &controlServer{trace: rec, claims: newClaims(), stopping: make(chan struct{})}
+	ln := link.New(link.Config{Trace: rec, Log: log, Seed: spec.Seed, Run: spec.RunID, Claim: server.claims.ask})
+	if err := server.faults.apply(ln, spec.InForce); err != nil {
 		return err
-	}
-	said := ready{}
-	for _, f := range spec.Holds {
-		id, err := ln.Hold(f)
-		if err != nil {
-			return err
-		}
-		said.Holds = append(said.Holds, uint64(id))
 	}
 	var verifier *msp.Verifier
 	if !spec.Faithful {
 		verifier = msp.NewVerifier(verifiedSignatures)
 	}
-	n, err := openNode(spec, shared{link: ln, verifier: verifier, trace: rec, log: log})
+	n, err := openNode(spec, shared{link: ln, verifier: verifier, disk: sqlite.NewDisk(0), trace: rec, log: log})
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	said.Addr = n.addr()
-	server := &controlServer{node: n, said: said, trace: rec, stopping: make(chan struct{})}
+	server.node, server.said = n, ready{Addr: n.addr()}
 	if err := server.listen(spec.Control); err != nil {
 		return errors.Join(err, n.stop(ctx))
 	}
@@ -277,7 +313,6 @@ func RunNode(ctx context.Context, file string, log *slog.Logger) error {
 	}()
 	<-ctx.Done()
 	err = n.stop(context.WithoutCancel(ctx))
-	rec.Record(trace.Event{Kind: trace.NodeStop, Node: spec.Name})
 	server.close()
 	// The parent does the same, unless it was killed.
 	return errors.Join(err, os.RemoveAll(filepath.Dir(spec.Control)))
@@ -288,6 +323,8 @@ type controlServer struct {
 	node     *node
 	said     ready
 	trace    *trace.Recorder
+	claims   *claims
+	faults   enforcer
 	http     http.Server
 	stopping chan struct{}
 	once     sync.Once
@@ -307,6 +344,7 @@ func (s *controlServer) listen(socket string) error {
 	})
 	mux.HandleFunc("POST /do", s.serveDo)
 	mux.HandleFunc("GET /events", s.serveEvents)
+	mux.HandleFunc("GET /claims", func(w http.ResponseWriter, r *http.Request) { s.claims.serve(w, r, s.stopping) })
 	s.http.Handler = mux
 	s.http.ReadHeaderTimeout = 10 * time.Second
 	go func() { _ = s.http.Serve(l) }()
@@ -338,22 +376,14 @@ func (s *controlServer) serveDo(w http.ResponseWriter, r *http.Request) {
 func (s *controlServer) do(ctx context.Context, c command) (reply, error) {
 	l := s.node.link
 	switch {
-	case c.Links != nil:
-		return reply{}, applyShapes(l, c.Links.Shapes)
+	case c.InForce != nil:
+		return reply{}, s.faults.apply(l, *c.InForce)
+	case c.Grant != nil:
+		return reply{Stopped: s.claims.grant(c.Grant)}, nil
 	case c.Redial != "":
 		l.Redial(c.Redial)
-	case c.Hold != nil:
-		id, err := l.Hold(*c.Hold)
-		return reply{HoldID: uint64(id)}, err
-	case c.Unhold != 0:
-		l.Unhold(link.HoldID(c.Unhold))
 	case c.Release != nil:
-		if c.Release.Msg == 0 {
-			return reply{Released: l.ReleaseAll()}, nil
-		}
-		if l.Release(c.Release.Msg) {
-			return reply{Released: 1}, nil
-		}
+		return reply{Released: c.Release.carryOut(l)}, nil
 	case c.Held:
 		return reply{Held: l.Held()}, nil
 	default:
@@ -372,7 +402,7 @@ func (s *controlServer) serveEvents(w http.ResponseWriter, r *http.Request) {
 		events, payloads, next, lost := s.trace.Export(cursor, 1024)
 		cursor = next
 		if lost > 0 {
-			events = append(events, trace.Event{Time: time.Now().UnixNano(), Kind: trace.ErrorEvent, Node: s.node.spec.Name,
+			events = append(events, trace.Event{Time: time.Now().UnixNano(), Kind: trace.ErrorEvent, Node: s.node.spec.Name, What: trace.Told, A: int64(lost),
 				Note: fmt.Sprintf("%d events of this node are missing here: it was faster than its trace could be collected", lost)})
 			payloads = append(payloads, trace.Payload{})
 		}

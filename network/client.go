@@ -5,17 +5,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
-	gatewaypb "github.com/hyperledger/fabric-protos-go-apiv2/gateway"
 	peerpb "github.com/hyperledger/fabric-protos-go-apiv2/peer"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 
+	"github.com/fabriscope/fabriscope/internal/deliver"
 	"github.com/fabriscope/fabriscope/internal/link"
 	"github.com/fabriscope/fabriscope/internal/msp"
 	"github.com/fabriscope/fabriscope/internal/trace"
@@ -162,11 +162,10 @@ type Client struct {
 	Name   string
 	MSPID  string
 	signer *msp.Signer
-	end    *link.Endpoint
-	net    *Network
+	net    *clients
 
-	conns   connCache
-	orderer broadcasters
+	conns   *deliver.Connections
+	orderer *deliver.Broadcasts
 	feed    *commitFeed
 }
 
@@ -226,7 +225,7 @@ func (c *Client) submit(ctx context.Context, call Call, p *proposal) (*Result, e
 	}
 	result.Took = time.Since(start)
 	c.net.trace.Record(trace.Event{Kind: trace.CommitSeen, Node: c.Name, Channel: c.net.topology.Channel,
-		TxID: p.TxID, Block: result.Block, Note: result.Code.String()})
+		TxID: p.TxID, Block: result.Block, What: trace.CaseOfCode(int32(result.Code)), A: int64(result.Code), Key: result.Code.String(), Note: result.Code.String()})
 	if result.Code != peerpb.TxValidationCode_VALID {
 		result.Reason = c.net.reason(ctx, p.TxID)
 		return result, &CommitError{Result: result}
@@ -273,7 +272,7 @@ func (c *Client) submitByFanOut(ctx context.Context, call Call, p *proposal) (*R
 	if err != nil {
 		return nil, err
 	}
-	answers := c.ask(ctx, p, peers)
+	answers := c.ask(ctx, p, peers, call.Endorsers)
 	result := &Result{TxID: p.TxID}
 	envelope, err := c.assemble(p, answers, result)
 	if err != nil {
@@ -284,8 +283,8 @@ func (c *Client) submitByFanOut(ctx context.Context, call Call, p *proposal) (*R
 		return result, err
 	}
 	defer wait.cancel()
-	c.net.trace.Record(trace.Event{Kind: trace.Submitted, Node: c.Name, Channel: c.net.topology.Channel, TxID: p.TxID})
-	if err := c.orderer.send(ctx, c, p.TxID, envelope); err != nil {
+	c.net.trace.Record(trace.Event{Kind: trace.Submitted, What: trace.Told, Node: c.Name, Channel: c.net.topology.Channel, TxID: p.TxID})
+	if err := c.broadcast(ctx, p.TxID, envelope); err != nil {
 		return result, err
 	}
 	v, err := wait.verdict(ctx)
@@ -296,31 +295,50 @@ func (c *Client) submitByFanOut(ctx context.Context, call Call, p *proposal) (*R
 	return result, nil
 }
 
-// ask sends the proposal to all peers at the same time.
-func (c *Client) ask(ctx context.Context, p *proposal, peers []link.Target) []Answer {
+// ask sends the proposal to all peers at the same time. For one that hangs, and that
+// the call does not name itself, another of its organisation is asked.
+func (c *Client) ask(ctx context.Context, p *proposal, peers []link.Target, named []string) []Answer {
 	answers := make([]Answer, len(peers))
 	var wg sync.WaitGroup
 	for i := 1; i < len(peers); i++ {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			answers[i] = c.askOne(ctx, p, peers[i])
+			answers[i] = c.askOrStandIn(ctx, p, peers[i], named)
 		}()
 	}
-	answers[0] = c.askOne(ctx, p, peers[0])
+	answers[0] = c.askOrStandIn(ctx, p, peers[0], named)
 	wg.Wait()
 	return answers
 }
 
-func (c *Client) askOne(ctx context.Context, p *proposal, peer link.Target) Answer {
-	a := Answer{Peer: peer.Name}
-	conn, err := c.conns.get(c.end, peer)
+func (c *Client) askOrStandIn(ctx context.Context, p *proposal, peer link.Target, named []string) Answer {
+	asked := []string{peer.Name}
+	for {
+		a, hung := c.askOne(ctx, p, peer)
+		if !hung || slices.ContainsFunc(named, func(name string) bool { return matchName(name, peer.Name) }) {
+			return a
+		}
+		next, ok := c.net.standIn(c, peer.Name, asked)
+		if !ok {
+			return a
+		}
+		peer, asked = next, append(asked, next.Name)
+	}
+}
+
+func (c *Client) askOne(ctx context.Context, p *proposal, peer link.Target) (a Answer, hung bool) {
+	a = Answer{Peer: peer.Name}
+	conn, err := c.conns.To(peer)
 	if err != nil {
 		a.Err = err
-		return a
+		return a, false
 	}
-	a.Response, a.Err = peerpb.NewEndorserClient(conn).ProcessProposal(ctx, p.signed)
-	return a
+	ctx, release := c.conns.Guarded(ctx, peer)
+	defer release()
+	a.Response, err = peerpb.NewEndorserClient(conn).ProcessProposal(ctx, p.signed)
+	a.Err = deliver.Failure(ctx, err)
+	return a, err != nil && deliver.Hung(ctx)
 }
 
 // assemble compares the endorsers' results and builds the signed envelope.
@@ -335,12 +353,12 @@ func (c *Client) assemble(p *proposal, answers []Answer, result *Result) (*commo
 	}
 	result.Payload = responses[0].GetResponse().GetPayload()
 	result.Status = responses[0].GetResponse().GetStatus()
-	note := "equal"
+	what, note := trace.Equal, "equal"
 	differ := differences(answers)
 	if differ != "" {
-		note = differ
+		what, note = trace.Differs, differ
 	}
-	c.net.trace.Record(trace.Event{Kind: trace.Compared, Node: c.Name, Channel: c.net.topology.Channel, TxID: p.TxID, Note: note})
+	c.net.trace.Record(trace.Event{Kind: trace.Compared, Node: c.Name, Channel: c.net.topology.Channel, TxID: p.TxID, What: what, A: int64(len(answers)), Note: note})
 	if differ != "" {
 		return nil, &EndorseError{TxID: p.TxID, Answers: answers, Differ: differ}
 	}
@@ -384,7 +402,7 @@ func (c *Client) Evaluate(ctx context.Context, call Call) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := c.askOne(ctx, p, peers[0])
+	a := c.askOrStandIn(ctx, p, peers[0], call.Endorsers)
 	if a.Err != nil || a.status() < 200 || a.status() >= 400 {
 		return result, &EndorseError{TxID: p.TxID, Answers: []Answer{a}}
 	}
@@ -394,98 +412,10 @@ func (c *Client) Evaluate(ctx context.Context, call Call) (*Result, error) {
 	return result, nil
 }
 
-// gateway gives the Gateway service of a running peer of the client's own
-// organisation.
-func (c *Client) gateway() (gatewaypb.GatewayClient, error) {
-	peers, err := c.net.homePeers(c)
-	if err != nil {
-		return nil, err
-	}
-	conn, err := c.conns.get(c.end, peers[0])
-	if err != nil {
-		return nil, err
-	}
-	return gatewaypb.NewGatewayClient(conn), nil
-}
-
-func (c *Client) evaluateThroughGateway(ctx context.Context, call Call, p *proposal, result *Result) (*Result, error) {
-	gw, err := c.gateway()
-	if err != nil {
-		return nil, err
-	}
-	r, err := gw.Evaluate(ctx, &gatewaypb.EvaluateRequest{TransactionId: p.TxID, ChannelId: c.net.topology.Channel,
-		ProposedTransaction: p.signed, TargetOrganizations: c.net.mspIDs(call.Endorsers)})
-	if err != nil {
-		return result, describeStatus(err)
-	}
-	result.Payload, result.Status = r.GetResult().GetPayload(), r.GetResult().GetStatus()
-	return result, nil
-}
-
-// submitThroughGateway lets one peer collect the endorsements, and asks it for the
-// verdict.
-func (c *Client) submitThroughGateway(ctx context.Context, call Call, p *proposal) (*Result, error) {
-	result := &Result{TxID: p.TxID}
-	gw, err := c.gateway()
-	if err != nil {
-		return nil, err
-	}
-	channel := c.net.topology.Channel
-	prepared, err := gw.Endorse(ctx, &gatewaypb.EndorseRequest{TransactionId: p.TxID, ChannelId: channel,
-		ProposedTransaction: p.signed, EndorsingOrganizations: c.net.mspIDs(call.Endorsers)})
-	if err != nil {
-		return result, describeStatus(err)
-	}
-	envelope := prepared.GetPreparedTransaction()
-	if envelope == nil {
-		return result, errors.New("the gateway answered without a transaction")
-	}
-	c.fillFromEnvelope(envelope, result)
-	if envelope.Signature, err = c.signer.Sign(envelope.Payload); err != nil {
-		return result, fmt.Errorf("sign the transaction: %w", err)
-	}
-	c.net.trace.Record(trace.Event{Kind: trace.Submitted, Node: c.Name, Channel: channel, TxID: p.TxID})
-	if _, err = gw.Submit(ctx, &gatewaypb.SubmitRequest{TransactionId: p.TxID, ChannelId: channel, PreparedTransaction: envelope}); err != nil {
-		return result, describeStatus(err)
-	}
-	request, err := proto.Marshal(&gatewaypb.CommitStatusRequest{TransactionId: p.TxID, ChannelId: channel, Identity: c.signer.Creator()})
-	if err != nil {
-		return result, fmt.Errorf("build the commit status request: %w", err)
-	}
-	signature, err := c.signer.Sign(request)
-	if err != nil {
-		return result, fmt.Errorf("sign the commit status request: %w", err)
-	}
-	status, err := gw.CommitStatus(ctx, &gatewaypb.SignedCommitStatusRequest{Request: request, Signature: signature})
-	if err != nil {
-		return result, describeStatus(err)
-	}
-	result.Block, result.Code = status.GetBlockNumber(), status.GetResult()
-	return result, nil
-}
-
-// fillFromEnvelope reads the chaincode's answer and the endorsers out of a
-// prepared transaction.
-func (c *Client) fillFromEnvelope(envelope *commonpb.Envelope, result *Result) {
-	raw, err := proto.Marshal(envelope)
-	if err != nil {
-		return
-	}
-	tx, err := wire.ParseTransaction(raw)
-	if err != nil {
-		return
-	}
-	result.Payload, result.Status = tx.Response.GetPayload(), tx.Response.GetStatus()
-	for _, e := range tx.Endorsements {
-		result.Endorsers = append(result.Endorsers, identityName(e.GetEndorser()))
-	}
-}
-
 // Close ends the client's connections.
 func (c *Client) Close() {
 	if c.feed != nil {
 		c.feed.close()
 	}
-	c.orderer.close()
-	c.conns.close()
+	c.conns.Close()
 }

@@ -58,13 +58,13 @@ func useContract(t *testing.T, runtime string) {
 	if err := json.Unmarshal(state, &run); err != nil || run.RunID == "" {
 		t.Fatalf("network.json names no run: %v", err)
 	}
-	d, err := n.Deploy(within(t, compiling), network.Chaincode{Name: "shelf", Path: "../chaincode/testdata/contract"})
+	d, err := n.Chaincodes.Deploy(within(t, compiling), network.Chaincode{Name: "shelf", Path: "../chaincode/testdata/contract"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	// The first call would wait for the compiler as well; its own time would be up.
 	n.mustLaunch(d.PackageID)
-	for _, s := range n.Status(n.ctx()) {
+	for _, s := range n.Nodes.Status(n.ctx()) {
 		for _, c := range s.Chaincodes {
 			if c.Runtime != runtime {
 				t.Errorf("%s runs %s under %s", s.Name, c.PackageID, c.Runtime)
@@ -161,7 +161,7 @@ func (n *net) mustLaunch(packageID string) {
 	ctx := within(n.t, compiling)
 	err := network.Poll(ctx, func() (bool, error) {
 		ready := 0
-		for _, s := range n.Status(ctx) {
+		for _, s := range n.Nodes.Status(ctx) {
 			for _, c := range s.Chaincodes {
 				if c.PackageID == packageID && c.Ready {
 					ready++

@@ -167,7 +167,7 @@ func TestKilledChaincodes(t *testing.T) {
 	for range kills {
 		before := load.done.Load()
 		n.until("some transactions have passed", func() (bool, error) { return load.done.Load() >= before+5, nil })
-		for _, s := range n.Status(n.ctx()) {
+		for _, s := range n.Nodes.Status(n.ctx()) {
 			for _, c := range s.Chaincodes {
 				pid, err := strconv.Atoi(strings.TrimPrefix(c.Instance, "pid "))
 				if err != nil || !strings.HasPrefix(c.PackageID, "counter") {
@@ -219,7 +219,7 @@ func (c *crash) killOne() {
 	c.t.Helper()
 	var candidates []string
 	role := map[string]string{}
-	for _, s := range c.Status(c.ctx()) {
+	for _, s := range c.Nodes.Status(c.ctx()) {
 		if c.dead[s.Name] || c.mate(s.Name) {
 			continue
 		}
@@ -236,7 +236,7 @@ func (c *crash) killOne() {
 		return
 	}
 	name := candidates[c.random.IntN(len(candidates))]
-	if err := c.Kill(name); err != nil {
+	if err := c.Nodes.Kill(name); err != nil {
 		c.t.Fatal(err)
 	}
 	c.dead[name] = true
@@ -274,7 +274,7 @@ func kindOf(name string) string {
 func (c *crash) restartOne() {
 	c.t.Helper()
 	for name := range c.dead {
-		if err := c.Restart(c.ctx(), name); err != nil {
+		if err := c.Nodes.Restart(c.ctx(), name); err != nil {
 			c.t.Fatal(err)
 		}
 		c.t.Logf("%s restarted %s", time.Now().Format("05.000"), name)
@@ -301,14 +301,14 @@ func (c *crash) powerFailure() {
 	nodes := c.Topology().NodeNames()
 	for _, name := range nodes {
 		wg.Go(func() {
-			if err := c.Kill(name); err != nil {
+			if err := c.Nodes.Kill(name); err != nil {
 				c.t.Error(err)
 			}
 		})
 	}
 	wg.Wait()
 	for _, name := range nodes {
-		if err := c.Restart(c.ctx(), name); err != nil {
+		if err := c.Nodes.Restart(c.ctx(), name); err != nil {
 			c.t.Fatal(err)
 		}
 	}
@@ -404,7 +404,7 @@ func (c *crash) checkBySystemChaincode(peer string) {
 func (c *crash) checkOrderers(height uint64) {
 	c.t.Helper()
 	var first []*commonpb.Block
-	for _, s := range c.Status(c.ctx()) {
+	for _, s := range c.Nodes.Status(c.ctx()) {
 		if s.Role != "orderer" {
 			continue
 		}
@@ -423,7 +423,7 @@ func (c *crash) checkOrderers(height uint64) {
 
 func (n *net) peers() []string {
 	var names []string
-	for _, s := range n.Status(n.ctx()) {
+	for _, s := range n.Nodes.Status(n.ctx()) {
 		if s.Role == "peer" && s.Running {
 			names = append(names, s.Name)
 		}

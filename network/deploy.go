@@ -1,14 +1,14 @@
 package network
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
-	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
 	peerpb "github.com/hyperledger/fabric-protos-go-apiv2/peer"
 	lifecyclepb "github.com/hyperledger/fabric-protos-go-apiv2/peer/lifecycle"
 	"golang.org/x/sync/errgroup"
@@ -19,6 +19,14 @@ import (
 	"github.com/fabriscope/fabriscope/internal/policy"
 	"github.com/fabriscope/fabriscope/internal/trace"
 )
+
+// Chaincodes deploys what can be called: packages on peers, definitions in the channel,
+// all at once (Deploy) or step by step.
+type Chaincodes struct {
+	*run
+	nodes   *Nodes
+	clients *clients
+}
 
 // Deployment is a chaincode definition that has been committed.
 type Deployment struct {
@@ -46,7 +54,7 @@ func (c *Chaincode) label() string {
 }
 
 // Pack makes the package of a chaincode of the topology.
-func (n *Network) Pack(ctx context.Context, c Chaincode) ([]byte, error) {
+func (n *Chaincodes) Pack(ctx context.Context, c Chaincode) ([]byte, error) {
 	label := c.label()
 	switch {
 	case c.Sample != "":
@@ -65,17 +73,10 @@ func (n *Network) Pack(ctx context.Context, c Chaincode) ([]byte, error) {
 	return nil, fmt.Errorf("chaincode %s says nothing about where its code comes from: give it a sample, path, package or address", c.Name)
 }
 
-func (n *Network) relative(path string) string {
-	if filepath.IsAbs(path) || n.topology.Dir == "" {
-		return path
-	}
-	return filepath.Join(n.topology.Dir, path)
-}
-
 // Deploy installs a chaincode on every running peer, has every organisation
 // approve its definition, commits it, and waits until every running peer knows
 // it. A name that is already defined is upgraded to the next sequence.
-func (n *Network) Deploy(ctx context.Context, c Chaincode) (*Deployment, error) {
+func (n *Chaincodes) Deploy(ctx context.Context, c Chaincode) (*Deployment, error) {
 	if p := c.fillAndCheck(n.topology); p != nil {
 		return nil, fmt.Errorf("%s: %s", p.key, p.text)
 	}
@@ -98,7 +99,7 @@ func (n *Network) Deploy(ctx context.Context, c Chaincode) (*Deployment, error) 
 			}
 			return err
 		}},
-		{"commit", func(ctx context.Context) error { return n.CommitDefinition(ctx, c, d.Sequence) }},
+		{"commit", func(ctx context.Context) error { return n.Commit(ctx, c, d.Sequence) }},
 	}
 	for _, s := range steps {
 		if err := n.step(ctx, "chaincode "+c.Name+": "+s.name, s.do); err != nil {
@@ -106,8 +107,11 @@ func (n *Network) Deploy(ctx context.Context, c Chaincode) (*Deployment, error) 
 		}
 	}
 	if !n.attached {
-		begin := time.Now()
-		n.told("chaincode "+c.Name+": "+n.waitLaunched(ctx, d.PackageID), time.Since(begin))
+		of := "chaincode " + c.Name + ": "
+		err := n.stepNamed(ctx, of+"launch", func(ctx context.Context) (string, error) { return of + n.waitLaunched(ctx, d.PackageID), nil })
+		if err != nil {
+			return nil, err
+		}
 	}
 	if len(c.Call) > 0 {
 		err := n.step(ctx, "chaincode "+c.Name+": "+c.Call[0], func(ctx context.Context) error { return n.firstCall(ctx, c) })
@@ -119,10 +123,10 @@ func (n *Network) Deploy(ctx context.Context, c Chaincode) (*Deployment, error) 
 }
 
 // approveAll lets every organisation with a running peer approve, all at once.
-func (n *Network) approveAll(ctx context.Context, c Chaincode, d *Deployment) error {
+func (n *Chaincodes) approveAll(ctx context.Context, c Chaincode, d *Deployment) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, org := range n.topology.orgNames() {
-		if len(n.peersOf(org)) > 0 {
+		if len(n.nodes.running(rolePeer, org)) > 0 {
 			group.Go(func() error { return n.Approve(ctx, c, d.Sequence, d.PackageID, org) })
 		}
 	}
@@ -136,12 +140,13 @@ const launchWait = 5 * time.Minute
 // waitLaunched waits until the package runs at every running peer, and says in
 // words what came of it. A launch that fails is no failed deployment: the
 // definition is committed, and a call will say why the chaincode does not run.
-func (n *Network) waitLaunched(ctx context.Context, packageID string) string {
+func (n *Chaincodes) waitLaunched(ctx context.Context, packageID string) string {
 	ctx, cancel := context.WithTimeout(ctx, launchWait)
 	defer cancel()
-	failed := ""
-	err := n.each(rolePeer, func(m *member, h handle) error {
-		return poll(ctx, func() (bool, error) {
+	var mu sync.Mutex
+	failed := "" // what the first of them said
+	err := n.nodes.each(rolePeer, func(m *member, h handle) error {
+		return Poll(ctx, func() (bool, error) {
 			r, err := h.do(ctx, command{Status: &statusCommand{Channel: n.topology.Channel}})
 			if err != nil {
 				return false, err
@@ -152,10 +157,12 @@ func (n *Network) waitLaunched(ctx context.Context, packageID string) string {
 				}
 			}
 			e, ok := n.trace.Latest(trace.LaunchEnd, func(e *trace.Event) bool {
-				return e.Node == m.name && e.Key == packageID && strings.HasPrefix(e.Note, "failed")
+				return e.Node == m.name && e.Key == packageID && e.What == trace.Failed
 			})
 			if ok {
-				failed = m.name + ": " + e.Note
+				mu.Lock()
+				failed = cmp.Or(failed, m.name+": "+e.Note)
+				mu.Unlock()
 			}
 			return ok, nil
 		})
@@ -170,8 +177,8 @@ func (n *Network) waitLaunched(ctx context.Context, packageID string) string {
 }
 
 // firstCall submits what the topology says is called once after the deployment.
-func (n *Network) firstCall(ctx context.Context, c Chaincode) error {
-	admin, err := n.admin(n.firstOrgWithPeer())
+func (n *Chaincodes) firstCall(ctx context.Context, c Chaincode) error {
+	admin, err := n.clients.admin(n.firstOrgWithPeer())
 	if err != nil {
 		return err
 	}
@@ -179,17 +186,17 @@ func (n *Network) firstCall(ctx context.Context, c Chaincode) error {
 	if err != nil {
 		return err
 	}
-	return n.waitHeight(ctx, result.Block+1)
+	return n.nodes.waitHeight(ctx, result.Block+1)
 }
 
 // setRuntime tells the peers how the chaincode's packages are run where that differs
 // from the topology's way. Peers of another program are told by nobody: they run
 // them in their own way.
-func (n *Network) setRuntime(ctx context.Context, c Chaincode) error {
+func (n *Chaincodes) setRuntime(ctx context.Context, c Chaincode) error {
 	if n.attached || c.Runtime == n.topology.Runtime && !c.Build {
 		return nil
 	}
-	return n.each(rolePeer, func(m *member, h handle) error {
+	return n.nodes.each(rolePeer, func(m *member, h handle) error {
 		_, err := h.do(ctx, command{Runtime: &runtimeCommand{Label: c.label(), ForLabel: chaincode.ForLabel{Runtime: c.Runtime, Build: c.Build}}})
 		return err
 	})
@@ -199,18 +206,15 @@ func (n *Network) setRuntime(ctx context.Context, c Chaincode) error {
 func (c *Chaincode) fillAndCheck(t *Topology) *problem {
 	setDefault(&c.Version, "1.0")
 	setDefault(&c.Runtime, t.Runtime)
-	if !chaincodePattern.MatchString(c.Name) {
-		return &problem{"name", fmt.Sprintf("%q cannot be a chaincode's name: letters and digits, with single - or _ between", c.Name)}
+	if p := chaincodeNames.check("name", c.Name); p != nil {
+		return p
 	}
 	return c.check("chaincode " + c.Name)
 }
 
-// admin gives the client of an organisation's administrator.
-func (n *Network) admin(org string) (*Client, error) { return n.Client("Admin@" + org) }
-
 // Install installs a package on peers (nil: every running peer) and gives its id.
 // A peer that has the package already is content.
-func (n *Network) Install(ctx context.Context, raw []byte, peers []string) (packageID string, err error) {
+func (n *Chaincodes) Install(ctx context.Context, raw []byte, peers []string) (packageID string, err error) {
 	pkg, err := chaincode.ParsePackage(raw)
 	if err != nil {
 		return "", err
@@ -219,11 +223,11 @@ func (n *Network) Install(ctx context.Context, raw []byte, peers []string) (pack
 	if err != nil {
 		return "", fmt.Errorf("build the install request: %w", err)
 	}
-	members := n.peersOf("")
+	members := n.nodes.running(rolePeer, "")
 	if peers != nil {
 		members = nil
 		for _, p := range peers {
-			m, err := n.find(p)
+			m, err := n.nodes.find(p)
 			if err != nil {
 				return "", err
 			}
@@ -237,8 +241,8 @@ func (n *Network) Install(ctx context.Context, raw []byte, peers []string) (pack
 	return pkg.ID, group.Wait()
 }
 
-func (n *Network) installOn(ctx context.Context, m *member, args []byte) error {
-	admin, err := n.admin(m.org)
+func (n *Chaincodes) installOn(ctx context.Context, m *member, args []byte) error {
+	admin, err := n.clients.admin(m.org)
 	if err != nil {
 		return err
 	}
@@ -250,7 +254,7 @@ func (n *Network) installOn(ctx context.Context, m *member, args []byte) error {
 }
 
 // lifecycleQuery asks one peer's _lifecycle and decodes the answer.
-func (n *Network) lifecycleQuery(ctx context.Context, c *Client, function string, args, answer proto.Message, channel string, peers ...string) error {
+func (n *Chaincodes) lifecycleQuery(ctx context.Context, c *Client, function string, args, answer proto.Message, channel string, peers ...string) error {
 	raw, err := proto.Marshal(args)
 	if err != nil {
 		return fmt.Errorf("build the request %s: %w", function, err)
@@ -266,8 +270,8 @@ func (n *Network) lifecycleQuery(ctx context.Context, c *Client, function string
 }
 
 // Definition gives the committed definition of a chaincode, nil if there is none.
-func (n *Network) Definition(ctx context.Context, name string) (*lifecyclepb.QueryChaincodeDefinitionResult, error) {
-	admin, err := n.admin(n.firstOrgWithPeer())
+func (n *Chaincodes) Definition(ctx context.Context, name string) (*lifecyclepb.QueryChaincodeDefinitionResult, error) {
+	admin, err := n.clients.admin(n.firstOrgWithPeer())
 	if err != nil {
 		return nil, err
 	}
@@ -284,8 +288,8 @@ func (n *Network) Definition(ctx context.Context, name string) (*lifecyclepb.Que
 }
 
 // Definitions gives all committed definitions.
-func (n *Network) Definitions(ctx context.Context) ([]*lifecyclepb.QueryChaincodeDefinitionsResult_ChaincodeDefinition, error) {
-	admin, err := n.admin(n.firstOrgWithPeer())
+func (n *Chaincodes) Definitions(ctx context.Context) ([]*lifecyclepb.QueryChaincodeDefinitionsResult_ChaincodeDefinition, error) {
+	admin, err := n.clients.admin(n.firstOrgWithPeer())
 	if err != nil {
 		return nil, err
 	}
@@ -295,12 +299,12 @@ func (n *Network) Definitions(ctx context.Context) ([]*lifecyclepb.QueryChaincod
 }
 
 // Installed gives the packages that one peer has.
-func (n *Network) Installed(ctx context.Context, peerName string) ([]*lifecyclepb.QueryInstalledChaincodesResult_InstalledChaincode, error) {
-	m, err := n.find(peerName)
+func (n *Chaincodes) Installed(ctx context.Context, peerName string) ([]*lifecyclepb.QueryInstalledChaincodesResult_InstalledChaincode, error) {
+	m, err := n.nodes.find(peerName)
 	if err != nil {
 		return nil, err
 	}
-	admin, err := n.admin(m.org)
+	admin, err := n.clients.admin(m.org)
 	if err != nil {
 		return nil, err
 	}
@@ -309,9 +313,9 @@ func (n *Network) Installed(ctx context.Context, peerName string) ([]*lifecyclep
 	return answer.GetInstalledChaincodes(), err
 }
 
-func (n *Network) firstOrgWithPeer() string {
+func (n *Chaincodes) firstOrgWithPeer() string {
 	for _, org := range n.topology.orgNames() {
-		if len(n.peersOf(org)) > 0 {
+		if len(n.nodes.running(rolePeer, org)) > 0 {
 			return org
 		}
 	}
@@ -319,7 +323,7 @@ func (n *Network) firstOrgWithPeer() string {
 }
 
 // nextSequence gives the sequence that the chaincode's next definition needs.
-func (n *Network) nextSequence(ctx context.Context, name string) (int64, error) {
+func (n *Chaincodes) nextSequence(ctx context.Context, name string) (int64, error) {
 	d, err := n.Definition(ctx, name)
 	if err != nil {
 		return 0, err
@@ -346,7 +350,7 @@ func validationParameter(text string) ([]byte, error) {
 
 // Approve approves a definition for one organisation. An equal approval that is
 // already there is content.
-func (n *Network) Approve(ctx context.Context, c Chaincode, sequence int64, packageID, org string) error {
+func (n *Chaincodes) Approve(ctx context.Context, c Chaincode, sequence int64, packageID, org string) error {
 	parameter, err := validationParameter(c.Policy)
 	if err != nil {
 		return err
@@ -360,7 +364,7 @@ func (n *Network) Approve(ctx context.Context, c Chaincode, sequence int64, pack
 	if err != nil {
 		return fmt.Errorf("build the approval: %w", err)
 	}
-	admin, err := n.admin(org)
+	admin, err := n.clients.admin(org)
 	if err != nil {
 		return err
 	}
@@ -371,12 +375,12 @@ func (n *Network) Approve(ctx context.Context, c Chaincode, sequence int64, pack
 		}
 		return fmt.Errorf("approve %s for %s: %w", c.Name, org, err)
 	}
-	return n.waitHeight(ctx, result.Block+1)
+	return n.nodes.waitHeight(ctx, result.Block+1)
 }
 
-// CommitDefinition commits an approved definition and waits until every running
+// Commit commits an approved definition and waits until every running
 // peer has it.
-func (n *Network) CommitDefinition(ctx context.Context, c Chaincode, sequence int64) error {
+func (n *Chaincodes) Commit(ctx context.Context, c Chaincode, sequence int64) error {
 	parameter, err := validationParameter(c.Policy)
 	if err != nil {
 		return err
@@ -386,7 +390,7 @@ func (n *Network) CommitDefinition(ctx context.Context, c Chaincode, sequence in
 	if err != nil {
 		return fmt.Errorf("build the commit: %w", err)
 	}
-	admin, err := n.admin(n.firstOrgWithPeer())
+	admin, err := n.clients.admin(n.firstOrgWithPeer())
 	if err != nil {
 		return err
 	}
@@ -394,79 +398,22 @@ func (n *Network) CommitDefinition(ctx context.Context, c Chaincode, sequence in
 	if err != nil {
 		return fmt.Errorf("commit the definition of %s: %w", c.Name, err)
 	}
-	return n.waitHeight(ctx, result.Block+1)
-}
-
-// waitHeight waits until every running peer has committed at least height blocks.
-func (n *Network) waitHeight(ctx context.Context, height uint64) error {
-	for _, m := range n.peersOf("") {
-		err := poll(ctx, func() (bool, error) {
-			h, err := n.peerHeight(ctx, m)
-			return h >= height || errors.Is(err, errStopped), ignoreBusy(err)
-		})
-		if err != nil {
-			return fmt.Errorf("wait until %s has block %d: %w", m.name, height-1, err)
-		}
-	}
-	return nil
-}
-
-// errStopped says that a node was stopped meanwhile.
-var errStopped = errors.New("the node is stopped")
-
-// ignoreBusy lets waiting go on past errors that a node under faults gives; the
-// context bounds the waiting.
-func ignoreBusy(error) error { return nil }
-
-// peerHeight asks a peer for its height: directly where it is ours, else through
-// qscc like any other client.
-func (n *Network) peerHeight(ctx context.Context, m *member) (uint64, error) {
-	if n.attached {
-		info, err := n.chainInfo(ctx, m)
-		return info.GetHeight(), err
-	}
-	h := n.handleOf(m)
-	if h == nil {
-		return 0, errStopped
-	}
-	r, err := h.do(ctx, command{Status: &statusCommand{Channel: n.topology.Channel}})
-	if err != nil {
-		return 0, err
-	}
-	return r.Status.Height, nil
-}
-
-// chainInfo asks a peer's qscc for its height and last hashes.
-func (n *Network) chainInfo(ctx context.Context, m *member) (*commonpb.BlockchainInfo, error) {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	c, err := n.Client("User1@" + m.org)
-	if err != nil {
-		return nil, err
-	}
-	r, err := c.Evaluate(ctx, Call{Chaincode: "qscc", Function: "GetChainInfo", Args: []string{n.topology.Channel}, Endorsers: []string{m.name}})
-	if err != nil {
-		return nil, err
-	}
-	info := &commonpb.BlockchainInfo{}
-	if err := proto.Unmarshal(r.Payload, info); err != nil {
-		return nil, fmt.Errorf("the chain info of %s cannot be read: %w", m.name, err)
-	}
-	return info, nil
+	return n.nodes.waitHeight(ctx, result.Block+1)
 }
 
 // packagesOf gives the packages that the organisation's first running peer has, to
 // install them on another.
-func (n *Network) packagesOf(ctx context.Context, org string) ([][]byte, error) {
-	m := n.firstRunning(org)
-	if m == nil {
+func (n *Chaincodes) packagesOf(ctx context.Context, org string) ([][]byte, error) {
+	peers := n.nodes.running(rolePeer, org)
+	if len(peers) == 0 {
 		return nil, nil
 	}
+	m := peers[0]
 	installed, err := n.Installed(ctx, m.name)
 	if err != nil {
 		return nil, fmt.Errorf("list the packages of %s: %w", m.name, err)
 	}
-	admin, err := n.admin(org)
+	admin, err := n.clients.admin(org)
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ func TestStopKillRestart(t *testing.T) {
 	for _, placement := range []string{"inproc", "process"} {
 		t.Run(placement, func(t *testing.T) {
 			n := mustStart(t, three+"placement: "+placement)
-			leader, err := n.Leader(n.ctx())
+			leader, err := n.Nodes.Leader(n.ctx())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -35,21 +35,21 @@ func TestStopKillRestart(t *testing.T) {
 				for _, end := range []string{"stop", "kill", "restart"} {
 					switch end {
 					case "stop":
-						n.must(n.StopNode(n.ctx(), name))
+						n.must(n.Nodes.Stop(n.ctx(), name))
 					case "kill":
-						n.must(n.Kill(name))
+						n.must(n.Nodes.Kill(name))
 					case "restart": // while it runs
-						n.must(n.Restart(n.ctx(), name))
+						n.must(n.Nodes.Restart(n.ctx(), name))
 					}
 					if end != "restart" {
 						if !strings.HasPrefix(name, "peer0.org2") { // without it nobody endorses for Org2
 							count++
 							n.mustSubmit(call("counter", "Increment", "a"))
 						}
-						if err := n.Kill(name); err == nil {
+						if err := n.Nodes.Kill(name); err == nil {
 							t.Errorf("%s was killed twice", name)
 						}
-						n.must(n.Restart(n.ctx(), name))
+						n.must(n.Nodes.Restart(n.ctx(), name))
 					}
 					n.mustAgree()
 				}
@@ -64,7 +64,7 @@ func TestStopKillRestart(t *testing.T) {
 func TestWithoutPeerNoEndorsement(t *testing.T) {
 	n := mustStart(t, small)
 	n.mustDeploySample("counter")
-	n.must(n.StopNode(n.ctx(), "peer0.org2"))
+	n.must(n.Nodes.Stop(n.ctx(), "peer0.org2"))
 	alice := n.mustClient("alice")
 	request := call("counter", "Increment", "a")
 	request.Endorsers = []string{"Org1", "Org2"}
@@ -78,13 +78,13 @@ func TestWithoutPeerNoEndorsement(t *testing.T) {
 		t.Fatalf("got %v, want an invalid transaction", err)
 	}
 	mustContain(t, refused.Result.Reason, "Org2MSP")
-	if _, err := n.StateSum(n.ctx(), "peer0.org2"); err == nil {
+	if _, err := n.Nodes.Ledger(n.ctx(), "peer0.org2", network.LedgerQuery{}); err == nil {
 		t.Error("a stopped peer told its state")
 	}
-	if _, err := n.NodeName("peer7"); err == nil {
+	if _, err := n.Nodes.Name("peer7"); err == nil {
 		t.Error("there is a node peer7")
 	}
-	n.must(n.Restart(n.ctx(), "peer0.org2"))
+	n.must(n.Nodes.Restart(n.ctx(), "peer0.org2"))
 	n.mustSubmit(call("counter", "Increment", "a"))
 }
 
@@ -113,11 +113,11 @@ func TestAddNodes(t *testing.T) {
 			}
 			height := n.mustAgree()
 			// Four nodes need three for a majority: the new one counts.
-			leader, err := n.Leader(n.ctx())
+			leader, err := n.Nodes.Leader(n.ctx())
 			n.must(err)
-			n.must(n.Kill(leader))
+			n.must(n.Nodes.Kill(leader))
 			n.mustSubmit(call("counter", "Increment", "1"))
-			n.must(n.Restart(n.ctx(), leader))
+			n.must(n.Nodes.Restart(n.ctx(), leader))
 			n.mustAgree()
 			first, second := n.mustBlocks("orderer.example.com", height), n.mustBlocks(orderer, height)
 			for i := range first {
@@ -133,39 +133,37 @@ func TestAddNodes(t *testing.T) {
 }
 
 func TestSlowAndCutLinks(t *testing.T) {
-	n := mustStart(t, small)
-	n.mustDeploySample("counter")
-	n.mustEvaluate(call("counter", "Get", "a"))
-	const latency = 500 * time.Millisecond
-	n.must(n.SetLink("Org1", "peer0.org1", link.Shape{Latency: latency}))
-	begin := time.Now()
-	n.mustEvaluate(call("counter", "Get", "a"))
-	if took := time.Since(begin); took < 2*latency {
-		t.Errorf("an evaluation over a link of %s took %s", latency, took)
-	}
-	n.must(n.Heal())
-	begin = time.Now()
-	n.mustEvaluate(call("counter", "Get", "a"))
-	if took := time.Since(begin); took > latency {
-		t.Errorf("an evaluation over a healed link took %s", took)
-	}
-	n.must(n.SetLink("alice", "peer0.org2", link.Shape{Cut: true}))
-	_, err := n.mustClient("alice").Submit(n.ctx(), call("counter", "Increment", "a"))
-	if err == nil {
-		t.Fatal("a proposal passed a link that is cut")
-	}
-	mustContain(t, err.Error(), "cut", "peer0.org2")
-	n.mustSubmit(call("counter", "Increment", "a")) // by somebody else
-	n.must(n.Heal())
-	if _, err := n.mustClient("alice").Submit(n.ctx(), call("counter", "Increment", "a")); err != nil {
-		t.Errorf("after healing: %v", err)
-	}
-	if err := n.SetLink("nobody", "peer0.org2", link.Shape{Cut: true}); err == nil {
-		t.Error("a link of nobody was cut")
-	}
-	if err := n.Partition([]string{"peer0.org1"}); err == nil {
-		t.Error("a partition with one group")
-	}
+	placements(t, func(t *testing.T, placement string) {
+		n := mustStart(t, small+placement)
+		n.mustDeploySample("counter")
+		n.mustEvaluate(call("counter", "Get", "a"))
+		const latency = 500 * time.Millisecond // so long that it is asked whether the silent node runs
+		n.must(n.Faults.SetLink("Org1", "peer0.org1", link.Shape{Latency: latency}))
+		begin := time.Now()
+		n.mustEvaluate(call("counter", "Get", "a"))
+		if took := time.Since(begin); took < 2*latency {
+			t.Errorf("an evaluation over a link of %s took %s", latency, took)
+		}
+		n.must(n.Faults.Heal())
+		n.mustEvaluate(call("counter", "Get", "a"))
+		n.must(n.Faults.SetLink("alice", "peer0.org2", link.Shape{Cut: true}))
+		_, err := n.mustClient("alice").Submit(n.ctx(), call("counter", "Increment", "a"))
+		if err == nil {
+			t.Fatal("a proposal passed a link that is cut")
+		}
+		mustContain(t, err.Error(), "cut", "peer0.org2")
+		n.mustSubmit(call("counter", "Increment", "a")) // by somebody else
+		n.must(n.Faults.Heal())
+		if _, err := n.mustClient("alice").Submit(n.ctx(), call("counter", "Increment", "a")); err != nil {
+			t.Errorf("after healing: %v", err)
+		}
+		if err := n.Faults.SetLink("nobody", "peer0.org2", link.Shape{Cut: true}); err == nil {
+			t.Error("a link of nobody was cut")
+		}
+		if err := n.Faults.Partition([]string{"peer0.org1"}); err == nil {
+			t.Error("a partition with one group")
+		}
+	})
 }
 
 // Who asks a node that was just restarted, or over a link that was just healed, is
@@ -181,19 +179,19 @@ func TestBackAtOnce(t *testing.T) {
 			through := call("counter", "Increment", "a")
 			through.Flow = network.Gateway // peer0.org1 asks peer0.org2
 			for round := range 3 {
-				n.must(n.SetLink("peer0.org2", "*", link.Shape{Cut: true}))
-				n.must(n.SetLink("alice", "peer0.org2", link.Shape{Cut: true}))
+				n.must(n.Faults.SetLink("peer0.org2", "*", link.Shape{Cut: true}))
+				n.must(n.Faults.SetLink("alice", "peer0.org2", link.Shape{Cut: true}))
 				for range 3 { // each failure makes the pause before the next attempt longer
 					if _, err := alice.Evaluate(n.ctx(), ask); err == nil {
 						t.Fatal("a cut link answers")
 					}
 				}
-				n.must(n.Heal())
+				n.must(n.Faults.Heal())
 				if _, err := alice.Evaluate(n.ctx(), ask); err != nil {
 					t.Errorf("round %d, healed: %v", round, err)
 				}
-				n.must(n.Kill("peer0.org2"))
-				n.must(n.Restart(n.ctx(), "peer0.org2"))
+				n.must(n.Nodes.Kill("peer0.org2"))
+				n.must(n.Nodes.Restart(n.ctx(), "peer0.org2"))
 				if _, err := alice.Evaluate(n.ctx(), ask); err != nil {
 					t.Errorf("round %d, restarted: %v", round, err)
 				}
@@ -210,7 +208,7 @@ func TestMinorityLeader(t *testing.T) {
 	for _, placement := range []string{"inproc", "process"} {
 		t.Run(placement, func(t *testing.T) {
 			n := mustStart(t, three+"placement: "+placement)
-			old, err := n.Leader(n.ctx())
+			old, err := n.Nodes.Leader(n.ctx())
 			n.must(err)
 			var others []string
 			for _, name := range []string{"orderer.example.com", "orderer2.example.com", "orderer3.example.com"} {
@@ -218,9 +216,9 @@ func TestMinorityLeader(t *testing.T) {
 					others = append(others, name)
 				}
 			}
-			n.must(n.Partition([]string{old}, others))
+			n.must(n.Faults.Partition([]string{old}, others))
 			n.until("the others have a leader", func() (bool, error) {
-				for _, s := range n.Status(n.ctx()) {
+				for _, s := range n.Nodes.Status(n.ctx()) {
 					if s.Raft == "leader" && s.Name != old {
 						return true, nil
 					}
@@ -228,9 +226,9 @@ func TestMinorityLeader(t *testing.T) {
 				return false, nil
 			})
 			before := n.mustSubmit(call("counter", "Increment", "a"))
-			n.must(n.Heal())
+			n.must(n.Faults.Heal())
 			n.until("the old leader follows", func() (bool, error) {
-				leader, err := n.Leader(n.ctx())
+				leader, err := n.Nodes.Leader(n.ctx())
 				return leader != old, err
 			})
 			if height := n.mustAgree(); height <= before.Block {
@@ -245,40 +243,42 @@ func TestMinorityLeader(t *testing.T) {
 
 // A held message of one transaction stops that one only, and its clock.
 func TestHeldTransaction(t *testing.T) {
-	n := mustStart(t, small)
-	n.mustDeploySample("counter")
-	n.mustEvaluate(call("counter", "Get", "free"))
-	id := n.mustHold(link.Filter{Kind: trace.ChaincodeGetState, Key: "stopped"})
-	h, err := n.mustClient("alice").Begin(n.ctx(), call("counter", "Increment", "stopped"))
-	n.must(err)
-	held := n.mustSeeHeld(2) // at both endorsers
-	for _, m := range held {
-		if m.Event.TxID != h.TxID || m.Event.Key != "stopped" || m.Event.Dir != trace.Held {
-			t.Errorf("held: %+v", m.Event)
+	placements(t, func(t *testing.T, placement string) {
+		n := mustStart(t, small+placement)
+		n.mustDeploySample("counter")
+		n.mustEvaluate(call("counter", "Get", "free"))
+		id := n.mustHold(link.Filter{Kind: trace.ChaincodeGetState, Key: "stopped"})
+		h, err := n.mustClient("alice").Begin(n.ctx(), call("counter", "Increment", "stopped"))
+		n.must(err)
+		held := n.mustSeeHeld(2) // at both endorsers
+		for _, m := range held {
+			if m.Event.TxID != h.TxID || m.Event.Key != "stopped" || m.Event.Dir != trace.Held {
+				t.Errorf("held: %+v", m.Event)
+			}
 		}
-	}
-	// The same chaincode, the same streams.
-	for range 5 {
+		// The same chaincode, the same streams.
+		for range 5 {
+			n.mustSubmit(call("counter", "Increment", "free"))
+		}
+		released, err := n.Faults.Release(held[0].ID)
+		if err != nil || released != 1 {
+			t.Errorf("released %d, %v", released, err)
+		}
 		n.mustSubmit(call("counter", "Increment", "free"))
-	}
-	released, err := n.Release(held[0].ID)
-	if err != nil || released != 1 {
-		t.Errorf("released %d, %v", released, err)
-	}
-	n.mustSubmit(call("counter", "Increment", "free"))
-	select {
-	case <-waited(h):
-		t.Error("the transaction ended although one endorser is held")
-	default:
-	}
-	n.must(n.Unhold(id))
-	r, err := h.Wait(n.ctx())
-	if err != nil || string(r.Payload) != "1" {
-		t.Errorf("got %+v, %v", r, err)
-	}
-	if held, err := n.Held(); err != nil || len(held) != 0 {
-		t.Errorf("still held: %+v, %v", held, err)
-	}
+		select {
+		case <-waited(h):
+			t.Error("the transaction ended although one endorser is held")
+		default:
+		}
+		n.must(n.Faults.Unhold(id))
+		r, err := h.Wait(n.ctx())
+		if err != nil || string(r.Payload) != "1" {
+			t.Errorf("got %+v, %v", r, err)
+		}
+		if held, err := n.Faults.Held(); err != nil || len(held) != 0 {
+			t.Errorf("still held: %+v, %v", held, err)
+		}
+	})
 }
 
 func waited(h *network.TxHandle) <-chan struct{} {
@@ -302,7 +302,7 @@ func TestHeldEnvelopeAndBlock(t *testing.T) {
 			n.must(err)
 			n.mustSeeHeld(1)
 			first := n.mustSubmit(call("counter", "Increment", "b")) // another client passes
-			n.must(n.Unhold(id))
+			n.must(n.Faults.Unhold(id))
 			second, err := h.Wait(n.ctx())
 			n.must(err)
 			if second.Block <= first.Block {
@@ -315,13 +315,13 @@ func TestHeldEnvelopeAndBlock(t *testing.T) {
 			n.mustSeeHeld(1)
 			n.mustSubmit(call("counter", "Increment", "d")) // the other keys do not depend on it
 			heights := map[string]uint64{}
-			for _, s := range n.Status(n.ctx()) {
+			for _, s := range n.Nodes.Status(n.ctx()) {
 				heights[s.Name] = s.Height
 			}
 			if heights["peer0.org2.example.com"] > held.Block || heights["peer0.org1.example.com"] <= held.Block {
 				t.Errorf("block %d is held on its way to peer0.org2; the heights are %v", held.Block, heights)
 			}
-			n.must(n.Unhold(id))
+			n.must(n.Faults.Unhold(id))
 			n.mustAgree()
 		})
 	}
@@ -334,59 +334,61 @@ func TestRestartUnderFaults(t *testing.T) {
 			n := mustStart(t, three+"placement: "+placement)
 			heights := func() map[string]uint64 {
 				all := map[string]uint64{}
-				for _, s := range n.Status(n.ctx()) {
+				for _, s := range n.Nodes.Status(n.ctx()) {
 					all[s.Name] = s.Height
 				}
 				return all
 			}
 			const away, peer = "orderer2.example.com", "peer0.org2.example.com"
-			n.must(n.Kill(away))
-			n.must(n.Partition([]string{away}, []string{"orderer.example.com", "orderer3.example.com"}))
-			n.must(n.Restart(n.ctx(), away))
+			n.must(n.Nodes.Kill(away))
+			n.must(n.Faults.Partition([]string{away}, []string{"orderer.example.com", "orderer3.example.com"}))
+			n.must(n.Nodes.Restart(n.ctx(), away))
 			before := n.mustSubmit(call("counter", "Increment", "a"))
 			if h := heights(); h[away] > before.Block {
 				t.Errorf("%s got block %d over a link that is cut: %v", away, before.Block, h)
 			}
-			n.must(n.Heal())
+			n.must(n.Faults.Heal())
 			n.mustAgree()
 
 			id := n.mustHold(link.Filter{Kind: trace.DeliverBlock, Other: peer})
 			for _, name := range []string{"orderer.example.com", "orderer2.example.com", "orderer3.example.com"} {
-				n.must(n.Restart(n.ctx(), name))
+				n.must(n.Nodes.Restart(n.ctx(), name))
 			}
 			held := n.mustSubmit(call("counter", "Increment", "b"))
 			n.mustSeeHeld(1)
 			if h := heights(); h[peer] > held.Block {
 				t.Errorf("%s got block %d although it is held: %v", peer, held.Block, h)
 			}
-			n.must(n.Unhold(id))
+			n.must(n.Faults.Unhold(id))
 			n.mustAgree()
 		})
 	}
 }
 
 func TestLyingPeer(t *testing.T) {
-	n := mustStart(t, small)
-	n.mustDeploySample("counter")
-	n.must(n.SetLie(n.ctx(), "peer0.org2", true))
-	_, err := n.mustClient("alice").Submit(n.ctx(), call("counter", "Increment", "a"))
-	var refused *network.EndorseError
-	if !errors.As(err, &refused) || refused.Differ == "" {
-		t.Fatalf("got %v, want results that differ", err)
-	}
-	mustContain(t, err.Error(), "write of counter/a")
-	through := call("counter", "Increment", "a")
-	through.Flow = network.Gateway
-	if _, err := n.mustClient("alice").Submit(n.ctx(), through); err == nil {
-		t.Error("the gateway took two results that differ")
-	} else {
-		mustContain(t, err.Error(), "ProposalResponsePayloads do not match")
-	}
-	n.must(n.SetLie(n.ctx(), "peer0.org2", false))
-	n.mustSubmit(call("counter", "Increment", "a"))
-	if err := n.SetLie(n.ctx(), "orderer", true); err == nil {
-		t.Error("an ordering node lies about endorsements")
-	}
+	placements(t, func(t *testing.T, placement string) {
+		n := mustStart(t, small+placement)
+		n.mustDeploySample("counter")
+		n.must(n.Faults.SetLie(n.ctx(), "peer0.org2", true))
+		_, err := n.mustClient("alice").Submit(n.ctx(), call("counter", "Increment", "a"))
+		var refused *network.EndorseError
+		if !errors.As(err, &refused) || refused.Differ == "" {
+			t.Fatalf("got %v, want results that differ", err)
+		}
+		mustContain(t, err.Error(), "write of counter/a")
+		through := call("counter", "Increment", "a")
+		through.Flow = network.Gateway
+		if _, err := n.mustClient("alice").Submit(n.ctx(), through); err == nil {
+			t.Error("the gateway took two results that differ")
+		} else {
+			mustContain(t, err.Error(), "ProposalResponsePayloads do not match")
+		}
+		n.must(n.Faults.SetLie(n.ctx(), "peer0.org2", false))
+		n.mustSubmit(call("counter", "Increment", "a"))
+		if err := n.Faults.SetLie(n.ctx(), "orderer", true); err == nil {
+			t.Error("an ordering node lies about endorsements")
+		}
+	})
 }
 
 // Block cutting as the configuration says: by count, by time, and when idle.

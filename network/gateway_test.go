@@ -29,7 +29,7 @@ import (
 // mustDial connects to a node with nothing but its TLS authority's certificate.
 func (n *net) mustDial(node, org string) *grpc.ClientConn {
 	n.t.Helper()
-	name, err := n.NodeName(node)
+	name, err := n.Nodes.Name(node)
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func (n *net) mustDial(node, org string) *grpc.ClientConn {
 
 func (n *net) addr(node string) string {
 	n.t.Helper()
-	for _, s := range n.Status(n.ctx()) {
+	for _, s := range n.Nodes.Status(n.ctx()) {
 		if s.Name == node {
 			return s.Addr
 		}
@@ -262,10 +262,10 @@ func sdkReadConflict(t *testing.T, n *net, _ *probe) {
 	if got, err := contract.SubmitTransaction("Increment", "race"); err != nil || string(got) != "1" {
 		t.Errorf("the second: %q, %v", got, err)
 	}
-	if err := n.Unhold(id); err != nil {
+	if err := n.Faults.Unhold(id); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := n.Release(0); err != nil {
+	if _, err := n.Faults.Release(0); err != nil {
 		t.Fatal(err)
 	}
 	err := <-failed

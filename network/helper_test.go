@@ -65,8 +65,29 @@ func mustStop(t testing.TB, n *network.Network) {
 			t.Errorf("%s panicked: %s", e.Node, e.Note)
 		}
 	}
+	mustTellFacts(t, n)
 	if err := n.Stop(ctx); err != nil {
 		t.Errorf("stop: %v", err)
+	}
+}
+
+// mustTellFacts sees to it that every event carries what its kind promises: whoever
+// draws or asserts reads that, and nobody reads sentences.
+func mustTellFacts(t testing.TB, n *network.Network) {
+	t.Helper()
+	told := map[trace.Kind]bool{}
+	for _, e := range n.Events(network.EventFilter{}) {
+		switch {
+		case told[e.Kind]:
+		case !e.Fits():
+			told[e.Kind] = true
+			t.Errorf("%s %s says %q, which facts.go does not have: %+v", e.Kind, e.Dir, e.What, e)
+		case e.Other == "outside":
+			// What a stranger sends may be no message at all, and then has no facts.
+		case e.What == trace.Untold && e.Dir != trace.Lost && len(trace.FactsOf(e.Kind).Whats) > 0:
+			told[e.Kind] = true
+			t.Errorf("%s %s tells no facts: %+v", e.Kind, e.Dir, e)
+		}
 	}
 }
 
@@ -93,7 +114,7 @@ func (n *net) mustClient(name string) *network.Client {
 func (n *net) mustDeploySample(names ...string) {
 	n.t.Helper()
 	for _, name := range names {
-		if _, err := n.Deploy(n.ctx(), network.Chaincode{Name: name, Sample: name}); err != nil {
+		if _, err := n.Chaincodes.Deploy(n.ctx(), network.Chaincode{Name: name, Sample: name}); err != nil {
 			n.t.Fatal(err)
 		}
 	}
@@ -133,7 +154,7 @@ func (n *net) mustEvaluate(c network.Call) string {
 
 func (n *net) mustHold(f link.Filter) link.HoldID {
 	n.t.Helper()
-	id, err := n.Hold(f)
+	id, err := n.Faults.Hold(f)
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -145,7 +166,7 @@ func (n *net) mustSeeHeld(count int) []link.HeldMessage {
 	n.t.Helper()
 	var held []link.HeldMessage
 	n.until("messages are held", func() (ok bool, err error) {
-		held, err = n.Held()
+		held, err = n.Faults.Held()
 		return len(held) >= count, err
 	})
 	return held
@@ -155,23 +176,20 @@ func (n *net) mustSeeHeld(count int) []link.HeldMessage {
 // same commit hash and state then.
 func (n *net) mustAgree() (height uint64) {
 	n.t.Helper()
-	height, equal, err := n.Settle(n.ctx())
+	height, equal, err := n.Nodes.Settle(n.ctx())
 	if err != nil {
 		n.t.Fatal(err)
 	}
 	if !equal {
-		n.t.Errorf("the peers' commit hashes differ: %+v", n.Status(n.ctx()))
+		n.t.Errorf("the peers' commit hashes differ: %+v", n.Nodes.Status(n.ctx()))
+	}
+	byPeer, err := n.Nodes.StateSums(n.ctx())
+	if err != nil {
+		n.t.Fatal(err)
 	}
 	sums := map[string][]string{}
-	for _, s := range n.Status(n.ctx()) {
-		if s.Role != "peer" || !s.Running {
-			continue
-		}
-		sum, err := n.StateSum(n.ctx(), s.Name)
-		if err != nil {
-			n.t.Fatal(err)
-		}
-		sums[sum] = append(sums[sum], s.Name)
+	for peer, sum := range byPeer {
+		sums[sum] = append(sums[sum], peer)
 	}
 	if len(sums) != 1 {
 		n.t.Errorf("the peers' states differ: %v", sums)

@@ -2,6 +2,7 @@ package network_test
 
 import (
 	"crypto/tls"
+	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
@@ -77,6 +78,13 @@ runtime: process
 				mustContain(t, r.GetInfo(), c.says)
 			}
 		})
+	}
+	// What could never be ordered is refused by the gateway before anybody simulates it.
+	large := network.Call{Chaincode: "counter", Function: "Increment", Raw: [][]byte{make([]byte, 2<<20)}, Flow: network.Gateway}
+	_, err := n.mustClient("User1@Org1").Submit(n.ctx(), large)
+	mustContain(t, fmt.Sprint(err), "AbsoluteMaxBytes", "1048576")
+	if simulated := n.Events(network.EventFilter{Kind: string(trace.SimulateStart), Key: "counter"}); len(simulated) > 0 {
+		t.Errorf("it was simulated: %+v", simulated)
 	}
 	if after := n.mustAgree(); after != before {
 		t.Errorf("refused envelopes made %d blocks", after-before)
@@ -162,6 +170,11 @@ func TestWrongSeeks(t *testing.T) {
 		{"a stranger", mustSeek(t, stranger(t, "Org1MSP"), "mychannel", all), commonpb.Status_FORBIDDEN},
 		{"expired", mustSeek(t, n.mustIssue("org1.example.com", "Org1MSP", "client", time.Now().Add(-time.Minute)), "mychannel", all), commonpb.Status_FORBIDDEN},
 		{"old", at(timestamppb.New(time.Now().Add(-time.Hour))), commonpb.Status_BAD_REQUEST},
+		{"time zero", at(&timestamppb.Timestamp{}), commonpb.Status_BAD_REQUEST},
+		{"to come", at(timestamppb.New(time.Now().Add(time.Hour))), commonpb.Status_BAD_REQUEST},
+		{"a stop without a start", mustSeek(t, user, "mychannel", &ordererpb.SeekInfo{Stop: newest}), commonpb.Status_BAD_REQUEST},
+		{"a start without a stop", mustSeek(t, user, "mychannel", &ordererpb.SeekInfo{Start: oldest}), commonpb.Status_BAD_REQUEST},
+		{"positions of no kind", mustSeek(t, user, "mychannel", &ordererpb.SeekInfo{Start: &ordererpb.SeekPosition{}, Stop: &ordererpb.SeekPosition{}}), commonpb.Status_BAD_REQUEST},
 		{"a strange time", at(&timestamppb.Timestamp{Seconds: 1 << 62, Nanos: 2_000_000_000}), commonpb.Status_BAD_REQUEST},
 		{"no positions", mustSeek(t, user, "mychannel", &ordererpb.SeekInfo{}), commonpb.Status_BAD_REQUEST},
 		{"rubbish", mustEnvelope(t, user, &commonpb.ChannelHeader{Type: 5, ChannelId: "mychannel"}, []byte{0xff, 0xff}), commonpb.Status_BAD_REQUEST},
@@ -209,7 +222,7 @@ func (n *net) mustDialAs(node, org, domain, member string) *grpc.ClientConn {
 	if m == nil {
 		n.t.Fatalf("%s has no member %s", domain, member)
 	}
-	name, err := n.NodeName(node)
+	name, err := n.Nodes.Name(node)
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -232,7 +245,7 @@ block: {cut: idle}
 chaincodes: [{name: counter, sample: counter}]
 runtime: process
 `)
-	leader, err := n.Leader(n.ctx())
+	leader, err := n.Nodes.Leader(n.ctx())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +270,7 @@ runtime: process
 			}
 		}
 	}
-	if now, err := n.Leader(n.ctx()); err != nil || now != leader {
+	if now, err := n.Nodes.Leader(n.ctx()); err != nil || now != leader {
 		t.Errorf("the leader was %s and is %s, %v", leader, now, err)
 	}
 	n.mustSubmit(call("counter", "Increment", "alive"))
@@ -287,7 +300,7 @@ func speakRaft(t *testing.T, conn *grpc.ClientConn, channels ...string) {
 		mustRefuse(t, "snapshot", err)
 		forward, err := clusterpb.OpenForward(ctx, conn)
 		if err == nil {
-			_ = forward.Send(&clusterpb.ForwardRequest{Id: 1, Channel: channel, Payload: []byte("x"), Checked: true})
+			_ = forward.Send(&clusterpb.ForwardRequest{Id: 1, Channel: channel, Payload: []byte("x")})
 			_, err = forward.Recv()
 		}
 		mustRefuse(t, "forward", err)
@@ -362,7 +375,7 @@ func TestStrangerAtTheChaincodeSocket(t *testing.T) {
 	n.mustDeploySample("counter")
 	n.until("the chaincode runs at both peers", func() (bool, error) {
 		ready := 0
-		for _, s := range n.Status(n.ctx()) {
+		for _, s := range n.Nodes.Status(n.ctx()) {
 			for _, c := range s.Chaincodes {
 				if c.Ready {
 					ready++
@@ -411,7 +424,7 @@ func TestStrangerAtTheChaincodeSocket(t *testing.T) {
 
 func runningPackage(t *testing.T, n *net) string {
 	t.Helper()
-	for _, s := range n.Status(n.ctx()) {
+	for _, s := range n.Nodes.Status(n.ctx()) {
 		for _, c := range s.Chaincodes {
 			return c.PackageID
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -56,19 +57,8 @@ type LedgerWrite struct {
 
 // Ledger asks a running peer about its ledger. Other programs' peers (Attach) cannot be
 // asked in this way.
-func (n *Network) Ledger(ctx context.Context, peerName string, q LedgerQuery) (*LedgerAnswer, error) {
-	m, err := n.find(peerName)
-	if err != nil {
-		return nil, err
-	}
-	if m.role != rolePeer {
-		return nil, fmt.Errorf("%s is an ordering node; only peers have state", m.name)
-	}
-	h := n.handleOf(m)
-	if h == nil {
-		return nil, fmt.Errorf("%s: %w", m.name, errStopped)
-	}
-	r, err := h.do(ctx, command{Ledger: &ledgerCommand{Channel: n.topology.Channel, LedgerQuery: q}})
+func (n *Nodes) Ledger(ctx context.Context, peerName string, q LedgerQuery) (*LedgerAnswer, error) {
+	r, err := n.ask(ctx, peerName, command{Ledger: &ledgerCommand{Channel: n.topology.Channel, LedgerQuery: q}})
 	if err == nil && r.Ledger == nil {
 		err = errors.New("the peer gave no answer")
 	}
@@ -140,12 +130,15 @@ func clipValue(value []byte, room *int) (clipped []byte, more bool) {
 
 // StateSums gives the digest over the state of every running peer, by its full name:
 // equal where the state is equal.
-func (n *Network) StateSums(ctx context.Context) (map[string]string, error) {
+func (n *Nodes) StateSums(ctx context.Context) (map[string]string, error) {
+	var mu sync.Mutex
 	sums := map[string]string{}
 	err := n.each(rolePeer, func(m *member, h handle) error {
 		r, err := h.do(ctx, command{StateSum: &stateSumCommand{Channel: n.topology.Channel}})
 		if err == nil {
+			mu.Lock()
 			sums[m.name] = r.StateSum
+			mu.Unlock()
 		}
 		return err
 	})

@@ -17,7 +17,7 @@ func TestLedger(t *testing.T) {
 			n.mustSubmit(call("asset", "CreateAsset", "car2", "red", "1", "bob", "10"))
 			n.mustSubmit(call("asset", "TransferAsset", "car1", "carol"))
 			n.mustAgree()
-			a, err := n.Ledger(n.ctx(), "peer0.org1", network.LedgerQuery{Namespace: "asset", Prefix: "car", Limit: 1})
+			a, err := n.Nodes.Ledger(n.ctx(), "peer0.org1", network.LedgerQuery{Namespace: "asset", Prefix: "car", Limit: 1})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -26,7 +26,7 @@ func TestLedger(t *testing.T) {
 			}
 			mustContain(t, string(a.Entries[0].Value), "carol")
 			mustContain(t, strings.Join(a.Namespaces, " "), "asset", "_lifecycle")
-			h, err := n.Ledger(n.ctx(), "peer0.org2", network.LedgerQuery{Namespace: "asset", Key: "car1"})
+			h, err := n.Nodes.Ledger(n.ctx(), "peer0.org2", network.LedgerQuery{Namespace: "asset", Key: "car1"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -35,11 +35,11 @@ func TestLedger(t *testing.T) {
 			}
 			mustContain(t, string(h.History[0].Value), "carol")
 			mustContain(t, string(h.History[1].Value), "alice")
-			sums, err := n.StateSums(n.ctx())
+			sums, err := n.Nodes.StateSums(n.ctx())
 			if err != nil || len(sums) != 2 {
 				t.Fatalf("state sums %v, %v", sums, err)
 			}
-			if _, err := n.Ledger(n.ctx(), "orderer", network.LedgerQuery{}); err == nil {
+			if _, err := n.Nodes.Ledger(n.ctx(), "orderer", network.LedgerQuery{}); err == nil {
 				t.Error("an ordering node has state")
 			}
 		})

@@ -150,15 +150,15 @@ block: {cut: idle}
 chaincodes: []
 runtime: process
 `)
-	n.must(n.StopNode(n.ctx(), "peer1.org1"))
+	n.must(n.Nodes.Stop(n.ctx(), "peer1.org1"))
 	n.mustDeploySample("counter")
 	n.mustSubmit(call("counter", "Increment", "a"))
-	n.must(n.Kill("peer0.org1"))
-	n.must(n.Restart(n.ctx(), "peer1.org1"))
+	n.must(n.Nodes.Kill("peer0.org1"))
+	n.must(n.Nodes.Restart(n.ctx(), "peer1.org1"))
 	n.mustAgree()
-	raw, err := n.Pack(n.ctx(), network.Chaincode{Name: "counter", Version: "1.0", Sample: "counter"})
+	raw, err := n.Chaincodes.Pack(n.ctx(), network.Chaincode{Name: "counter", Version: "1.0", Sample: "counter"})
 	n.must(err)
-	if _, err := n.Install(n.ctx(), raw, []string{"peer1.org1"}); err != nil {
+	if _, err := n.Chaincodes.Install(n.ctx(), raw, []string{"peer1.org1"}); err != nil {
 		t.Fatal(err)
 	}
 	request := call("counter", "Increment", "a")
@@ -166,7 +166,7 @@ runtime: process
 	if r := n.mustSubmit(request); string(r.Payload) != "2" {
 		t.Errorf("the counter stands at %s", r.Payload)
 	}
-	n.must(n.Restart(n.ctx(), "peer0.org1"))
+	n.must(n.Nodes.Restart(n.ctx(), "peer0.org1"))
 	n.mustAgree()
 	// Questions for the approval itself need its plain text, which came late.
 	n.until("the other peer has passed on what only it had", func() (bool, error) {
@@ -184,7 +184,7 @@ func TestPausedChaincode(t *testing.T) {
 	n := mustStart(t, small)
 	n.mustDeploySample("counter")
 	n.mustSubmit(call("counter", "Increment", "a"))
-	n.must(n.PauseChaincode(n.ctx(), "peer0.org2", "counter_1.0", true))
+	n.must(n.Faults.Pause(n.ctx(), "peer0.org2", "counter_1.0", true))
 	alice := n.mustClient("alice")
 	ask := call("counter", "Get", "a")
 	ask.Endorsers = []string{"peer0.org2"}
@@ -194,12 +194,12 @@ func TestPausedChaincode(t *testing.T) {
 	if got := n.mustEvaluate(call("counter", "Get", "a")); got != "1" { // peer0.org1
 		t.Errorf("the counter stands at %s", got)
 	}
-	n.must(n.PauseChaincode(n.ctx(), "peer0.org2", "counter_1.0", false))
+	n.must(n.Faults.Pause(n.ctx(), "peer0.org2", "counter_1.0", false))
 	if r, err := alice.Evaluate(n.ctx(), ask); err != nil || string(r.Payload) != "1" {
 		t.Errorf("got %+v, %v", r, err)
 	}
 	n.mustSubmit(call("counter", "Increment", "a"))
-	if err := n.PauseChaincode(n.ctx(), "peer0.org2", "nonsense", true); err == nil {
+	if err := n.Faults.Pause(n.ctx(), "peer0.org2", "nonsense", true); err == nil {
 		t.Error("something that does not run was frozen")
 	}
 }
@@ -241,7 +241,7 @@ func TestConfigurationUpdate(t *testing.T) {
 	}
 	n.cutByTwo()
 	for _, name := range n.Topology().NodeNames() {
-		n.must(n.Restart(n.ctx(), name))
+		n.must(n.Nodes.Restart(n.ctx(), name))
 	}
 	n.cutByTwo()
 	if height := n.mustAgree(); config().GetSequence() != 1 || height == 0 {

@@ -187,38 +187,38 @@ func TestLinearizable(t *testing.T) {
 func (n *net) disturb(random *rand.Rand, faults int, h *history) {
 	n.t.Helper()
 	for i := range faults {
-		leader, err := n.Leader(n.ctx())
+		leader, err := n.Nodes.Leader(n.ctx())
 		if err != nil {
 			n.t.Fatal(err)
 		}
 		var others []string
-		for _, s := range n.Status(n.ctx()) {
+		for _, s := range n.Nodes.Status(n.ctx()) {
 			if s.Role == "orderer" && s.Name != leader {
 				others = append(others, s.Name)
 			}
 		}
 		switch random.IntN(5) {
 		case 0: // the leader dies
-			n.must(n.Kill(leader))
+			n.must(n.Nodes.Kill(leader))
 			n.successes(h)
-			n.must(n.Restart(n.ctx(), leader))
+			n.must(n.Nodes.Restart(n.ctx(), leader))
 		case 1: // the leader is alone
-			n.must(n.Partition([]string{leader}, others))
+			n.must(n.Faults.Partition([]string{leader}, others))
 			n.successes(h)
-			n.must(n.Heal())
+			n.must(n.Faults.Heal())
 		case 2: // one client sees only the leader, who is alone
-			n.must(n.Partition([]string{leader, "alice"}, others))
+			n.must(n.Faults.Partition([]string{leader, "alice"}, others))
 			n.successes(h)
-			n.must(n.Heal())
+			n.must(n.Faults.Heal())
 		case 3: // a follower is away
-			n.must(n.Partition(others[:1], append([]string{leader}, others[1:]...)))
+			n.must(n.Faults.Partition(others[:1], append([]string{leader}, others[1:]...)))
 			n.successes(h)
-			n.must(n.Heal())
+			n.must(n.Faults.Heal())
 		case 4: // a peer must get its blocks elsewhere
-			n.must(n.SetLink("peer0.org1", leader, link.Shape{Cut: true}))
-			n.must(n.SetLink("peer0.org1", others[0], link.Shape{Cut: true}))
+			n.must(n.Faults.SetLink("peer0.org1", leader, link.Shape{Cut: true}))
+			n.must(n.Faults.SetLink("peer0.org1", others[0], link.Shape{Cut: true}))
 			n.successes(h)
-			n.must(n.Heal())
+			n.must(n.Faults.Heal())
 		}
 		n.t.Logf("fault %d: leader was %s", i, leader)
 		n.successes(h)

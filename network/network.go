@@ -3,29 +3,19 @@
 // gives clients to submit transactions with, and breaks things on purpose.
 //
 // Start with Topology (what a network consists of), Start (make it run) and
-// Network.Client (use it). Everything that a node does is the node's own affair
-// (packages peer and orderer); this package only puts the parts together.
+// Network.Client (use it). A Network has three parts: Nodes (peers and ordering
+// nodes), Faults (what is broken on purpose) and Chaincodes (what is deployed).
+// Everything that a node does is the node's own affair (packages peer and orderer);
+// this package only puts the parts together.
 package network
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/hex"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
-	"os"
-	"path/filepath"
-	"sort"
-	"strings"
 	"sync"
 	"time"
 
-	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
-
-	"github.com/fabriscope/fabriscope/internal/link"
 	"github.com/fabriscope/fabriscope/internal/msp"
 	"github.com/fabriscope/fabriscope/internal/trace"
 )
@@ -41,6 +31,17 @@ type Options struct {
 	Log   *slog.Logger
 	// Progress hears each step of the start, when it is done.
 	Progress func(Step)
+	// Begins hears the name of each step when it begins.
+	Begins func(step string)
+	// Waiting hears of a step that takes more than three seconds: what is odd about the
+	// nodes, "" if nothing is.
+	Waiting func(step, why string)
+	// Answer is how long a node that is a process of its own may take to answer a command;
+	// 0: five seconds. Commands that need longer by their nature have more.
+	Answer time.Duration
+	// DiskBytesPerSecond slows the disk down for the nodes of this process, to see how they
+	// bear it; 0: as fast as it is.
+	DiskBytesPerSecond int64
 	// NoDeploy leaves the topology's chaincodes alone.
 	NoDeploy bool
 }
@@ -51,135 +52,62 @@ type Step struct {
 	Took time.Duration
 }
 
-// Network is a running network. Stop it with Stop.
+// Network is the life of the whole: it starts, grows, gives clients, and stops. Stop it
+// with Stop.
 type Network struct {
-	topology *Topology
-	dir      string
-	temp     bool
-	runID    string
-	trace    *trace.Recorder
-	log      *slog.Logger
-	progress func(Step)
-	link     *link.Net
-	verifier *msp.Verifier
-	roots    *x509.CertPool
-	genesis  *commonpb.Block
-	attached bool // the nodes belong to another program
-	done     chan struct{}
+	*run
+	// Nodes, Faults and Chaincodes are never nil and never replaced.
+	Nodes      *Nodes
+	Faults     *Faults
+	Chaincodes *Chaincodes
+
+	ids      *identities
+	clients  *clients
 	stopOnce sync.Once
-	unlock   func()
-
-	mu      sync.Mutex
-	orgs    map[string]*msp.Org // by organisation name
-	members []*member           // peers and ordering nodes, in the order of their start
-	clients map[string]*Client
-	shapes  []shapeRule
-	holds   map[link.HoldID]*activeHold
-	leader  leaderCache
 }
-
-// member is one peer or ordering node of the network, running or not.
-type member struct {
-	name  string
-	role  role
-	org   string // organisation name
-	mspID string
-	spec  nodeSpec
-	addr  string
-	node  handle // nil while it is stopped
-}
-
-// handle is a running node: in this process (node) or in its own (child).
-type handle interface {
-	do(ctx context.Context, c command) (reply, error)
-	stop(ctx context.Context) error
-	kill() error
-	addr() string
-}
-
-func (m *member) info() targetInfo { return targetInfo{Name: m.name, MSPID: m.mspID, Addr: m.addr} }
-
-func (m *member) target() link.Target { return m.info().target() }
 
 // Start runs a topology and returns when all nodes have joined the channel and the
 // topology's chaincodes can be called. If anything fails, what was started is
 // stopped again.
 func Start(ctx context.Context, t *Topology, o Options) (*Network, error) {
-	n, err := prepare(t, o)
+	r, err := newRun(t, o)
 	if err != nil {
 		return nil, err
 	}
+	if err := r.makeDir(); err != nil {
+		return nil, err
+	}
+	n := assemble(r)
 	begin := time.Now()
 	if err := n.start(ctx, !o.NoDeploy); err != nil {
 		stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), nodeStopTimeout)
 		defer cancel()
 		return nil, errors.Join(err, n.Stop(stopCtx))
 	}
-	n.trace.Record(trace.Event{Kind: trace.NetworkReady, Node: t.Name, Channel: t.Channel, Note: time.Since(begin).Round(time.Millisecond).String()})
+	took := time.Since(begin)
+	n.trace.Record(trace.Event{Kind: trace.NetworkReady, Node: t.Name, Channel: t.Channel, What: trace.Told, A: int64(took), Note: took.Round(time.Millisecond).String()})
 	return n, nil
 }
 
-// prepare makes the folder and everything that lives in this process.
-func prepare(t *Topology, o Options) (*Network, error) {
-	n := &Network{topology: t, dir: o.Dir, trace: o.Trace, log: o.Log, progress: o.Progress,
-		orgs: map[string]*msp.Org{}, clients: map[string]*Client{}, holds: map[link.HoldID]*activeHold{}, done: make(chan struct{})}
-	if n.trace == nil {
-		n.trace = trace.NewRecorder(trace.Options{})
-	}
-	if n.log == nil {
-		n.log = slog.New(slog.NewTextHandler(io.Discard, nil))
-	}
-	if n.progress == nil {
-		n.progress = func(Step) {}
-	}
-	id := make([]byte, 4)
-	if _, err := rand.Read(id); err != nil {
-		return nil, fmt.Errorf("draw a run id: %w", err)
-	}
-	n.runID = hex.EncodeToString(id)
-	if err := n.makeDir(); err != nil {
-		return nil, err
-	}
-	n.link = link.New(link.Config{Trace: n.trace, Log: n.log, Seed: t.Seed, Run: n.runID})
-	if !t.Faithful {
-		n.verifier = msp.NewVerifier(verifiedSignatures)
-	}
-	return n, nil
-}
-
-// verifiedSignatures is how many verified signatures one process remembers: some
-// seconds of transactions at full speed.
-const verifiedSignatures = 32768
-
-// tempPrefix begins the names of folders of runs without --dir.
-const tempPrefix = "fabriscope-"
-
-func (n *Network) makeDir() error {
-	if n.dir == "" {
-		sweep(os.TempDir())
-		dir, err := os.MkdirTemp("", tempPrefix)
-		if err != nil {
-			return fmt.Errorf("make a folder for the run: %w; set TMPDIR to a folder that can be written", err)
-		}
-		n.dir, n.temp = dir, true
-		n.unlock, err = lockDir(n.dir)
-		return err
-	}
-	abs, err := filepath.Abs(n.dir)
-	if err != nil {
-		return fmt.Errorf("folder of the run: %w", err)
-	}
-	n.dir = abs
-	if err := os.MkdirAll(n.dir, 0o700); err != nil {
-		return fmt.Errorf("make the folder of the run: %w; choose another with --dir", err)
-	}
-	n.unlock, err = lockDir(n.dir)
-	return err
+// assemble puts the parts of a network together.
+func assemble(r *run) *Network {
+	n := &Network{run: r, ids: &identities{dir: r.cryptoDir(), orgs: map[string]*msp.Org{}}}
+	n.Nodes = &Nodes{run: r, ids: n.ids}
+	n.Faults = &Faults{run: r, nodes: n.Nodes}
+	n.Nodes.faults = n.Faults
+	r.odd = n.Nodes.odd
+	r.connect(n.Faults.claim)
+	n.clients = &clients{run: r, ids: n.ids, nodes: n.Nodes, byName: map[string]*Client{}}
+	n.Chaincodes = &Chaincodes{run: r, nodes: n.Nodes, clients: n.clients}
+	return n
 }
 
 // OnProgress makes f hear of every finished step from now on, such as those of a
 // deployment.
 func (n *Network) OnProgress(f func(Step)) { n.progress = f }
+
+// OnWaiting makes f hear what steps that take long wait for.
+func (n *Network) OnWaiting(f func(step, why string)) { n.waiting = f }
 
 // Topology gives the topology that the network was started from.
 func (n *Network) Topology() *Topology { return n.topology }
@@ -193,115 +121,31 @@ func (n *Network) Trace() *trace.Recorder { return n.trace }
 // Done is closed when the network stops.
 func (n *Network) Done() <-chan struct{} { return n.done }
 
+// Client gives the client of an identity: a name from the topology's clients, or
+// user@organisation such as Admin@Org1 or User1@Org2. The same name gives the same
+// client.
+func (n *Network) Client(name string) (*Client, error) { return n.clients.get(name) }
+
+// OutsideClient gives a client as another program would be one: over TCP and TLS, and
+// recording nothing. It is for the Gateway service; whoever asked for it closes it.
+func (n *Network) OutsideClient(name string) (*Client, error) { return n.clients.outside(name) }
+
 // Stop ends all clients and nodes and leaves nothing behind: no process, no
-// container, no socket, and no folder if it was a temporary one.
+// container, no socket, and no folder if it was a temporary one. It takes a minute
+// at most: a node that does not stop in time is killed if it is a process of its own, and
+// named in the error. Each node that has ended is told in the trace (trace.NodeStop), so
+// that who waits can show what is still closing.
 func (n *Network) Stop(ctx context.Context) error {
 	var result error
 	n.stopOnce.Do(func() {
 		close(n.done)
-		n.mu.Lock()
-		clients, members := n.clients, n.members
-		n.clients = map[string]*Client{}
-		n.mu.Unlock()
+		_ = n.link.SetHolds(nil) // nothing can be wrong with no holds
 		n.link.ReleaseAll()
-		for _, c := range clients {
-			c.Close()
+		n.clients.close()
+		if !n.attached {
+			result = n.Nodes.stopAll(ctx)
 		}
-		result = n.stopMembers(ctx, members)
 		result = errors.Join(append([]error{result}, n.leave()...)...)
 	})
 	return result
-}
-
-// leave removes what the run has outside its folder, and a temporary folder.
-func (n *Network) leave() []error {
-	var errs []error
-	if n.attached {
-		return errs
-	}
-	if err := os.Remove(n.statePath()); err != nil && !errors.Is(err, os.ErrNotExist) {
-		errs = append(errs, err)
-	}
-	if n.temp {
-		if err := os.RemoveAll(n.dir); err != nil {
-			errs = append(errs, fmt.Errorf("remove the folder of the run: %w", err))
-		}
-	}
-	if n.unlock != nil {
-		n.unlock()
-	}
-	return errs
-}
-
-// stopMembers stops peers before ordering nodes, all of a kind at once.
-func (n *Network) stopMembers(ctx context.Context, members []*member) error {
-	var errs []error
-	var mu sync.Mutex
-	for _, r := range []role{rolePeer, roleOrderer} {
-		var wg sync.WaitGroup
-		for _, m := range members {
-			if m.role != r {
-				continue
-			}
-			wg.Add(1)
-			go func() {
-				defer wg.Done()
-				if err := n.closeMember(ctx, m); err != nil {
-					mu.Lock()
-					defer mu.Unlock()
-					errs = append(errs, fmt.Errorf("stop %s: %w", m.name, err))
-				}
-			}()
-		}
-		wg.Wait()
-	}
-	return errors.Join(errs...)
-}
-
-func (n *Network) closeMember(ctx context.Context, m *member) error {
-	n.mu.Lock()
-	h := m.node
-	m.node = nil
-	n.mu.Unlock()
-	if h == nil {
-		return nil
-	}
-	err := h.stop(ctx)
-	n.trace.Record(trace.Event{Kind: trace.NodeStop, Node: m.name})
-	return err
-}
-
-// handleOf gives the running node of a member, nil while it is stopped.
-func (n *Network) handleOf(m *member) handle {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return m.node
-}
-
-// find gives the member that a person means: its full name, or the part before a
-// dot (peer0.org1), if that fits exactly one.
-func (n *Network) find(name string) (*member, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	var found []*member
-	for _, m := range n.members {
-		if m.name == name {
-			return m, nil
-		}
-		if strings.HasPrefix(m.name, name+".") {
-			found = append(found, m)
-		}
-	}
-	if len(found) == 1 {
-		return found[0], nil
-	}
-	names := make([]string, len(n.members))
-	for i, m := range n.members {
-		names[i] = m.name
-	}
-	sort.Strings(names)
-	if len(found) > 1 {
-		return nil, fmt.Errorf("%q fits several nodes; write more of the name: %s", name, strings.Join(names, ", "))
-	}
-	return nil, fmt.Errorf("there is no node %q; the nodes are %s", name, strings.Join(names, ", "))
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/fabriscope/fabriscope/chaincode"
 	"github.com/fabriscope/fabriscope/internal/link"
 	"github.com/fabriscope/fabriscope/internal/msp"
+	"github.com/fabriscope/fabriscope/internal/sqlite"
 	"github.com/fabriscope/fabriscope/internal/trace"
 	"github.com/fabriscope/fabriscope/orderer"
 	"github.com/fabriscope/fabriscope/peer"
@@ -30,16 +31,26 @@ const (
 	roleOrderer role = "orderer"
 )
 
+// caseOf is a role as events say it.
+func caseOf(r role) trace.What {
+	if r == roleOrderer {
+		return trace.IsOrderer
+	}
+	return trace.IsPeer
+}
+
 // nodeSpec is everything that one node needs to start. Under placement process it
 // is the child's node.json.
 type nodeSpec struct {
-	Role    role   `json:"role"`
-	Name    string `json:"name"`
-	MSPID   string `json:"mspID"`
-	Domain  string `json:"domain"`
-	Dir     string `json:"dir"`    // the node's own data
-	Crypto  string `json:"crypto"` // the tree with all organisations' identities
-	Listen  string `json:"listen"`
+	Role   role   `json:"role"`
+	Name   string `json:"name"`
+	MSPID  string `json:"mspID"`
+	Domain string `json:"domain"`
+	Dir    string `json:"dir"`    // the node's own data
+	Crypto string `json:"crypto"` // the tree with all organisations' identities
+	Listen string `json:"listen"`
+	// Moves lets the node listen on another port where Listen's is taken: nobody chose it.
+	Moves   bool   `json:"moves,omitempty"`
 	Control string `json:"control,omitempty"` // unix socket of a child's control service
 	RunID   string `json:"runID"`
 	Seed    int64  `json:"seed"`
@@ -52,8 +63,7 @@ type nodeSpec struct {
 	Labels []runtimeCommand `json:"labels,omitempty"`
 	// Of a child: what is in force when it begins, so that a node that is restarted
 	// behind a cut link never has it open.
-	Shapes []shapeRule   `json:"shapes,omitempty"`
-	Holds  []link.Filter `json:"holds,omitempty"`
+	InForce inForce `json:"inForce"`
 }
 
 // runtimeCommand says how packages with one label are run.
@@ -66,6 +76,8 @@ type runtimeCommand struct {
 type shared struct {
 	link     *link.Net
 	verifier *msp.Verifier
+	peers    *peer.Shared
+	disk     *sqlite.Disk
 	trace    *trace.Recorder
 	log      *slog.Logger
 	org      *msp.Org // nil: load it from the spec's crypto tree
@@ -85,13 +97,16 @@ type NodeStatus struct {
 	// equal verdicts and state.
 	CommitHash string `json:"commitHash,omitempty"`
 	// Raft, of ordering nodes.
-	Raft   string `json:"raft,omitempty"` // leader, follower, candidate
+	Raft   string `json:"raft,omitempty"`  // leader, follower, candidate
+	Ready  bool   `json:"ready,omitempty"` // it leads, and has applied what earlier leaders left
 	Leader string `json:"leader,omitempty"`
 	Term   uint64 `json:"term,omitempty"`
 	// Chaincodes of peers.
 	Chaincodes []chaincode.Status `json:"chaincodes,omitempty"`
 	Runtime    string             `json:"runtime,omitempty"`
 	RuntimeWhy string             `json:"runtimeWhy,omitempty"`
+	// Problem says why a peer's chain stands still.
+	Problem string `json:"problem,omitempty"`
 }
 
 // targetInfo is another node as one node is told of it.
@@ -112,10 +127,9 @@ type command struct {
 	Orderers []targetInfo     `json:"orderers,omitempty"`
 	Member   *memberCommand   `json:"member,omitempty"`
 	Lie      *lieCommand      `json:"lie,omitempty"`
-	Links    *linksCommand    `json:"links,omitempty"`
+	InForce  *inForce         `json:"inForce,omitempty"`
 	Redial   string           `json:"redial,omitempty"`
-	Hold     *link.Filter     `json:"hold,omitempty"`
-	Unhold   uint64           `json:"unhold,omitempty"`
+	Grant    *grantCommand    `json:"grant,omitempty"`
 	Release  *releaseCommand  `json:"release,omitempty"`
 	Held     bool             `json:"held,omitempty"`
 	Pause    *pauseCommand    `json:"pause,omitempty"`
@@ -142,18 +156,9 @@ type lieCommand struct {
 	On bool `json:"on"`
 }
 
-type linksCommand struct {
-	Shapes []shapeRule `json:"shapes"`
-}
-
-// shapeRule is one directed or undirected rule of the link layer.
-type shapeRule struct {
-	From, To string
-	Shape    link.Shape
-}
-
 type releaseCommand struct {
-	Msg uint64 `json:"msg,omitempty"` // 0 releases everything
+	Hold link.HoldID `json:"hold,omitempty"` // what this hold stopped
+	Msg  uint64      `json:"msg,omitempty"`  // one message; 0 without a Hold releases everything
 }
 
 type pauseCommand struct {
@@ -173,7 +178,7 @@ type stateSumCommand struct {
 type reply struct {
 	Status   *NodeStatus        `json:"status,omitempty"`
 	Held     []link.HeldMessage `json:"held,omitempty"`
-	HoldID   uint64             `json:"holdID,omitempty"`
+	Stopped  bool               `json:"stopped,omitempty"`
 	Released int                `json:"released,omitempty"`
 	StateSum string             `json:"stateSum,omitempty"`
 	Ledger   *LedgerAnswer      `json:"ledger,omitempty"`
@@ -206,21 +211,20 @@ func openNode(spec nodeSpec, s shared) (*node, error) {
 		return nil, fmt.Errorf("start %s: %w", spec.Name, err)
 	}
 	end := s.link.Endpoint(spec.Name, me.TLS, roots)
-	verifier := s.verifier
 	if spec.Faithful {
-		verifier = nil
+		s.verifier, s.peers = nil, nil
 	}
 	n := &node{spec: spec, link: s.link}
-	s.trace.Record(trace.Event{Kind: trace.NodeStart, Node: spec.Name, Note: string(spec.Role)})
+	s.trace.Record(trace.Event{Kind: trace.NodeStart, Node: spec.Name, What: caseOf(spec.Role), Note: string(spec.Role)})
 	if spec.Role == roleOrderer {
 		n.orderer, err = orderer.New(orderer.Config{
-			Name: spec.Name, MSPID: spec.MSPID, Signer: me.Signer, Dir: spec.Dir, Link: end, Listen: spec.Listen,
-			Cut: spec.Cut, Verifier: verifier, Trace: s.trace, Log: s.log,
+			Name: spec.Name, MSPID: spec.MSPID, Signer: me.Signer, Dir: spec.Dir, Link: end, Listen: spec.Listen, Moves: spec.Moves,
+			Cut: spec.Cut, Verifier: s.verifier, Disk: s.disk, Trace: s.trace, Log: s.log,
 		})
 	} else {
 		n.peer, err = peer.New(peer.Config{
-			Name: spec.Name, MSPID: spec.MSPID, Signer: me.Signer, MSP: org.MSPConfig(), Dir: spec.Dir, Link: end, Listen: spec.Listen,
-			Verifier: verifier, Trace: s.trace, Log: s.log,
+			Name: spec.Name, MSPID: spec.MSPID, Signer: me.Signer, MSP: org.MSPConfig(), Dir: spec.Dir, Link: end, Listen: spec.Listen, Moves: spec.Moves,
+			Verifier: s.verifier, Shared: s.peers, Disk: s.disk, Trace: s.trace, Log: s.log,
 			Chaincode: chaincode.Config{
 				Peer: spec.Name, MSPID: spec.MSPID, Dir: filepath.Join(spec.Dir, "chaincode"), Runtime: spec.Runtime,
 				RunID: spec.RunID, BuildPerPeer: spec.BuildPerPeer, Link: end, Trace: s.trace, Log: s.log,
@@ -250,36 +254,58 @@ func (n *node) addr() string {
 
 // do carries out one command.
 func (n *node) do(ctx context.Context, c command) (reply, error) {
+	does := c.does()
+	if !does.by(n.spec.Role) {
+		return reply{}, fmt.Errorf("%s is %s and cannot %s: %s", n.spec.Name, n.spec.Role.words(), does.words, does.remedy())
+	}
+	if n.orderer != nil {
+		return n.doAsOrderer(ctx, c)
+	}
+	return n.doAsPeer(c)
+}
+
+func (n *node) doAsOrderer(ctx context.Context, c command) (reply, error) {
 	switch {
 	case c.Join != nil:
 		return reply{}, n.join(c.Join)
-	case c.Peers != nil && n.peer != nil:
+	case c.Orderers != nil:
+		return reply{}, n.orderer.SetMembers(members(c.Orderers))
+	case c.Member != nil && c.Member.Remove:
+		return reply{}, n.orderer.RemoveMember(ctx, c.Member.Node.Name)
+	case c.Member != nil:
+		return reply{}, n.orderer.AddMember(ctx, orderer.Member{Name: c.Member.Node.Name, Addr: c.Member.Node.Addr})
+	case c.Cut != "":
+		n.orderer.SetCut(c.Cut)
+	case c.Status != nil:
+		return reply{Status: n.status(c.Status.Channel)}, nil
+	}
+	return reply{}, nil
+}
+
+func (n *node) doAsPeer(c command) (reply, error) {
+	switch {
+	case c.Join != nil:
+		return reply{}, n.join(c.Join)
+	case c.Peers != nil:
 		peers := make([]peer.PeerInfo, len(c.Peers))
 		for i, p := range c.Peers {
 			peers[i] = peer.PeerInfo{Name: p.Name, MSPID: p.MSPID, Target: p.target()}
 		}
 		n.peer.SetPeers(peers)
 	case c.Orderers != nil:
-		return reply{}, n.setOrderers(c.Orderers)
-	case c.Member != nil && n.orderer != nil:
-		if c.Member.Remove {
-			return reply{}, n.orderer.RemoveMember(ctx, c.Member.Node.Name)
-		}
-		return reply{}, n.orderer.AddMember(ctx, orderer.Member{Name: c.Member.Node.Name, Addr: c.Member.Node.Addr})
-	case c.Cut != "" && n.orderer != nil:
-		n.orderer.SetCut(c.Cut)
-	case c.Lie != nil && n.peer != nil:
+		n.peer.SetOrderers(targets(c.Orderers))
+	case c.Lie != nil:
 		n.peer.SetLie(c.Lie.On)
-	case c.Pause != nil && n.peer != nil:
+	case c.Pause != nil:
 		return reply{}, n.peer.Host().Pause(c.Pause.Package, c.Pause.On)
-	case c.Runtime != nil && n.peer != nil:
+	case c.Runtime != nil:
 		return reply{}, n.peer.Host().SetLabel(c.Runtime.Label, c.Runtime.ForLabel)
 	case c.Status != nil:
 		return reply{Status: n.status(c.Status.Channel)}, nil
-	case c.StateSum != nil && n.peer != nil:
+	case c.StateSum != nil:
 		sum, err := n.stateSum(c.StateSum.Channel)
 		return reply{StateSum: sum}, err
-	case c.Ledger != nil && n.peer != nil:
+	case c.Ledger != nil:
 		answer, err := n.ledger(c.Ledger)
 		return reply{Ledger: answer}, err
 	}
@@ -298,14 +324,6 @@ func (n *node) join(j *joinCommand) error {
 		return n.orderer.JoinExisting(genesis, members(j.Orderers))
 	}
 	return n.peer.JoinChannel(genesis, targets(j.Orderers))
-}
-
-func (n *node) setOrderers(orderers []targetInfo) error {
-	if n.orderer != nil {
-		return n.orderer.SetMembers(members(orderers))
-	}
-	n.peer.SetOrderers(targets(orderers))
-	return nil
 }
 
 func members(infos []targetInfo) []orderer.Member {
@@ -329,11 +347,15 @@ func (n *node) status(channel string) *NodeStatus {
 	s := &NodeStatus{Name: n.spec.Name, Role: string(n.spec.Role), Running: true, Addr: n.addr(), PID: os.Getpid()}
 	if n.orderer != nil {
 		o := n.orderer.Status()
+		s.Ready = o.Ready
 		s.Raft, s.Leader, s.Term, s.Height, s.Hash = o.Role, o.Leader, o.Term, o.Height, hex.EncodeToString(o.Hash)
 		return s
 	}
 	s.Runtime, s.RuntimeWhy = n.peer.Host().RuntimeName()
 	s.Chaincodes = n.peer.Host().Running()
+	if err := n.peer.Stopped(channel); err != nil {
+		s.Problem = err.Error()
+	}
 	if l := n.peer.Ledger(channel); l != nil {
 		s.Height, s.CommitHash = l.Height(), hex.EncodeToString(l.CommitHash())
 		s.Hash = hex.EncodeToString(l.Info().GetCurrentBlockHash())

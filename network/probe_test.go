@@ -96,7 +96,7 @@ func (n *net) mustDeployProbe(name string) *probe {
 	peerpb.RegisterChaincodeServer(server, &shim.ChaincodeServer{CCID: mustPackageID(n.t, c), CC: p})
 	go func() { _ = server.Serve(listener) }()
 	n.t.Cleanup(server.Stop)
-	if _, err := n.Deploy(n.ctx(), c); err != nil {
+	if _, err := n.Chaincodes.Deploy(n.ctx(), c); err != nil {
 		n.t.Fatal(err)
 	}
 	return p

@@ -71,7 +71,7 @@ func TestGoOnWithAddedNodes(t *testing.T) {
 	mustStop(t, n)
 	second := mustStart(t, topology, o)
 	for _, name := range []string{peer, orderer} {
-		if full, err := second.NodeName(name); err != nil || full != name {
+		if full, err := second.Nodes.Name(name); err != nil || full != name {
 			t.Errorf("%s is gone: %v", name, err)
 		}
 	}
@@ -149,7 +149,7 @@ func TestFabricPorts(t *testing.T) {
 	}
 	defer mustStop(t, n)
 	want := map[string]string{"orderer.example.com": "127.0.0.1:7050", "peer0.org1.example.com": "127.0.0.1:7051", "peer0.org2.example.com": "127.0.0.1:9051"}
-	for _, s := range n.Status(within(t, patience)) {
+	for _, s := range n.Nodes.Status(within(t, patience)) {
 		if s.Addr != want[s.Name] {
 			t.Errorf("%s listens at %s, want %s", s.Name, s.Addr, want[s.Name])
 		}

@@ -2,30 +2,91 @@ package network
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/fabriscope/fabriscope/internal/trace"
 )
 
-// NodeName gives the full name of the node that a person means.
-func (n *Network) NodeName(name string) (string, error) {
-	m, err := n.find(name)
-	if err != nil {
-		return "", err
-	}
-	return m.name, nil
-}
-
 // Poll asks until the answer is yes, an error comes or ctx ends, with growing
 // pauses up to 50 ms.
-func Poll(ctx context.Context, ask func() (bool, error)) error { return poll(ctx, ask) }
+func Poll(ctx context.Context, ask func() (bool, error)) error {
+	pause := time.Millisecond
+	for {
+		ok, err := ask()
+		if ok || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, 50*time.Millisecond)
+	}
+}
+
+// statusTimeout bounds how long one node may take to say how it is.
+const statusTimeout = 3 * time.Second
+
+// Status asks all nodes how they are. A node that does not answer is listed as not
+// running.
+func (n *Nodes) Status(ctx context.Context) []NodeStatus {
+	members := n.all()
+	out := make([]NodeStatus, len(members))
+	var all sync.WaitGroup
+	for i, m := range members {
+		all.Go(func() { out[i] = n.statusOf(ctx, m) })
+	}
+	all.Wait()
+	return out
+}
+
+func (n *Nodes) statusOf(ctx context.Context, m *member) NodeStatus {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	r, err := n.askMember(ctx, m, command{Status: &statusCommand{Channel: n.topology.Channel}})
+	if err != nil {
+		return NodeStatus{Name: m.name, Role: string(m.role), Addr: m.addr()}
+	}
+	return *r.Status
+}
+
+// waitLeader waits until the ordering service has a leader.
+func (n *Nodes) waitLeader(ctx context.Context) error {
+	return Poll(ctx, func() (bool, error) {
+		for _, s := range n.Status(ctx) { // a node that does not answer delays nobody
+			if s.Role == string(roleOrderer) && s.Running && s.Leader != "" {
+				return true, nil
+			}
+		}
+		return false, nil
+	})
+}
+
+// waitHeight waits until every running peer has committed at least height blocks. What
+// a node under faults answers meanwhile is no reason to give up; ctx is.
+func (n *Nodes) waitHeight(ctx context.Context, height uint64) error {
+	for _, m := range n.running(rolePeer, "") {
+		err := Poll(ctx, func() (bool, error) {
+			r, err := n.askMember(ctx, m, command{Status: &statusCommand{Channel: n.topology.Channel}})
+			return errors.Is(err, errStopped) || err == nil && r.Status.Height >= height, nil
+		})
+		if err != nil {
+			return fmt.Errorf("wait until %s has block %d: %w", m.name, height-1, err)
+		}
+	}
+	return nil
+}
 
 // Leader waits for a Raft leader that a majority of the running ordering nodes
 // follows, and gives its name.
-func (n *Network) Leader(ctx context.Context) (string, error) {
+func (n *Nodes) Leader(ctx context.Context) (string, error) {
 	name := ""
-	err := poll(ctx, func() (bool, error) {
+	err := Poll(ctx, func() (bool, error) {
 		votes, leads := map[string]int{}, map[string]bool{}
 		for _, s := range n.Status(ctx) {
 			if s.Role == string(roleOrderer) && s.Running && s.Leader != "" {
@@ -47,13 +108,20 @@ func (n *Network) Leader(ctx context.Context) (string, error) {
 
 // Settle waits until all running nodes have the same height and no node is behind
 // another, and tells whether all peers' commit hashes are equal.
-func (n *Network) Settle(ctx context.Context) (height uint64, equal bool, err error) {
+func (n *Nodes) Settle(ctx context.Context) (height uint64, equal bool, err error) {
 	var last []NodeStatus
-	err = poll(ctx, func() (bool, error) {
+	var committed uint64 // the most that a peer had, one look earlier
+	err = Poll(ctx, func() (bool, error) {
 		last = n.Status(ctx)
-		height = 0
+		if ahead := peersAhead(last); ahead != "" && committed > ordered(last) {
+			return false, n.lostOrdering(ahead)
+		}
+		height, committed = 0, 0
 		for _, s := range last {
 			height = max(height, s.Height)
+			if s.Role == string(rolePeer) {
+				committed = max(committed, s.Height)
+			}
 		}
 		for _, s := range last {
 			if s.Running && s.Height != height {
@@ -81,23 +149,6 @@ func (n *Network) Settle(ctx context.Context) (height uint64, equal bool, err er
 		}
 	}
 	return height, equal, nil
-}
-
-// StateSum gives a digest over one peer's whole state: equal on peers with equal
-// state.
-func (n *Network) StateSum(ctx context.Context, peerName string) (string, error) {
-	m, err := n.find(peerName)
-	if err != nil {
-		return "", err
-	}
-	n.mu.Lock()
-	h := m.node
-	n.mu.Unlock()
-	if h == nil {
-		return "", fmt.Errorf("%s: %w", m.name, errStopped)
-	}
-	r, err := h.do(ctx, command{StateSum: &stateSumCommand{Channel: n.topology.Channel}})
-	return r.StateSum, err
 }
 
 // EventFilter chooses events; empty fields fit everything. Kind may end in *.

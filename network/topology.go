@@ -2,6 +2,7 @@ package network
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -56,7 +57,8 @@ type Topology struct {
 	Placement string `yaml:"placement,omitempty"`
 	// Ports: any (default) or fabric, the ports of Fabric's test network.
 	Ports string `yaml:"ports,omitempty"`
-	// Faithful makes every peer verify every signature for itself.
+	// Faithful makes nodes of one process share nothing: every peer verifies every
+	// signature for itself, and messages go over TCP.
 	Faithful bool `yaml:"faithful,omitempty"`
 	// OneBuildPerPeer builds a package once for every peer instead of once.
 	OneBuildPerPeer bool `yaml:"oneBuildPerPeer,omitempty"`
@@ -90,7 +92,7 @@ type Block struct {
 	PreferredMaxBytes Size     `yaml:"preferredMaxBytes,omitempty"`
 	AbsoluteMaxBytes  Size     `yaml:"absoluteMaxBytes,omitempty"`
 	BatchTimeout      Duration `yaml:"batchTimeout,omitempty"`
-	Cut               string   `yaml:"cut,omitempty"` // timeout (default) or idle
+	Cut               string   `yaml:"cut,omitempty"` // timeout (default), idle or quiet
 }
 
 // Chaincode is one chaincode to deploy. Exactly one of Sample, Path, Package and
@@ -189,12 +191,31 @@ func ParseTopology(name string, b []byte) (*Topology, error) {
 		base := filepath.Base(name)
 		t.Name = strings.TrimSuffix(base, filepath.Ext(base))
 	}
+	written := explicitZero(file) // fill takes a zero for what was left out
 	t.fill()
-	if p := t.check(); p != nil {
+	if p := cmp.Or(written, t.check()); p != nil {
 		line, column := position(file, p.key)
 		return nil, &TopologyError{File: name, Line: line, Column: column, Key: p.key, Problem: p.text}
 	}
 	return t, nil
+}
+
+// explicitZero finds a number that was written as 0 where at least 1 is needed.
+func explicitZero(file *ast.File) *problem {
+	for _, key := range []string{"orderers.nodes", "block.maxMessageCount", "block.batchTimeout"} {
+		path, err := yaml.PathString("$." + key)
+		if err != nil {
+			continue
+		}
+		node, err := path.FilterFile(file)
+		if err != nil || node == nil {
+			continue // left out
+		}
+		if text := scalar(node); strings.Trim(text, "0.hmnsµ") == "" && text != "" {
+			return &problem{key, text + " is too little; write more, or leave the key out and take the default"}
+		}
+	}
+	return nil
 }
 
 // checkNesting refuses brackets and indentation deeper than any topology, before

@@ -46,6 +46,12 @@ func TestTopologyErrors(t *testing.T) {
 		{"policy", "chaincodes:\n  - name: a\n    sample: asset\n    policy: AND('Org1MSP.peer'\n", "x.yaml:4:13: chaincodes[0].policy:", ""},
 		{"link", "links:\n  - between: [peer0.org1, nobody]\n", "x.yaml:2:", "names no node"},
 		{"client", "clients:\n  - {name: alice, organization: Org9}\n", "x.yaml:2:", "there is no organisation"},
+		{"no ordering node", "orderers: {nodes: 0}\n", "x.yaml:1:19: orderers.nodes:", "leave the key out"},
+		{"blocks of nothing", "block:\n  maxMessageCount: 0\n", "x.yaml:2:20: block.maxMessageCount:", "leave the key out"},
+		{"no time", "block:\n  batchTimeout: 0s\n", "x.yaml:2:17: block.batchTimeout:", "leave the key out"},
+		{"a long name", "organizations:\n  - name: " + strings.Repeat("O", 55) + "\n", "x.yaml:2:11: organizations[0].name:", "has 55 letters, an organisation's name has at most 31"},
+		{"an odd name", "organizations:\n  - name: 1Org\n", "x.yaml:2:11: organizations[0].name:", "starting with a letter"},
+		{"a long chaincode", "chaincodes:\n  - name: " + strings.Repeat("c", 65) + "\n    sample: asset\n", "x.yaml:2:11:", "has 65 letters"},
 		{"not yaml", "a: [", "x.yaml:1:", ""},
 		{"too deep", strings.Repeat("[", 100), "x.yaml:1:1", "nested too deeply"},
 	} {

@@ -2,7 +2,6 @@ package network
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -20,16 +19,6 @@ func (t *Topology) Check() error {
 
 // problem is one finding of check: the key it is about and what is wrong.
 type problem struct{ key, text string }
-
-var (
-	orgPattern       = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{0,30}$`)
-	mspPattern       = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9.-]{0,60}$`)
-	domainPattern    = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
-	channelPattern   = regexp.MustCompile(`^[a-z][a-z0-9.-]{0,248}$`)
-	chaincodePattern = regexp.MustCompile(`^[a-zA-Z0-9]+([-_][a-zA-Z0-9]+)*$`)
-	versionPattern   = regexp.MustCompile(`^[A-Za-z0-9_.+-]+$`)
-	userPattern      = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,40}$`)
-)
 
 // SetRuntime makes every chaincode of the topology run in the same way.
 func (t *Topology) SetRuntime(runtime string) {
@@ -65,14 +54,14 @@ func count(n int, what string) string {
 
 // check gives the first problem of a filled topology, nil if there is none.
 func (t *Topology) check() *problem {
-	if !channelPattern.MatchString(t.Channel) {
-		return &problem{"channel", fmt.Sprintf("%q cannot be a channel's name: lower-case letters, digits, dots and dashes, starting with a letter", t.Channel)}
+	if p := channelNames.check("channel", t.Channel); p != nil {
+		return p
 	}
 	for _, c := range []struct{ key, value, allowed string }{
 		{"runtime", t.Runtime, "auto docker process"},
 		{"placement", t.Placement, "inproc process"},
 		{"ports", t.Ports, "any fabric"},
-		{"block.cut", t.Block.Cut, "timeout idle"},
+		{"block.cut", t.Block.Cut, "timeout idle quiet"},
 	} {
 		if p := oneOf(c.key, c.value, c.allowed); p != nil {
 			return p
@@ -104,14 +93,14 @@ func (t *Topology) checkOrganizations() *problem {
 	peers := 0
 	for i, o := range t.Organizations {
 		key := fmt.Sprintf("organizations[%d]", i)
-		if !orgPattern.MatchString(o.Name) {
-			return &problem{key + ".name", fmt.Sprintf("%q cannot be an organisation's name: letters and digits, starting with a letter", o.Name)}
+		if p := orgNames.check(key+".name", o.Name); p != nil {
+			return p
 		}
-		if !mspPattern.MatchString(o.MSPID) {
-			return &problem{key + ".mspID", fmt.Sprintf("%q cannot be an MSP id: letters, digits, dots and dashes", o.MSPID)}
+		if p := mspIDs.check(key+".mspID", o.MSPID); p != nil {
+			return p
 		}
-		if !domainPattern.MatchString(o.Domain) || len(o.Domain) > 100 {
-			return &problem{key + ".domain", fmt.Sprintf("%q is not a domain: write lower-case names with dots, like org1.example.com", o.Domain)}
+		if p := domains.check(key+".domain", o.Domain); p != nil {
+			return p
 		}
 		for _, name := range []string{"name " + o.Name, "MSP id " + o.MSPID, "domain " + o.Domain} {
 			if seen[name] {
@@ -124,8 +113,8 @@ func (t *Topology) checkOrganizations() *problem {
 		}
 		peers += *o.Peers
 		for j, u := range o.Users {
-			if !userPattern.MatchString(u) {
-				return &problem{fmt.Sprintf("%s.users[%d]", key, j), fmt.Sprintf("%q cannot be a user's name: letters, digits, _ and -", u)}
+			if p := userNames.check(fmt.Sprintf("%s.users[%d]", key, j), u); p != nil {
+				return p
 			}
 		}
 	}
@@ -139,11 +128,11 @@ func (t *Topology) checkOrderers() *problem {
 	if t.Orderers.Nodes < 1 || t.Orderers.Nodes > maxOrderers {
 		return &problem{"orderers.nodes", fmt.Sprintf("an ordering service has 1 to %d nodes, not %d", maxOrderers, t.Orderers.Nodes)}
 	}
-	if !orgPattern.MatchString(t.Orderers.Organization) {
-		return &problem{"orderers.organization", fmt.Sprintf("%q cannot be an organisation's name: letters and digits, starting with a letter", t.Orderers.Organization)}
+	if p := orgNames.check("orderers.organization", t.Orderers.Organization); p != nil {
+		return p
 	}
-	if !domainPattern.MatchString(t.Orderers.Domain) || len(t.Orderers.Domain) > 100 {
-		return &problem{"orderers.domain", fmt.Sprintf("%q is not a domain: write lower-case names with dots, like example.com", t.Orderers.Domain)}
+	if p := domains.check("orderers.domain", t.Orderers.Domain); p != nil {
+		return p
 	}
 	for _, o := range t.Organizations {
 		if o.Name == t.Orderers.Organization || o.MSPID == t.Orderers.Organization+"MSP" || o.Domain == t.Orderers.Domain {
@@ -169,8 +158,8 @@ func (t *Topology) checkChaincodes() *problem {
 	seen := map[string]bool{}
 	for i, c := range t.Chaincodes {
 		key := fmt.Sprintf("chaincodes[%d]", i)
-		if !chaincodePattern.MatchString(c.Name) || len(c.Name) > 64 {
-			return &problem{key + ".name", fmt.Sprintf("%q cannot be a chaincode's name: letters and digits, with single - or _ between", c.Name)}
+		if p := chaincodeNames.check(key+".name", c.Name); p != nil {
+			return p
 		}
 		if seen[c.Name] {
 			return &problem{key + ".name", c.Name + " is used twice; every chaincode needs its own name"}
@@ -197,8 +186,8 @@ func (c *Chaincode) check(key string) *problem {
 	if c.Sample != "" && !contains(chaincode.SampleNames(), c.Sample) {
 		return &problem{key + ".sample", fmt.Sprintf("there is no sample %q: the samples are %s", c.Sample, strings.Join(chaincode.SampleNames(), ", "))}
 	}
-	if !versionPattern.MatchString(c.Version) {
-		return &problem{key + ".version", fmt.Sprintf("%q cannot be a version: letters, digits and . _ + -", c.Version)}
+	if p := versions.check(key+".version", c.Version); p != nil {
+		return p
 	}
 	if p := oneOf(key+".runtime", c.Runtime, "auto docker process"); p != nil {
 		return p
@@ -218,8 +207,8 @@ func (t *Topology) checkClients() *problem {
 	seen := map[string]bool{}
 	for i, c := range t.Clients {
 		key := fmt.Sprintf("clients[%d]", i)
-		if !userPattern.MatchString(c.Name) {
-			return &problem{key + ".name", fmt.Sprintf("%q cannot be a client's name: letters, digits, _ and -", c.Name)}
+		if p := userNames.check(key+".name", c.Name); p != nil {
+			return p
 		}
 		if seen[c.Name] {
 			return &problem{key + ".name", c.Name + " is used twice; every client needs its own name"}

@@ -136,5 +136,11 @@ func checkFetched(chain store.Chain, block *commonpb.Block, bundle *channelconfi
 	if err != nil {
 		return store.Append{}, err
 	}
-	return store.Append{Block: block, RaftIndex: raftIndex, Config: wire.IsConfigBlock(block), Fetched: true}, nil
+	config := wire.IsConfigBlock(block)
+	if !config {
+		if err := allAdmissible(block.GetData().GetData(), bundle); err != nil {
+			return store.Append{}, fmt.Errorf("block %d: %w: %w", number, errBadBlock, err)
+		}
+	}
+	return store.Append{Block: block, RaftIndex: raftIndex, Config: config, Fetched: true}, nil
 }

@@ -45,9 +45,6 @@ func (n *Node) process(ctx context.Context, envelope *commonpb.Envelope) Verdict
 	if c == nil {
 		return badRequest(UnknownChannel)
 	}
-	if verdict := m.CheckType(); !verdict.OK() {
-		return verdict
-	}
 	s, verdict := c.checked(m)
 	if !verdict.OK() {
 		return verdict
@@ -55,10 +52,17 @@ func (n *Node) process(ctx context.Context, envelope *commonpb.Envelope) Verdict
 	return c.order(ctx, s, orderTime, true)
 }
 
-// checked applies the channel's present rules to a message.
+// checked applies the channel's present rules to a message. Every envelope that may
+// get into a block passes here, at the node that leads.
 func (c *chain) checked(m *Message) (submission, Verdict) {
 	bundle := c.bundle.Load()
 	s := submission{message: m, sequence: bundle.Sequence()}
+	if m.Channel != c.name {
+		return s, badRequest(UnknownChannel)
+	}
+	if verdict := m.CheckType(); !verdict.OK() {
+		return s, verdict
+	}
 	if verdict := m.Check(bundle, time.Now()); !verdict.OK() {
 		return s, verdict
 	}
@@ -109,7 +113,7 @@ func (c *chain) order(ctx context.Context, s submission, within time.Duration, m
 		case leader == "" || !mayForward:
 			return errNoLeader
 		default:
-			return c.node.forwards.send(ctx, leader, c.name, s)
+			return c.node.forwards.send(ctx, leader, c, s)
 		}
 	}
 }

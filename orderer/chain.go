@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/fabriscope/fabriscope/internal/channelconfig"
+	"github.com/fabriscope/fabriscope/internal/sqlite"
 	"github.com/fabriscope/fabriscope/internal/trace"
 	"github.com/fabriscope/fabriscope/orderer/store"
 )
@@ -72,7 +73,7 @@ const channelSuffix = ".channel.db"
 // an existing one must begin with that block.
 func openChain(node *Node, name string, genesis *commonpb.Block) (*chain, error) {
 	path := channelFile(node.config.Dir, name)
-	s, err := store.Open(path, store.Options{})
+	s, err := store.Open(path, store.Options{Disk: node.config.Disk, Synced: sqlite.Recorded(node.config.Trace, node.config.Name, name)})
 	if err != nil {
 		return nil, err
 	}
@@ -82,19 +83,19 @@ func openChain(node *Node, name string, genesis *commonpb.Block) (*chain, error)
 		members: make(map[string]bool), changed: make(chan struct{}), errored: make(chan struct{}),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	if err := c.begin(genesis); err != nil {
+	if err := c.writeGenesis(genesis); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	bundle, err := readBundle(s, node)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), s.Close())
+		return nil, errors.Join(fmt.Errorf("open %s: the channel's configuration cannot be read: %w; put the file back from a copy, or, if other ordering nodes are in the channel, delete it: this node then fetches the blocks from them", path, err), s.Close())
 	}
 	c.bundle.Store(bundle)
 	return c, nil
 }
 
-// begin writes block 0, or compares it.
-func (c *chain) begin(genesis *commonpb.Block) error {
+// writeGenesis writes block 0, or compares it.
+func (c *chain) writeGenesis(genesis *commonpb.Block) error {
 	if c.store.Height() == 0 {
 		if genesis == nil {
 			return errEmpty
@@ -136,11 +137,11 @@ func (c *chain) found(founders []Member) error {
 	return i.electFirst(founders)
 }
 
-// stop ends everything. With handOver a leader first asks another node to take
+// stop ends everything. With transferLeadership a leader first asks another node to take
 // over, so that nobody has to wait for a timeout.
-func (c *chain) stop(handOver bool) error {
-	if i := c.current(); handOver && i != nil {
-		i.handOver()
+func (c *chain) stop(transferLeadership bool) error {
+	if i := c.current(); transferLeadership && i != nil {
+		i.transferLeadership()
 	}
 	c.cancel()
 	c.mu.Lock()
@@ -183,11 +184,13 @@ func (c *chain) setLeader(name string) {
 		c.mu.Unlock()
 		return
 	}
+	old := c.leader
 	c.leader = name
 	c.signal()
 	c.watchErrored(name)
 	c.mu.Unlock()
-	c.event(trace.Event{Kind: trace.RaftLeader, Other: name})
+	c.node.forwards.leave(old, c.name)
+	c.event(trace.Event{Kind: trace.RaftLeader, What: trace.Told, Other: name})
 }
 
 // setLead notes that this node is ready to order, or (nil) is not any more.
@@ -263,9 +266,9 @@ func (c *chain) lastApplied() (epoch, number uint64) {
 	return c.epoch, c.number
 }
 
-// insist does something that must succeed, again and again, until it has or the
+// retryUntilDone does something that must succeed, again and again, until it has or the
 // chain ends (false).
-func (c *chain) insist(doing string, do func() error) bool {
+func (c *chain) retryUntilDone(doing string, do func() error) bool {
 	for pause := retryFirst; ; pause = min(2*pause, retryLast) {
 		err := do()
 		if err == nil {
@@ -291,7 +294,7 @@ func (c *chain) event(e trace.Event) {
 // report records a failure that has no caller to return to.
 func (c *chain) report(doing string, err error) {
 	c.node.log.Warn("ordering", logChannel, c.name, "doing", doing, "error", err)
-	c.event(trace.Event{Kind: trace.ErrorEvent, Note: doing + ": " + err.Error()})
+	c.event(trace.Event{Kind: trace.ErrorEvent, What: trace.Told, Note: doing + ": " + err.Error()})
 }
 
 // allows tells whether a node of that name takes part in this channel.

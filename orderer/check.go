@@ -1,18 +1,17 @@
 package orderer
 
 import (
-	"crypto/x509"
-	"encoding/pem"
+	"errors"
 	"fmt"
 	"time"
 
 	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
-	msppb "github.com/hyperledger/fabric-protos-go-apiv2/msp"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/fabriscope/fabriscope/internal/channelconfig"
 	"github.com/fabriscope/fabriscope/internal/policy"
+	"github.com/fabriscope/fabriscope/internal/wire"
 )
 
 // Verdict is an answer to a broadcast. Info is empty for SUCCESS; otherwise it
@@ -137,7 +136,7 @@ func (m *Message) Check(bundle *channelconfig.Bundle, now time.Time) Verdict {
 	if err := proto.Unmarshal(m.signature, &header); err != nil {
 		return badRequest("could not convert message to signedData: GetSignatureHeaderFromBytes failed, err %v", err)
 	}
-	if expires := expiry(bundle, header.Creator); !expires.IsZero() && now.After(expires) {
+	if expires := bundle.MSPs().CertificateEnd(header.Creator); !expires.IsZero() && now.After(expires) {
 		return badRequest("broadcast client identity expired")
 	}
 	err := bundle.Check(channelconfig.PathWriters, policy.Signed{
@@ -151,29 +150,53 @@ func (m *Message) Check(bundle *channelconfig.Bundle, now time.Time) Verdict {
 	if len(m.Envelope.GetSignature()) == 0 {
 		return badRequest("message has no signature")
 	}
+	if len(m.Envelope.ProtoReflect().GetUnknown()) > 0 { // else its form is what encoding makes it
+		raw, err := proto.Marshal(m.Envelope)
+		if err == nil {
+			_, _, err = wire.SplitEnvelope(raw)
+		}
+		if err != nil {
+			return badRequest("message %v", err)
+		}
+	}
 	return accepted
 }
 
-// expiry is the end of a certificate's life; zero when there is no certificate
-// to read, which the policy then refuses. Members of the channel are known
-// already; others are read here, because Fabric says "expired" to them as well.
-func expiry(bundle *channelconfig.Bundle, creator []byte) time.Time {
-	if id, err := bundle.MSPs().Identity(creator); err == nil {
-		return id.Cert().NotAfter
-	}
-	var identity msppb.SerializedIdentity
-	if proto.Unmarshal(creator, &identity) != nil {
-		return time.Time{}
-	}
-	block, _ := pem.Decode(identity.GetIdBytes())
-	if block == nil {
-		return time.Time{}
-	}
-	cert, err := x509.ParseCertificate(block.Bytes)
+// errInadmissible: no sound ordering node puts this into a block.
+var errInadmissible = errors.New("inadmissible")
+
+// admissible decides whether a transaction may stand in a block, by its bytes and
+// the configuration alone, so that all nodes decide alike: form, size, channel, and
+// a type that clients may send. Whatever another node says about an entry or a block
+// is looked at again by this; who signed is looked at where it is taken in.
+func admissible(raw []byte, bundle *channelconfig.Bundle) error {
+	payload, signature, err := wire.SplitEnvelope(raw)
 	if err != nil {
-		return time.Time{}
+		return fmt.Errorf("a transaction that %w (%w)", err, errInadmissible)
 	}
-	return cert.NotAfter
+	if size, most := uint64(len(payload)+len(signature)), uint64(bundle.Batch().AbsoluteMaxBytes); size > most {
+		return fmt.Errorf("a transaction of %d bytes, at most %d are allowed (%w)", size, most, errInadmissible)
+	}
+	header, ok := wire.PeekPayload(payload)
+	switch {
+	case !ok:
+		return fmt.Errorf("a transaction without a channel header (%w)", errInadmissible)
+	case header.Channel != bundle.Channel():
+		return fmt.Errorf("a transaction of channel %q (%w)", header.Channel, errInadmissible)
+	case header.Type == commonpb.HeaderType_CONFIG, header.Type == commonpb.HeaderType_ORDERER_TRANSACTION:
+		return fmt.Errorf("a transaction of type %s among others (%w)", header.Type, errInadmissible)
+	}
+	return nil
+}
+
+// allAdmissible looks at all transactions of a block.
+func allAdmissible(data [][]byte, bundle *channelconfig.Bundle) error {
+	for i, raw := range data {
+		if err := admissible(raw, bundle); err != nil {
+			return fmt.Errorf("transaction %d: %w", i, err)
+		}
+	}
+	return nil
 }
 
 // Configure turns a checked CONFIG_UPDATE into the configuration that it leads to.

@@ -134,6 +134,16 @@ func must(t testing.TB, err error) {
 // open starts or restarts a node on its directory.
 func (c *cluster) open(name string) *orderer.Node {
 	c.t.Helper()
+	n, err := orderer.New(c.config(name))
+	must(c.t, err)
+	c.mu.Lock()
+	c.nodes[name] = n
+	c.mu.Unlock()
+	return n
+}
+
+// config is how a node of that name is set.
+func (c *cluster) config(name string) orderer.Config {
 	me := c.orgs["OrdererMSP"].Node(name)
 	roots := c.orgs["OrdererMSP"].TLSCA.Pool()
 	roots.AddCert(c.orgs["Org1MSP"].TLSCA.Cert())
@@ -145,12 +155,7 @@ func (c *cluster) open(name string) *orderer.Node {
 	if c.tune != nil {
 		c.tune(&config)
 	}
-	n, err := orderer.New(config)
-	must(c.t, err)
-	c.mu.Lock()
-	c.nodes[name] = n
-	c.mu.Unlock()
-	return n
+	return config
 }
 
 // restart starts a stopped node and tells everybody where it is.

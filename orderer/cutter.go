@@ -2,6 +2,8 @@ package orderer
 
 import (
 	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
+
+	"github.com/fabriscope/fabriscope/internal/trace"
 )
 
 // Limits are the batch rules of a channel's configuration.
@@ -13,8 +15,8 @@ type Limits struct {
 // Batch is what will become one block.
 type Batch struct {
 	Envelopes []*commonpb.Envelope
-	Bytes     uint64 // sum of Size over the envelopes
-	Why       string // what cut it: count, bytes, timeout, idle or config
+	Bytes     uint64     // sum of Size over the envelopes
+	Why       trace.What // what cut it: CutByCount, CutByBytes, CutByTimeout, CutIdle or CutByConfig
 }
 
 // Cutter collects envelopes and says when they make a block. It has no clock:
@@ -38,23 +40,23 @@ func (c *Cutter) Add(envelope *commonpb.Envelope) []Batch {
 	size := Size(envelope)
 	preferred := uint64(c.Limits.PreferredMaxBytes)
 	if size > preferred {
-		full := c.Cut("bytes")
-		return append(full, Batch{Envelopes: []*commonpb.Envelope{envelope}, Bytes: size, Why: "bytes"})
+		full := c.Cut(trace.CutByBytes)
+		return append(full, Batch{Envelopes: []*commonpb.Envelope{envelope}, Bytes: size, Why: trace.CutByBytes})
 	}
 	var full []Batch
 	if c.bytes+size > preferred {
-		full = c.Cut("bytes")
+		full = c.Cut(trace.CutByBytes)
 	}
 	c.pending = append(c.pending, envelope)
 	c.bytes += size
 	if uint64(len(c.pending)) >= uint64(c.Limits.MaxMessageCount) {
-		full = append(full, c.Cut("count")...)
+		full = append(full, c.Cut(trace.CutByCount)...)
 	}
 	return full
 }
 
 // Cut returns what is pending as a batch, or nothing when nothing is.
-func (c *Cutter) Cut(why string) []Batch {
+func (c *Cutter) Cut(why trace.What) []Batch {
 	if len(c.pending) == 0 {
 		return nil
 	}
@@ -65,6 +67,3 @@ func (c *Cutter) Cut(why string) []Batch {
 
 // Pending is the number of envelopes that wait for their block, and their bytes.
 func (c *Cutter) Pending() (count int, bytes uint64) { return len(c.pending), c.bytes }
-
-// Drop forgets what is pending: leadership was lost.
-func (c *Cutter) Drop() { c.pending, c.bytes = nil, 0 }

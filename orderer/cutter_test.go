@@ -7,6 +7,7 @@ import (
 	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
 	"pgregory.net/rapid"
 
+	"github.com/fabriscope/fabriscope/internal/trace"
 	"github.com/fabriscope/fabriscope/orderer"
 )
 
@@ -23,7 +24,7 @@ func shape(batches []orderer.Batch) string {
 		for _, e := range b.Envelopes {
 			text += fmt.Sprint(orderer.Size(e), " ")
 		}
-		text += b.Why + "]"
+		text += b.Why.String() + "]"
 	}
 	return text
 }
@@ -97,11 +98,11 @@ func TestCutterProperties(t *testing.T) {
 				}
 				last := i == len(batches)-1
 				switch b.Why {
-				case "count":
+				case trace.CutByCount:
 					if len(b.Envelopes) != int(limits.MaxMessageCount) || !last {
 						t.Fatalf("a batch of %d was cut by count", len(b.Envelopes))
 					}
-				case "bytes":
+				case trace.CutByBytes:
 					alone := len(b.Envelopes) == 1 && bytes > uint64(limits.PreferredMaxBytes)
 					if !alone && bytes+orderer.Size(next) <= uint64(limits.PreferredMaxBytes) {
 						t.Fatalf("a batch of %d bytes was cut although %d more fitted", bytes, orderer.Size(next))
@@ -119,7 +120,7 @@ func TestCutterProperties(t *testing.T) {
 				in = append(in, e)
 				check(cutter.Add(e), e)
 			},
-			"timeout": func(t *rapid.T) { check(cutter.Cut("timeout"), nil) },
+			"timeout": func(t *rapid.T) { check(cutter.Cut(trace.CutByTimeout), nil) },
 			"": func(t *rapid.T) {
 				count, bytes := cutter.Pending()
 				if count >= int(limits.MaxMessageCount) || bytes > uint64(limits.PreferredMaxBytes) {

@@ -81,15 +81,15 @@ func (d *disk) bounded(doing string, write func() error) error {
 
 // Set keeps a value. It does not return before that succeeded or the instance ended.
 func (d *disk) Set(key, value []byte) error {
-	return d.insist("keep Raft's vote", func() error { return d.Log.Set(key, value) })
+	return d.retryUntilDone("keep Raft's vote", func() error { return d.Log.Set(key, value) })
 }
 
 // SetUint64 keeps a number, like Set.
 func (d *disk) SetUint64(key []byte, value uint64) error {
-	return d.insist("keep Raft's term", func() error { return d.Log.SetUint64(key, value) })
+	return d.retryUntilDone("keep Raft's term", func() error { return d.Log.SetUint64(key, value) })
 }
 
-func (d *disk) insist(doing string, write func() error) error {
+func (d *disk) retryUntilDone(doing string, write func() error) error {
 	for pause := retryFirst; ; pause = min(2*pause, retryLast) {
 		err := write()
 		if err == nil || errors.Is(err, store.ErrFenced) {

@@ -32,3 +32,8 @@ func RefuseWrites(r *raft.Raft) {
 
 // ChannelFile is where a channel lives in a node's directory.
 func ChannelFile(dir, channel string) string { return channelFile(dir, channel) }
+
+// SnapshotDue is the rule when a snapshot is taken.
+func SnapshotDue(applied, last, every, offset uint64) bool {
+	return snapshotDue(applied, last, every, offset)
+}

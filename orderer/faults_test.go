@@ -57,7 +57,7 @@ func TestPartition(t *testing.T) {
 			others = append(others, name)
 		}
 	}
-	must(t, c.net.Partition([][]string{{old}, others}))
+	must(t, c.net.SetRules(link.Rules{Groups: [][]string{{old}, others}}))
 	c.until("the lonely leader to step down", func() bool { return c.node(old).Status().Leader == "" })
 	var leader string
 	c.until("the others to elect a leader", func() bool {
@@ -72,7 +72,7 @@ func TestPartition(t *testing.T) {
 		t.Errorf("the minority answers %s %q", a.Status, a.Info)
 	}
 	c.mustOrder(leader, c.transaction("during"))
-	c.net.Heal()
+	must(t, c.net.SetRules(link.Rules{}))
 	c.mustOrder(c.leader(), c.transaction("after"))
 	for _, name := range c.running() {
 		c.holds(name, 3)
@@ -275,8 +275,7 @@ func TestHeldAppends(t *testing.T) {
 	const stall = time.Second
 	c := MustCluster(t, setup{nodes: 3, batch: oneEach, tune: func(config *orderer.Config) { config.StallLimit = stall }})
 	leader := c.leader()
-	hold, err := c.net.Hold(link.Filter{Kind: trace.RaftAppend, Node: leader})
-	must(t, err)
+	must(t, c.net.SetHolds([]link.Hold{{ID: 1, Filter: link.Filter{Kind: trace.RaftAppend, Node: leader}}}))
 	const sent = 9
 	answered := make(chan int, sent)
 	done := make(chan error, 1)
@@ -302,7 +301,8 @@ func TestHeldAppends(t *testing.T) {
 	if s := c.node(leader).Status(); !s.Ready {
 		t.Errorf("the leader gave up: %+v", s)
 	}
-	c.net.Unhold(hold)
+	must(t, c.net.SetHolds(nil))
+	c.net.ReleaseHold(1)
 	must(t, <-done)
 	for _, name := range c.running() {
 		c.holds(name, sent)

@@ -20,20 +20,33 @@ const (
 	maxForwards = 4096            // envelopes on their way to one leader
 )
 
-// forwards passes envelopes from this node to those that lead, over one stream to
-// each of them.
+// forwards passes envelopes from this node to those that lead, over one stream for
+// each of them and channel.
 type forwards struct {
 	node *Node
 
-	mu      sync.Mutex
-	streams map[string]*forwardStream
+	mu   sync.Mutex
+	ways map[forwardKey]*forwardWay
 }
+
+type forwardKey struct{ leader, channel string }
+
+// forwardWay is where the stream to one leader is, or will be.
+type forwardWay struct {
+	opening sync.Mutex // held while the stream is opened
+	stream  *forwardStream
+	cancel  context.CancelCauseFunc // ends the stream, also while it is opened; under forwards.mu
+}
+
+// errDeposed: the node that an envelope was passed to does not lead any more. If it
+// hangs it will never say so.
+var errDeposed = errors.New("it does not lead any more")
 
 // forwardStream is the stream to one leader.
 type forwardStream struct {
-	name    string
 	stream  clusterpb.ForwardClient
-	cancel  context.CancelFunc
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
 	sending sync.Mutex
 
 	mu      sync.Mutex
@@ -43,17 +56,16 @@ type forwardStream struct {
 }
 
 // send passes an envelope to the leader and returns its verdict.
-func (f *forwards) send(ctx context.Context, leader, channel string, s submission) Verdict {
-	stream, err := f.open(leader)
+func (f *forwards) send(ctx context.Context, leader string, c *chain, s submission) Verdict {
+	stream, err := f.open(leader, c)
 	if err != nil {
 		return unavailable("pass the transaction to the Raft leader %s: %v", leader, err)
 	}
 	ctx, cancel := f.node.config.Link.Net().WithTimeout(ctx, s.message.TxID, forwardTime)
 	defer cancel()
 	verdict, err := stream.exchange(ctx, &clusterpb.ForwardRequest{
-		Channel: channel, TxId: s.message.TxID,
+		Channel: c.name, TxId: s.message.TxID,
 		Payload: s.message.Envelope.Payload, Signature: s.message.Envelope.Signature, Unknown: s.message.Envelope.ProtoReflect().GetUnknown(),
-		Sequence: s.sequence, Checked: s.config == nil,
 	})
 	if err != nil {
 		return unavailable("pass the transaction to the Raft leader %s: %v", leader, err)
@@ -62,26 +74,48 @@ func (f *forwards) send(ctx context.Context, leader, channel string, s submissio
 }
 
 // open returns the stream to a node.
-func (f *forwards) open(leader string) (*forwardStream, error) {
+func (f *forwards) open(leader string, c *chain) (*forwardStream, error) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	if s := f.streams[leader]; s != nil && s.err() == nil {
+	way := f.ways[forwardKey{leader, c.name}]
+	if way == nil {
+		way = &forwardWay{}
+		f.ways[forwardKey{leader, c.name}] = way
+	}
+	f.mu.Unlock()
+	way.opening.Lock()
+	defer way.opening.Unlock()
+	if s := way.stream; s != nil && s.err() == nil {
 		return s, nil
 	}
 	connection, err := f.node.peers.Connection(leader, f.node.addressOf(leader))
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(f.node.ctx)
-	stream, err := clusterpb.OpenForward(ctx, connection)
-	if err != nil {
-		cancel()
-		return nil, err
+	ctx, cancel := context.WithCancelCause(f.node.ctx)
+	f.mu.Lock()
+	way.cancel = cancel
+	f.mu.Unlock()
+	if c.leaderName() != leader { // after cancel is set: one of the two notices
+		cancel(errDeposed)
 	}
-	s := &forwardStream{name: leader, stream: stream, cancel: cancel, waiting: make(map[uint64]chan Verdict)}
-	f.streams[leader] = s
-	go s.receive()
-	return s, nil
+	timer := time.AfterFunc(forwardTime, func() { cancel(context.DeadlineExceeded) })
+	stream, err := clusterpb.OpenForward(ctx, connection)
+	if timer.Stop(); err != nil {
+		cancel(err)
+		return nil, context.Cause(ctx)
+	}
+	way.stream = &forwardStream{stream: stream, ctx: ctx, cancel: cancel, waiting: make(map[uint64]chan Verdict)}
+	go way.stream.receive()
+	return way.stream, nil
+}
+
+// leave gives up what is on its way to a node that does not lead a channel any more.
+func (f *forwards) leave(leader, channel string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if way := f.ways[forwardKey{leader, channel}]; way != nil && way.cancel != nil {
+		way.cancel(errDeposed)
+	}
 }
 
 func (s *forwardStream) err() error {
@@ -130,7 +164,7 @@ func (s *forwardStream) exchange(ctx context.Context, request *clusterpb.Forward
 func (s *forwardStream) write(request *clusterpb.ForwardRequest) error {
 	s.sending.Lock()
 	defer s.sending.Unlock()
-	timer := time.AfterFunc(forwardTime, s.cancel)
+	timer := time.AfterFunc(forwardTime, func() { s.cancel(context.DeadlineExceeded) })
 	defer timer.Stop()
 	if err := s.stream.Send(request); err != nil {
 		s.fail(err)
@@ -162,13 +196,13 @@ func (s *forwardStream) fail(err error) {
 	if errors.Is(err, io.EOF) {
 		err = errors.New("the leader ended the stream")
 	}
-	s.cancel()
+	s.cancel(err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.broken != nil {
 		return
 	}
-	s.broken = err
+	s.broken = context.Cause(s.ctx)
 	for _, answer := range s.waiting {
 		close(answer)
 	}
@@ -198,22 +232,19 @@ func (n *Node) Forward(stream clusterpb.ForwardServer) error {
 	}
 }
 
-// orderForwarded orders what a follower has checked. It is checked again only if
-// the configuration is another one here; configuration updates always are.
+// orderForwarded orders what a follower has checked, and believes nothing of that:
+// the leader looks at it as if a client had sent it. One envelope in a block that
+// peers refuse would stop the channel for ever.
 func (n *Node) orderForwarded(ctx context.Context, c *chain, request *clusterpb.ForwardRequest) Verdict {
 	envelope := &commonpb.Envelope{Payload: request.GetPayload(), Signature: request.GetSignature()}
 	envelope.ProtoReflect().SetUnknown(request.GetUnknown())
-	s := submission{sequence: request.GetSequence()}
-	if request.GetChecked() && s.sequence == c.bundle.Load().Sequence() {
-		s.message = &Message{Envelope: envelope, Channel: c.name, TxID: request.GetTxId()}
-	} else {
-		m, verdict := ReadMessage(envelope)
-		if !verdict.OK() {
-			return verdict
-		}
-		if s, verdict = c.checked(m); !verdict.OK() {
-			return verdict
-		}
+	m, verdict := ReadMessage(envelope)
+	if !verdict.OK() {
+		return verdict
+	}
+	s, verdict := c.checked(m)
+	if !verdict.OK() {
+		return verdict
 	}
 	return c.order(ctx, s, forwardTime, false)
 }

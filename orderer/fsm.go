@@ -1,6 +1,7 @@
 package orderer
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -37,7 +38,11 @@ type plan struct {
 	epoch   uint64                // the last proposal among them
 	number  uint64
 	skipped []string // entries that make no block, and why
+	batches []batch  // by block: the proposal that it was
 }
+
+// batch is the identity of a proposal, by which block.cut and block.written belong together.
+type batch struct{ epoch, number uint64 }
 
 // planBlocks turns committed entries into blocks. Every node comes to the same
 // plan but for its signatures. Entries that became blocks already (Raft repeats
@@ -66,6 +71,9 @@ func (c *chain) planBlocks(logs []*raft.Log, end store.Chain, bundle *channelcon
 				continue
 			}
 			p.bundle = next
+		} else if err := allAdmissible(body.Envelopes, p.bundle); err != nil {
+			p.skipped = append(p.skipped, fmt.Sprintf("Raft entry %d of %s makes no block: %v", l.Index, cmp.Or(c.leaderName(), "an earlier leader"), err))
+			continue
 		}
 		b, err := makeBlock(end, body.Envelopes, l.Index, config, p.bundle, c.node.config.Signer)
 		if err != nil {
@@ -74,7 +82,7 @@ func (c *chain) planBlocks(logs []*raft.Log, end store.Chain, bundle *channelcon
 		if end, err = end.Next(b); err != nil {
 			return plan{}, err
 		}
-		p.blocks = append(p.blocks, b)
+		p.blocks, p.batches = append(p.blocks, b), append(p.batches, batch{body.Epoch, body.Number})
 	}
 	return p, nil
 }
@@ -99,7 +107,7 @@ func (c *chain) apply(logs []*raft.Log) {
 	c.applying.Lock()
 	defer c.applying.Unlock()
 	var p plan
-	done := c.insist("make blocks", func() (err error) {
+	done := c.retryUntilDone("make blocks", func() (err error) {
 		if p, err = c.planBlocks(logs, c.store.Chain(), c.bundle.Load()); err != nil {
 			return err
 		}
@@ -112,8 +120,11 @@ func (c *chain) apply(logs []*raft.Log) {
 	for _, why := range p.skipped {
 		c.report("apply", errors.New(why))
 	}
-	for _, b := range p.blocks {
-		c.written(b.Block)
+	for i, b := range p.blocks {
+		c.written(b.Block, p.batches[i])
+		if b.Config {
+			c.recordLimits()
+		}
 	}
 	if p.number > 0 {
 		c.noteApplied(p.epoch, p.number)
@@ -123,11 +134,24 @@ func (c *chain) apply(logs []*raft.Log) {
 	}
 }
 
-// written records a block that is on the disk.
-func (c *chain) written(block *commonpb.Block) {
+// written records a block that is on the disk, with the proposal that it was; one that
+// was fetched from another node has none here.
+func (c *chain) written(block *commonpb.Block, of batch) {
 	if c.node.config.Trace != nil {
-		c.event(trace.Event{Kind: trace.BlockWritten, Block: block.Header.Number, Note: count(len(block.Data.Data), "transaction")})
+		c.event(trace.Event{Kind: trace.BlockWritten, Block: block.Header.Number, What: trace.Told, A: int64(len(block.Data.Data)),
+			B: int64(of.number), C: int64(of.epoch), Note: count(len(block.Data.Data), "transaction")})
 	}
+}
+
+// recordLimits records by which rules batches are cut from now on.
+func (c *chain) recordLimits() {
+	if c.node.config.Trace == nil {
+		return
+	}
+	limits := c.bundle.Load().Batch()
+	c.event(trace.Event{Kind: trace.ChannelConfig, Block: c.store.Chain().LastConfig, What: trace.Told, A: int64(limits.MaxMessageCount),
+		B: int64(limits.PreferredMaxBytes), C: int64(limits.Timeout),
+		Note: fmt.Sprintf("batches of %s, %d bytes, %s", count(int(limits.MaxMessageCount), "message"), limits.PreferredMaxBytes, limits.Timeout)})
 }
 
 // announce tells the followers what is committed, if this node leads.

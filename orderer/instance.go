@@ -144,7 +144,7 @@ func (i *instance) watch(observations <-chan raft.Observation) {
 			out = nil
 		case o := <-observations:
 			if state, ok := o.Data.(raft.RaftState); ok {
-				c.event(trace.Event{Kind: trace.RaftRole, Block: i.raft.CurrentTerm(), Note: roleName(state)})
+				c.event(roleEvent(state, i.raft.CurrentTerm()))
 			}
 			c.setLeader(i.leader())
 		case <-i.ended:
@@ -154,17 +154,24 @@ func (i *instance) watch(observations <-chan raft.Observation) {
 	}
 }
 
-func roleName(state raft.RaftState) string {
+// roleOf is Raft's role as events say it.
+func roleOf(state raft.RaftState) trace.What {
 	switch state {
 	case raft.Leader:
-		return "leader"
+		return trace.Leader
 	case raft.Candidate:
-		return "candidate"
+		return trace.Candidate
 	case raft.Follower:
-		return "follower"
+		return trace.Follower
 	default:
-		return "stopped"
+		return trace.Stopped
 	}
+}
+
+// roleEvent says which role Raft gives this node now.
+func roleEvent(state raft.RaftState, term uint64) trace.Event {
+	what := roleOf(state)
+	return trace.Event{Kind: trace.RaftRole, Block: term, What: what, A: int64(term), Note: what.String()}
 }
 
 func (i *instance) leader() string {
@@ -181,8 +188,8 @@ func (i *instance) servers() []raft.Server {
 	return future.Configuration().Servers
 }
 
-// handOver asks another node to lead, if this one does, and waits shortly.
-func (i *instance) handOver() {
+// transferLeadership asks another node to lead, if this one does, and waits shortly.
+func (i *instance) transferLeadership() {
 	if i.raft == nil || !i.isLeader() || len(i.servers()) < 2 {
 		return
 	}
@@ -230,7 +237,7 @@ func (i *instance) end() {
 // have come since the last one. applied is the entry applied last.
 func (i *instance) snapshotIfDue(applied uint64) {
 	meta, _, _ := i.c.store.Snapshot()
-	if applied < meta.Index+i.c.node.config.SnapshotEvery || !i.snapping.CompareAndSwap(false, true) {
+	if !snapshotDue(applied, meta.Index, i.c.node.config.SnapshotEvery, i.snapshotOffset()) || !i.snapping.CompareAndSwap(false, true) {
 		return
 	}
 	i.c.wait.Go(func() {
@@ -241,6 +248,25 @@ func (i *instance) snapshotIfDue(applied uint64) {
 			i.c.node.log.Debug("snapshot", logChannel, i.c.name, "error", err)
 		}
 	})
+}
+
+// snapshotDue tells whether a boundary lies between the last snapshot and the entry that
+// was applied last: one in every so many entries, moved by the offset.
+func snapshotDue(applied, last, every, offset uint64) bool {
+	return (applied+offset)/every > (last+offset)/every
+}
+
+// snapshotOffset moves each member's boundaries by another part of their distance, so that
+// not all write their snapshots at the same entry.
+func (i *instance) snapshotOffset() uint64 {
+	servers := i.servers()
+	before := 0
+	for _, s := range servers {
+		if string(s.ID) < i.c.node.config.Name {
+			before++
+		}
+	}
+	return i.c.node.config.SnapshotEvery * uint64(before) / uint64(max(1, len(servers)))
 }
 
 // restart replaces the Raft instance: what remains when it refuses to work. The
@@ -255,7 +281,7 @@ func (c *chain) restart(i *instance, why string) {
 	c.instance = nil
 	c.mu.Unlock()
 	i.end()
-	c.insist("restart Raft", func() error {
+	c.retryUntilDone("restart Raft", func() error {
 		if c.ctx.Err() != nil {
 			return nil
 		}

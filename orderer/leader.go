@@ -26,11 +26,13 @@ type leader struct {
 	number   uint64 // of the last proposal
 	inflight []proposal
 
-	cutter  Cutter
-	lastCut uint64      // number that the newest block gets if this node goes on leading
-	batch   *time.Timer // runs while something is pending
-	timing  bool
-	due     bool // it fired while too many blocks were on their way
+	cutter Cutter
+	next   uint64      // number of the block that is cut next, once ready
+	batch  *time.Timer // runs while something is pending
+	timing bool
+	due    bool        // it fired while too many blocks were on their way
+	quiet  *time.Timer // runs since the last envelope came, while something is pending and CutQuiet
+	hushed bool        // it fired
 
 	health   *time.Timer // fires when nothing is applied for too long
 	progress time.Time   // of the last proposal applied, or the first one made
@@ -54,7 +56,7 @@ func stopped() *time.Timer {
 
 // run is the loop. It ends with the chain.
 func (c *chain) run() {
-	l := &leader{c: c, batch: stopped(), health: stopped()}
+	l := &leader{c: c, batch: stopped(), quiet: stopped(), health: stopped()}
 	defer l.drop()
 	rest := stopped()
 	defer rest.Stop()
@@ -65,10 +67,12 @@ func (c *chain) run() {
 		}
 		select {
 		case s := <-intake:
-			l.take(s)
+			l.enqueueBurst(s)
 		case <-l.batch.C:
 			l.timing = false
 			l.due = true
+		case <-l.quiet.C:
+			l.hushed = true
 		case <-c.applied:
 			l.settle(c.lastApplied())
 			rest.Reset(restTime)
@@ -99,14 +103,14 @@ func (l *leader) accepts() bool {
 	return true
 }
 
-// take handles an envelope and those that wait behind it, so that in idle mode a
+// enqueueBurst handles an envelope and those that wait behind it, so that in idle mode a
 // burst makes one block.
-func (l *leader) take(s submission) {
-	l.add(s)
+func (l *leader) enqueueBurst(s submission) {
+	l.enqueue(s)
 	for l.accepts() {
 		select {
 		case s := <-l.c.intake:
-			l.add(s)
+			l.enqueue(s)
 			continue
 		default:
 		}
@@ -114,22 +118,22 @@ func (l *leader) take(s submission) {
 	}
 }
 
-// add puts one envelope into the batch, or a new configuration into a block.
-func (l *leader) add(s submission) {
+// enqueue puts one envelope into the batch, or a new configuration into a block.
+func (l *leader) enqueue(s submission) {
 	c := l.c
 	bundle := c.bundle.Load()
 	if s.sequence != bundle.Sequence() && !s.check(c, bundle) {
 		return
 	}
 	if s.config != nil {
-		l.addConfig(s)
+		l.enqueueConfig(s)
 		return
 	}
 	l.cutter.Limits = limitsOf(bundle)
 	full := l.cutter.Add(s.message.Envelope)
 	if c.node.config.Trace != nil {
 		pending, bytes := l.cutter.Pending()
-		c.event(trace.Event{Kind: trace.Enqueued, TxID: s.message.TxID, Note: fmt.Sprintf("%d pending, %d bytes", pending, bytes)})
+		c.event(trace.Event{Kind: trace.Enqueued, TxID: s.message.TxID, What: trace.Told, A: int64(pending), B: int64(bytes), Note: fmt.Sprintf("%d pending, %d bytes", pending, bytes)})
 	}
 	l.propose(full)
 }
@@ -138,11 +142,7 @@ func (l *leader) add(s submission) {
 // accepted under another one. A message that does not pass is dropped: its sender
 // was told that it was taken in, which promises no more.
 func (s *submission) check(c *chain, bundle *channelconfig.Bundle) bool {
-	m, verdict := ReadMessage(s.message.Envelope) // a forwarded one has no headers yet
-	if verdict.OK() {
-		s.message = m
-		verdict = m.Check(bundle, time.Now())
-	}
+	verdict := s.message.Check(bundle, time.Now())
 	if verdict.OK() && s.config != nil {
 		s.config, verdict = s.message.Configure(bundle)
 	}
@@ -152,15 +152,15 @@ func (s *submission) check(c *chain, bundle *channelconfig.Bundle) bool {
 	return verdict.OK()
 }
 
-// addConfig makes a block of what is pending and one of the configuration.
-func (l *leader) addConfig(s submission) {
+// enqueueConfig makes a block of what is pending and one of the configuration.
+func (l *leader) enqueueConfig(s submission) {
 	envelope, err := channelconfig.NewConfigEnvelope(l.c.name, s.config, l.c.node.config.Signer)
 	if err != nil {
 		l.c.report("sign the configuration", err)
 		return
 	}
-	l.propose(l.cutter.Cut("config"))
-	l.event(1, "config")
+	l.propose(l.cutter.Cut(trace.CutByConfig))
+	l.event(1, trace.CutByConfig)
 	l.submit(store.KindConfig, []*commonpb.Envelope{envelope})
 }
 
@@ -181,6 +181,11 @@ func (l *leader) propose(batches []Batch) {
 		l.batch.Stop()
 		l.timing = false
 	}
+	if l.hushed = false; pending > 0 && l.c.node.cuts(CutQuiet) {
+		l.quiet.Reset(quietTime)
+	} else {
+		l.quiet.Stop()
+	}
 	if pending == 0 {
 		l.due = false
 	} else if !l.timing && !l.due {
@@ -189,19 +194,18 @@ func (l *leader) propose(batches []Batch) {
 	}
 }
 
-// event records that a block was cut. Its number is the one that it gets if this
-// node goes on leading.
-func (l *leader) event(transactions int, why string) {
+// event records that a block was cut, before it is submitted. Epoch and number of the
+// proposal are what the block that is written repeats. The block's own number is the one
+// that it gets if this node goes on leading: nobody else proposes meanwhile, so the next
+// block is the one behind the last that this leadership has cut.
+func (l *leader) event(transactions int, why trace.What) {
+	block := l.next
+	l.next++
 	if l.c.node.config.Trace == nil {
 		return
 	}
-	// What Raft has applied may still stand in inflight, so that is not counted.
-	number := l.c.store.Height()
-	if len(l.inflight) > 0 {
-		number = max(number, l.lastCut+1)
-	}
-	l.lastCut = number
-	l.c.event(trace.Event{Kind: trace.BlockCut, Block: number, Note: why + ", " + count(transactions, "transaction")})
+	l.c.event(trace.Event{Kind: trace.BlockCut, Block: block, What: why, A: int64(transactions), B: int64(l.number + 1), C: int64(l.epoch),
+		Note: why.String() + ", " + count(transactions, "transaction")})
 }
 
 // submit proposes one Raft entry. What becomes of it is learned from settle.
@@ -215,11 +219,11 @@ func (l *leader) submit(kind store.Kind, envelopes []*commonpb.Envelope) {
 	}
 }
 
-// watchHealth gives Raft time for its next sign of progress: twice what the disk
-// has, which is the first suspect and has a guard of its own.
+// watchHealth gives Raft time for its next sign of progress: more than the disk has,
+// which is the first suspect and has a guard of its own.
 func (l *leader) watchHealth() {
 	l.progress = time.Now()
-	l.health.Reset(2 * l.c.node.config.StallLimit)
+	l.health.Reset(l.c.node.config.StallLimit + l.c.node.config.Heartbeat)
 }
 
 // settle forgets the proposals that are applied. One that is missing between them
@@ -231,6 +235,7 @@ func (l *leader) settle(epoch, number uint64) {
 	for len(l.inflight) > 0 && l.inflight[0].number <= number {
 		if l.inflight[0].kind == store.KindBarrier && !l.ready {
 			l.ready = true
+			l.next = l.c.store.Height() // all that earlier leaders proposed is applied
 			l.c.setLead(&leadership{lost: make(chan struct{})})
 		}
 		l.inflight = l.inflight[1:]
@@ -243,8 +248,9 @@ func (l *leader) settle(epoch, number uint64) {
 	}
 }
 
-// cutIfTime cuts what is pending when the batch timer has fired or, in idle mode,
-// when no block is on its way, as far as Raft has room.
+// cutIfTime cuts what is pending when the batch timer has fired or, in quiet mode, when
+// nothing has come for a moment or, in idle mode, when no block is on its way, as far as
+// Raft has room.
 func (l *leader) cutIfTime() {
 	if l.instance == nil || !l.accepts() {
 		return
@@ -252,9 +258,9 @@ func (l *leader) cutIfTime() {
 	switch {
 	case l.due:
 		l.due = false
-		l.propose(l.cutter.Cut("timeout"))
-	case l.c.node.cutIdle.Load() && len(l.inflight) == 0:
-		l.propose(l.cutter.Cut("idle"))
+		l.propose(l.cutter.Cut(trace.CutByTimeout))
+	case l.hushed, l.c.node.cuts(CutIdle) && len(l.inflight) == 0:
+		l.propose(l.cutter.Cut(trace.CutIdle))
 	}
 }
 
@@ -268,7 +274,7 @@ func (l *leader) change(change leadershipChange) {
 		return
 	}
 	l.instance = change.instance
-	l.epoch, l.number, l.lastCut = newEpoch(), 0, 0
+	l.epoch, l.number = newEpoch(), 0
 	// When this comes back, everything that earlier leaders committed is applied:
 	// the checks then see the newest configuration.
 	l.submit(store.KindBarrier, nil)
@@ -280,12 +286,13 @@ func (l *leader) drop() {
 	if l.ready {
 		l.c.setLead(nil)
 		if pending, _ := l.cutter.Pending(); pending > 0 {
-			l.c.event(trace.Event{Kind: trace.ErrorEvent, Note: count(pending, "transaction") + " of an unfinished block dropped: this node does not lead any more; their clients have to send them again"})
+			l.c.event(trace.Event{Kind: trace.ErrorEvent, What: trace.Told, A: int64(pending), Note: count(pending, "transaction") + " of an unfinished block dropped: this node does not lead any more; their clients have to send them again"})
 		}
 	}
 	l.batch.Stop()
+	l.quiet.Stop()
 	l.health.Stop()
-	*l = leader{c: l.c, batch: l.batch, health: l.health}
+	*l = leader{c: l.c, batch: l.batch, quiet: l.quiet, health: l.health}
 }
 
 // examine looks at proposals that were not applied in time although Raft still

@@ -55,7 +55,7 @@ func (c *chain) status() ChannelStatus {
 	end := c.store.Chain()
 	s := ChannelStatus{Channel: c.name, Role: "stopped", Leader: leader, Ready: own != nil, Applied: end.RaftIndex, Height: end.Height, Hash: end.LastHash}
 	if i := c.current(); i != nil {
-		s.Role, s.Term, s.LastIndex = roleName(i.raft.State()), i.raft.CurrentTerm(), i.raft.LastIndex()
+		s.Role, s.Term, s.LastIndex = roleOf(i.raft.State()).String(), i.raft.CurrentTerm(), i.raft.LastIndex()
 		for _, server := range i.servers() {
 			s.Members = append(s.Members, Member{Name: string(server.ID), Addr: string(server.Address)})
 		}
@@ -145,7 +145,7 @@ func (c *chain) changeMemberHere(ctx context.Context, request *clusterpb.MemberR
 		if err := wait(ctx, i.raft.RemoveServer(id, 0, memberTime)); err != nil {
 			return err
 		}
-		c.event(trace.Event{Kind: trace.Progress, Note: note + " removed"})
+		c.event(trace.Event{Kind: trace.Progress, What: trace.MemberRemoved, Key: request.GetName(), Note: note + " removed"})
 		return nil
 	}
 	if !i.votes(id) {
@@ -159,7 +159,7 @@ func (c *chain) changeMemberHere(ctx context.Context, request *clusterpb.MemberR
 	if err := wait(ctx, i.raft.AddVoter(id, address, 0, memberTime)); err != nil {
 		return err
 	}
-	c.event(trace.Event{Kind: trace.Progress, Note: note + " added"})
+	c.event(trace.Event{Kind: trace.Progress, What: trace.MemberAdded, Key: request.GetName(), Note: note + " added"})
 	return nil
 }
 

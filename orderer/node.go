@@ -16,13 +16,13 @@ import (
 
 	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
 	ordererpb "github.com/hyperledger/fabric-protos-go-apiv2/orderer"
-	"google.golang.org/grpc"
 
 	"github.com/fabriscope/fabriscope/internal/channelconfig"
 	"github.com/fabriscope/fabriscope/internal/deliver"
 	"github.com/fabriscope/fabriscope/internal/link"
 	"github.com/fabriscope/fabriscope/internal/msp"
 	"github.com/fabriscope/fabriscope/internal/policy"
+	"github.com/fabriscope/fabriscope/internal/sqlite"
 	"github.com/fabriscope/fabriscope/internal/trace"
 	"github.com/fabriscope/fabriscope/orderer/clusterpb"
 	"github.com/fabriscope/fabriscope/orderer/raftlink"
@@ -45,7 +45,12 @@ var (
 const (
 	CutTimeout = "timeout" // by count, bytes and the channel's batch timeout, as Fabric does
 	CutIdle    = "idle"    // besides, as soon as none of this node's blocks is on its way
+	CutQuiet   = "quiet"   // besides, when no envelope has come for quietTime
 )
+
+// quietTime is much longer than envelopes of clients that answer to one block lie apart,
+// and much shorter than a batch timeout.
+const quietTime = 5 * time.Millisecond
 
 // logChannel is the log key of a channel's name.
 const logChannel = "channel"
@@ -58,8 +63,9 @@ type Config struct {
 	Dir    string         // where it keeps its channels; made if it does not exist
 	Link   *link.Endpoint // its end of all connections
 	Listen string         // "host:port"; empty means any free port of 127.0.0.1
+	Moves  bool           // to another port where Listen's is taken
 
-	Cut         string // CutTimeout (also when empty) or CutIdle
+	Cut         string // CutTimeout (also when empty), CutIdle or CutQuiet
 	MaxInflight int    // blocks that Raft may have on their way; 0 means 5, as in Fabric
 
 	// Heartbeat is the time without a word from the leader after which another
@@ -68,10 +74,11 @@ type Config struct {
 	Heartbeat, Election time.Duration
 
 	SnapshotEvery   uint64        // Raft entries between two snapshots; half of them stay behind one; 0 means 128
-	StallLimit      time.Duration // how long the disk may take, and half of what a commit may take, before a leader steps down; 0 means 5 s
+	StallLimit      time.Duration // how long the disk may take, and a commit without one Heartbeat, before a leader steps down; 0 means 3 s
 	LeaderlessLimit time.Duration // how long readers are not told that there is no leader; 0 means 10 s
 
 	Verifier *msp.Verifier   // remembers signatures; nil verifies each time
+	Disk     *sqlite.Disk    // what the files of one process share; nil works
 	Trace    *trace.Recorder // nil records nothing
 	Log      *slog.Logger    // nil discards
 }
@@ -81,7 +88,7 @@ const (
 	defaultHeartbeat     = time.Second
 	defaultMaxInflight   = 5
 	defaultSnapshotEvery = 128
-	defaultStallLimit    = 5 * time.Second
+	defaultStallLimit    = 3 * time.Second
 	defaultLeaderless    = 10 * time.Second
 )
 
@@ -95,8 +102,8 @@ func (c *Config) complete() error {
 		return errors.New("Dir is empty")
 	case c.Link == nil:
 		return errors.New("Link is missing")
-	case c.Cut != "" && c.Cut != CutTimeout && c.Cut != CutIdle:
-		return fmt.Errorf("Cut is %q; use %q or %q", c.Cut, CutTimeout, CutIdle)
+	case !slices.Contains([]string{"", CutTimeout, CutIdle, CutQuiet}, c.Cut):
+		return fmt.Errorf("Cut is %q; use %q, %q or %q", c.Cut, CutTimeout, CutIdle, CutQuiet)
 	}
 	if c.Listen == "" {
 		c.Listen = "127.0.0.1:0"
@@ -121,8 +128,11 @@ func (c *Config) complete() error {
 	return nil
 }
 
-// SetCut changes when blocks are cut: CutTimeout or CutIdle.
-func (n *Node) SetCut(cut string) { n.cutIdle.Store(cut == CutIdle) }
+// SetCut changes when blocks are cut: CutTimeout, CutIdle or CutQuiet.
+func (n *Node) SetCut(cut string) { n.cut.Store(cut) }
+
+// cuts tells whether blocks are cut in this way.
+func (n *Node) cuts(when string) bool { return n.cut.Load() == when }
 
 // Member is an ordering node as the others see it.
 type Member struct {
@@ -135,10 +145,10 @@ type Node struct {
 	ordererpb.UnimplementedAtomicBroadcastServer
 
 	config   Config
-	cutIdle  atomic.Bool // what Config.Cut and SetCut say
+	cut      atomic.Value // what Config.Cut and SetCut say
 	log      *slog.Logger
 	listener net.Listener
-	server   *grpc.Server
+	server   *link.Server
 	peers    *raftlink.Peers
 	forwards *forwards
 	deliver  *deliver.Server
@@ -166,13 +176,13 @@ func New(config Config) (*Node, error) {
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}
-	n.cutIdle.Store(config.Cut == CutIdle)
+	n.cut.Store(config.Cut)
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.peers = raftlink.NewPeers(config.Link)
-	n.forwards = &forwards{node: n, streams: make(map[string]*forwardStream)}
+	n.forwards = &forwards{node: n, ways: make(map[forwardKey]*forwardWay)}
 	n.deliver = &deliver.Server{Lookup: n.readable, Log: n.log}
 	var err error
-	if n.listener, err = config.Link.Listen(config.Listen); err != nil {
+	if n.listener, err = config.Link.Listen(config.Listen, config.Moves); err != nil {
 		return nil, fmt.Errorf("ordering node %s: %w", config.Name, err)
 	}
 	if err := n.reopen(); err != nil {
@@ -249,7 +259,7 @@ func (n *Node) join(genesis *commonpb.Block, members []Member, founder bool) err
 	}
 	if c := n.chains[name]; c != nil {
 		c.know(members)
-		if err := c.begin(genesis); err != nil || !founder {
+		if err := c.writeGenesis(genesis); err != nil || !founder {
 			return err
 		}
 		return c.found(members)
@@ -269,7 +279,8 @@ func (n *Node) join(genesis *commonpb.Block, members []Member, founder bool) err
 	n.chains[name] = c
 	close(n.arrived)
 	n.arrived = make(chan struct{})
-	c.event(trace.Event{Kind: trace.ChannelJoin, Note: count(int(c.store.Height()), "block")})
+	c.event(trace.Event{Kind: trace.ChannelJoin, What: trace.IsOrderer, A: int64(c.store.Height()), Note: count(int(c.store.Height()), "block")})
+	c.recordLimits()
 	return nil
 }
 
@@ -394,7 +405,7 @@ func (n *Node) readable(name string) (*deliver.Channel, bool) {
 
 func (c *chain) judgeReader(signed policy.Signed) (time.Time, error) {
 	bundle := c.bundle.Load()
-	return expiry(bundle, signed.Identity), bundle.Check(channelconfig.PathReaders, signed)
+	return bundle.MSPs().CertificateEnd(signed.Identity), bundle.Check(channelconfig.PathReaders, signed)
 }
 
 // Close stops the node in good order: a leader asks another node to take over
@@ -405,7 +416,7 @@ func (n *Node) Close() error { return n.shut(true) }
 // inside a process that goes on.
 func (n *Node) Kill() error { return n.shut(false) }
 
-func (n *Node) shut(handOver bool) error {
+func (n *Node) shut(transferLeadership bool) error {
 	n.mu.Lock()
 	if n.closed {
 		n.mu.Unlock()
@@ -415,7 +426,7 @@ func (n *Node) shut(handOver bool) error {
 	n.mu.Unlock()
 	var errs []error
 	for _, c := range n.all() {
-		errs = append(errs, c.stop(handOver))
+		errs = append(errs, c.stop(transferLeadership))
 	}
 	n.cancel()
 	if n.server != nil {

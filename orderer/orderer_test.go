@@ -142,18 +142,22 @@ func TestRefusals(t *testing.T) {
 	c.holds(c.leader(), 3*len(cases)) // the same envelope as often as it was sent
 }
 
-// In idle mode a transaction does not wait for others.
-func TestIdleCut(t *testing.T) {
-	c := MustCluster(t, setup{nodes: 3, batch: channelconfig.Batch{MaxMessageCount: 500, Timeout: time.Hour},
-		tune: func(config *orderer.Config) { config.Cut = orderer.CutIdle }})
-	leader := c.leader()
-	began := time.Now()
-	const rounds = 20
-	for i := range rounds {
-		c.mustOrder(leader, c.transaction(fmt.Sprint(i)))
-		c.holds(c.follower(), i+1)
+// In idle and in quiet mode a transaction does not wait for the batch timeout.
+func TestCutWithoutTimeout(t *testing.T) {
+	for _, cut := range []string{orderer.CutIdle, orderer.CutQuiet} {
+		t.Run(cut, func(t *testing.T) {
+			c := MustCluster(t, setup{nodes: 3, batch: channelconfig.Batch{MaxMessageCount: 500, Timeout: time.Hour},
+				tune: func(config *orderer.Config) { config.Cut = cut }})
+			leader := c.leader()
+			began := time.Now()
+			const rounds = 20
+			for i := range rounds {
+				c.mustOrder(leader, c.transaction(fmt.Sprint(i)))
+				c.holds(c.follower(), i+1)
+			}
+			t.Logf("%s from broadcast to a follower's block", time.Since(began)/rounds)
+		})
 	}
-	t.Logf("%s from broadcast to a follower's block", time.Since(began)/rounds)
 }
 
 // The same chain goes on after all nodes were closed, in another order, on other ports.

@@ -13,9 +13,9 @@ import (
 	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
 	ordererpb "github.com/hyperledger/fabric-protos-go-apiv2/orderer"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/fabriscope/fabriscope/internal/channelconfig"
+	"github.com/fabriscope/fabriscope/internal/deliver"
 	"github.com/fabriscope/fabriscope/internal/trace"
 	"github.com/fabriscope/fabriscope/internal/wire"
 	"github.com/fabriscope/fabriscope/orderer/clusterpb"
@@ -127,7 +127,7 @@ func (c *chain) catchUp(members []raft.Server, until *clusterpb.Snapshot) error 
 		}
 	}
 	if height := c.store.Height(); height > began {
-		c.event(trace.Event{Kind: trace.Progress, Block: height - 1, Note: fmt.Sprintf("caught up: fetched %s", count(int(height-began), "block"))})
+		c.event(trace.Event{Kind: trace.Progress, Block: height - 1, What: trace.CaughtUp, A: int64(height - began), Note: fmt.Sprintf("caught up: fetched %s", count(int(height-began), "block"))})
 	}
 	return c.sameChain(until)
 }
@@ -178,27 +178,21 @@ func (c *chain) pull(from raft.Server, height uint64) error {
 	defer cancel()
 	timer := time.AfterFunc(patience, cancel)
 	defer timer.Stop()
-	stream, err := ordererpb.NewAtomicBroadcastClient(connection).Deliver(ctx)
+	reader := deliver.Reader{Channel: c.name, Signer: c.node.config.Signer}
+	next, err := reader.Blocks(ctx, connection, &ordererpb.SeekInfo{
+		Start: deliver.At(c.store.Height()), Stop: deliver.At(height - 1),
+		// The other node may have no leader either: that does not matter here.
+		ErrorResponse: ordererpb.SeekInfo_BEST_EFFORT,
+	})
 	if err != nil {
-		return err
-	}
-	request, err := c.seek(c.store.Height(), height-1)
-	if err != nil {
-		return err
-	}
-	if err := stream.Send(request); err != nil {
 		return err
 	}
 	for c.store.Height() < height {
-		response, err := stream.Recv()
+		block, err := next()
 		if err != nil {
 			return err
 		}
 		timer.Reset(patience)
-		block := response.GetBlock()
-		if block == nil {
-			return fmt.Errorf("it answers %s", response.GetStatus())
-		}
 		if err := c.takeFetched(block); err != nil {
 			return err
 		}
@@ -227,33 +221,8 @@ func (c *chain) takeFetched(block *commonpb.Block) error {
 		return err
 	}
 	c.bundle.Store(bundle)
-	c.written(block)
+	c.written(block, batch{})
 	return nil
-}
-
-// seek asks for blocks as this node.
-func (c *chain) seek(from, to uint64) (*commonpb.Envelope, error) {
-	position := func(n uint64) *ordererpb.SeekPosition {
-		return &ordererpb.SeekPosition{Type: &ordererpb.SeekPosition_Specified{Specified: &ordererpb.SeekSpecified{Number: n}}}
-	}
-	signer := c.node.config.Signer
-	parts := make([][]byte, 3)
-	for i, m := range []proto.Message{
-		&commonpb.ChannelHeader{Type: int32(commonpb.HeaderType_DELIVER_SEEK_INFO), ChannelId: c.name, Timestamp: timestamppb.Now()},
-		&commonpb.SignatureHeader{Creator: signer.Creator(), Nonce: wire.NewNonce()},
-		// The other node may have no leader either: that does not matter here.
-		&ordererpb.SeekInfo{Start: position(from), Stop: position(to), ErrorResponse: ordererpb.SeekInfo_BEST_EFFORT},
-	} {
-		var err error
-		if parts[i], err = proto.Marshal(m); err != nil {
-			return nil, err
-		}
-	}
-	payload, err := proto.Marshal(&commonpb.Payload{Header: &commonpb.Header{ChannelHeader: parts[0], SignatureHeader: parts[1]}, Data: parts[2]})
-	if err != nil {
-		return nil, err
-	}
-	return wire.SignEnvelope(payload, signer)
 }
 
 // readBundle reads the configuration at the end of the stored chain.

@@ -20,8 +20,6 @@ const (
 	resourceCallChaincode = "peer/ChaincodeToChaincode"
 	resourceBlock         = "event/Block"
 	resourceFilteredBlock = "event/FilteredBlock"
-	resourceCommitStatus  = "gateway/CommitStatus"
-	resourceEvents        = "gateway/ChaincodeEvents"
 )
 
 // maxJudged bounds how many decisions one configuration remembers.

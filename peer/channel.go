@@ -15,7 +15,10 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/fabriscope/fabriscope/internal/channelconfig"
+	"github.com/fabriscope/fabriscope/internal/policy"
+	"github.com/fabriscope/fabriscope/peer/gateway"
 	"github.com/fabriscope/fabriscope/peer/ledger"
+	"github.com/fabriscope/fabriscope/peer/lifecycle"
 	"github.com/fabriscope/fabriscope/peer/validate"
 )
 
@@ -28,10 +31,8 @@ type channel struct {
 	ledger      *ledger.Ledger
 	validator   *validate.Validator
 	current     atomic.Pointer[settings]
-	definitions definitions
-	commits     *commits
-	surveyor    surveyor
-	plans       plans
+	definitions *lifecycle.Table
+	gateway     *gateway.Channel
 	puller      *puller
 	lacks       lacks
 	filtered    recent[peerpb.FilteredBlock]
@@ -43,8 +44,11 @@ type channel struct {
 	tasks    sync.WaitGroup
 }
 
-// ledgerFile is the name of a ledger in its channel's directory.
-const ledgerFile = "ledger.db"
+// Names in a peer's folder: of the channels', and of the ledger in each of them.
+const (
+	channelsFolder = "channels"
+	ledgerFile     = "ledger.db"
+)
 
 // errNeverJoined: the directory is that of a channel whose first block was never
 // stored.
@@ -53,27 +57,33 @@ var errNeverJoined = errors.New("the ledger is empty")
 // openChannel opens a channel's ledger. An empty one takes the first block; without
 // one it is errNeverJoined.
 func openChannel(p *Peer, name string, genesis *commonpb.Block) (*channel, error) {
-	dir := filepath.Join(p.channelsDir(), name)
+	c := &channel{peer: p, name: name, log: p.log.With(logKeyChannel, name)}
+	dir := c.dir()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	c := &channel{peer: p, name: name, log: p.log.With(logKeyChannel, name), commits: newCommits()}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	c.surveyor.channel = c
 	c.puller = newPuller(c)
 	var err error
 	c.ledger, err = ledger.Open(filepath.Join(dir, ledgerFile), ledger.Options{
 		Channel: name, Node: p.config.Name, Readers: p.config.Limits.Readers, CacheBytes: p.config.Limits.CacheBytes,
-		Trace: p.config.Trace, Log: c.log,
+		Trace: p.config.Trace, Log: c.log, Disk: p.config.Disk,
 	})
 	if err != nil {
 		return nil, err
 	}
+	c.definitions = &lifecycle.Table{Channel: name, MSPID: p.config.MSPID, Ledger: c.ledger, Host: p.host}
+	c.gateway = p.gateway.NewChannel(gateway.ChannelConfig{
+		Joined: c, Name: name, Ledger: c.ledger, Definitions: c.definitions, Closing: c.ctx.Done(),
+	})
 	if err := c.load(genesis); err != nil {
 		return nil, errors.Join(err, c.ledger.Close())
 	}
 	return c, nil
 }
+
+// dir is where the channel's ledger lies.
+func (c *channel) dir() string { return filepath.Join(c.peer.channelsDir(), c.name) }
 
 // load brings everything in memory in line with the ledger.
 func (c *channel) load(genesis *commonpb.Block) error {
@@ -85,15 +95,16 @@ func (c *channel) load(genesis *commonpb.Block) error {
 		if err := c.commitBlock(c.ctx, genesis); err != nil {
 			return err
 		}
-		return c.loadDefinitions()
+		return c.definitions.Load()
 	}
 	bundle, err := c.storedConfig()
 	if err != nil {
-		return fmt.Errorf("read the channel's configuration: %w", err)
+		return fmt.Errorf("the channel's configuration in %s cannot be read: %w; delete the folder %s: the peer then fetches the chain from the ordering service anew",
+			filepath.Join(c.dir(), ledgerFile), err, c.dir())
 	}
 	c.current.Store(newSettings(bundle))
 	c.validator = c.newValidator(bundle)
-	return c.loadDefinitions()
+	return c.definitions.Load()
 }
 
 // storedConfig is the configuration in the state: the one that the last valid config
@@ -126,16 +137,25 @@ const (
 
 func (c *channel) newValidator(bundle *channelconfig.Bundle) *validate.Validator {
 	return validate.New(validate.Config{
-		Ledger: c.ledger, Bundle: bundle, Verifier: c.peer.config.Verifier, Node: c.peer.config.Name, Trace: c.peer.config.Trace,
+		Ledger: c.ledger, Bundle: bundle, Verifier: c.peer.config.Verifier, Shared: c.peer.config.Shared.decoder(), Node: c.peer.config.Name, Trace: c.peer.config.Trace,
 	})
 }
 
-// settings is the present configuration.
+// settings is the present configuration, with what was decided under it.
 func (c *channel) settings() *settings { return c.current.Load() }
+
+// Bundle is the present configuration.
+func (c *channel) Bundle() *channelconfig.Bundle { return c.settings().bundle }
+
+// Allow tells whether whoever signed may use a resource.
+func (c *channel) Allow(resource string, signed policy.Signed) error {
+	_, err := c.settings().allow(resource, signed, c.peer.now())
+	return err
+}
 
 // start begins to pull blocks, and to launch what the definitions need.
 func (c *channel) start() {
-	c.background(c.puller.run)
+	c.Background(c.puller.run)
 	c.launchNeeded()
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fabriscope/fabriscope/internal/trace"
 	"github.com/fabriscope/fabriscope/internal/wire"
+	"github.com/fabriscope/fabriscope/peer/lifecycle"
 	"github.com/fabriscope/fabriscope/peer/validate"
 )
 
@@ -49,11 +50,12 @@ func (c *channel) committed(stored *commonpb.Block, result *validate.Result) {
 	if result.NextBundle != nil {
 		c.validator.Use(result.NextBundle)
 	}
-	c.peer.record(trace.Event{Kind: trace.Committed, Channel: c.name, Block: number, Note: hex.EncodeToString(wire.CommitHash(stored))})
-	before := c.definitions.all()
+	hash := hex.EncodeToString(wire.CommitHash(stored))
+	c.peer.record(trace.Event{Kind: trace.Committed, Channel: c.name, Block: number, What: trace.Told, Key: hash, Note: hash})
+	before := c.definitions.All()
 	changed := writesDefinitions(result)
 	if changed {
-		if err := c.loadDefinitions(); err != nil {
+		if err := c.definitions.Load(); err != nil {
 			c.peer.failed(trace.Event{Channel: c.name, Block: number}, "read the chaincode definitions", err)
 		}
 	}
@@ -61,14 +63,14 @@ func (c *channel) committed(stored *commonpb.Block, result *validate.Result) {
 	for i := range ids {
 		ids[i] = result.Transactions[i].TxID
 	}
-	c.commits.publish(number, ids, wire.Filter(stored))
+	c.gateway.Committed(number, ids, wire.Filter(stored))
 	if changed {
 		c.announceDefinitions(number, before)
 		c.launchNeeded()
 		c.stopUnneeded()
 	}
 	if result.NextBundle != nil {
-		c.surveyor.forget() // identities may mean something else now
+		c.gateway.AskPeersAgain() // identities may mean something else now
 	}
 }
 
@@ -81,7 +83,7 @@ func writesDefinitions(result *validate.Result) bool {
 		}
 		for j := range tx.RWSet.Namespaces {
 			ns := &tx.RWSet.Namespaces[j]
-			if ns.Name != lifecycleNamespace {
+			if ns.Name != wire.LifecycleNamespace {
 				continue
 			}
 			if len(ns.KV.GetWrites()) > 0 {
@@ -98,15 +100,15 @@ func writesDefinitions(result *validate.Result) bool {
 }
 
 // announceDefinitions records what is newly defined.
-func (c *channel) announceDefinitions(block uint64, before []*defined) {
+func (c *channel) announceDefinitions(block uint64, before []*lifecycle.Defined) {
 	known := map[string]int64{}
 	for _, d := range before {
 		known[d.Name] = d.Sequence
 	}
-	for _, d := range c.definitions.all() {
+	for _, d := range c.definitions.All() {
 		if known[d.Name] != d.Sequence {
 			c.peer.record(trace.Event{Kind: trace.DefinitionKnown, Channel: c.name, Block: block, Key: d.Name,
-				Note: fmt.Sprintf("version %s, sequence %d", d.Version, d.Sequence)})
+				What: trace.Told, A: d.Sequence, Name: d.Version, Note: fmt.Sprintf("version %s, sequence %d", d.Version, d.Sequence)})
 		}
 	}
 }
@@ -114,12 +116,12 @@ func (c *channel) announceDefinitions(block uint64, before []*defined) {
 // launchNeeded starts, in the background, the chaincodes that are approved,
 // committed and installed, so that the first call finds them running.
 func (c *channel) launchNeeded() {
-	for _, d := range c.definitions.all() {
-		if d.runnable(c.name) != nil {
+	for _, d := range c.definitions.All() {
+		if c.definitions.CheckRunnable(d) != nil {
 			continue
 		}
-		id := d.packageID
-		c.background(func(ctx context.Context) {
+		id := d.PackageID
+		c.Background(func(ctx context.Context) {
 			// A failure is recorded by the host; the next call tries again.
 			if err := c.peer.host.Launch(ctx, id); err != nil {
 				c.log.Debug("launch in advance failed", "package", id, logKeyError, err)
@@ -135,7 +137,7 @@ const stopPatience = time.Second
 // stopUnneeded stops, after a while, the chaincodes whose package no definition of
 // any channel means any more.
 func (c *channel) stopUnneeded() {
-	c.background(func(ctx context.Context) {
+	c.Background(func(ctx context.Context) {
 		timer := time.NewTimer(stopPatience)
 		defer timer.Stop()
 		select {
@@ -145,8 +147,8 @@ func (c *channel) stopUnneeded() {
 		}
 		needed := map[string]bool{}
 		for _, other := range c.peer.allChannels() {
-			for _, d := range other.definitions.all() {
-				needed[d.packageID] = true
+			for _, d := range other.definitions.All() {
+				needed[d.PackageID] = true
 			}
 		}
 		for _, running := range c.peer.host.Running() {

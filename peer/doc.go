@@ -11,16 +11,14 @@
 //
 //   - peer.go, channel.go: the parts and their life; access.go: who may do what
 //   - endorser.go, transaction.go: one proposal from its bytes to the signature
-//   - definition.go, definitions.go, lifecycle.go: which chaincode is meant by a
-//     name; systemcc.go: the chaincodes that are part of the peer
+//   - systemcc.go: the chaincodes that are part of the peer; which chaincode is meant
+//     by a name is package lifecycle
 //   - pull.go, commit.go: from the ordering node to the ledger
 //   - private.go, peerservice.go: what peers of one organisation tell one another
-//   - gateway*.go, layout.go, plans.go, members.go: doing a client's work for it
-//   - deliver.go, commits.go: telling what was committed
+//   - deliver.go, extracts.go: telling what was committed; doing a client's work for it
+//     is package gateway
 //
-// What is pure (layouts, definitions, checks of collections) takes values and gives
-// values; the gRPC handlers around it are thin. Every failure is answered and
-// traced.
+// The gRPC handlers are thin. Every failure is answered and traced.
 //
 // Read next: endorser.go, then commit.go.
 package peer

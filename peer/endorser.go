@@ -2,11 +2,11 @@ package peer
 
 import (
 	"context"
-	"crypto/x509"
+	"encoding/binary"
 	"encoding/hex"
-	"encoding/pem"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -20,6 +20,7 @@ import (
 	"github.com/fabriscope/fabriscope/internal/msp"
 	"github.com/fabriscope/fabriscope/internal/trace"
 	"github.com/fabriscope/fabriscope/internal/wire"
+	"github.com/fabriscope/fabriscope/peer/gateway"
 	"github.com/fabriscope/fabriscope/peer/ledger"
 )
 
@@ -33,10 +34,6 @@ type endorserService struct {
 // of the caller are gRPC errors, while failures of the chaincode or of this peer
 // are answers with status 500 (wire.md D.2).
 func (s *endorserService) ProcessProposal(ctx context.Context, signed *peerpb.SignedProposal) (*peerpb.ProposalResponse, error) {
-	if err := s.peer.endorserCalls.enter(); err != nil {
-		return nil, status.Error(codes.Unknown, err.Error())
-	}
-	defer s.peer.endorserCalls.leave()
 	s.peer.catchUp(ctx, signed)
 	response, err := s.peer.endorse(ctx, signed)
 	if err != nil {
@@ -45,23 +42,14 @@ func (s *endorserService) ProcessProposal(ctx context.Context, signed *peerpb.Si
 	return response, nil
 }
 
-// heightHint is the name under which a gateway tells an endorser how high the ledger
-// is on which it has simulated the proposal already.
-const heightHint = "fabriscope-height"
-
 // catchUpPatience is how long an endorser that is behind waits for its blocks.
 const catchUpPatience = 300 * time.Millisecond
-
-// withHeight adds the hint to a call.
-func withHeight(ctx context.Context, height uint64) context.Context {
-	return metadata.AppendToOutgoingContext(ctx, heightHint, strconv.FormatUint(height, 10))
-}
 
 // catchUp lets an endorser that is a few milliseconds behind the gateway commit the
 // block that it is working on. Without it, a client that submits, waits for the
 // verdict at its gateway and submits again would often get two different results.
 func (p *Peer) catchUp(ctx context.Context, signed *peerpb.SignedProposal) {
-	hints := metadata.ValueFromIncomingContext(ctx, heightHint)
+	hints := metadata.ValueFromIncomingContext(ctx, gateway.HeightHint)
 	if len(hints) == 0 {
 		return
 	}
@@ -110,6 +98,18 @@ func (p *Peer) endorse(ctx context.Context, signed *peerpb.SignedProposal) (*pee
 	return p.endorseParsed(ctx, signed, proposal)
 }
 
+// endorseSafely is endorseParsed for the gateway, which may call it in a goroutine of
+// its own, where nobody else would catch a panic.
+func (p *Peer) endorseSafely(ctx context.Context, signed *peerpb.SignedProposal, proposal *wire.ParsedProposal) (response *peerpb.ProposalResponse, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			p.log.Error("panic", logKeyError, fault, "stack", string(debug.Stack()))
+			response, err = p.fail(proposal, fmt.Sprintf("panic: %v", fault)), nil
+		}
+	}()
+	return p.endorseParsed(ctx, signed, proposal)
+}
+
 // endorseParsed is endorse for a proposal that was decoded already.
 func (p *Peer) endorseParsed(ctx context.Context, signed *peerpb.SignedProposal, proposal *wire.ParsedProposal) (*peerpb.ProposalResponse, error) {
 	if err := p.checkAge(proposal); err != nil {
@@ -141,7 +141,7 @@ func (p *Peer) refuse(proposal *wire.ParsedProposal, err error) (*peerpb.Proposa
 // fail answers 500 and records why.
 func (p *Peer) fail(proposal *wire.ParsedProposal, message string) *peerpb.ProposalResponse {
 	message = plainText(message)
-	event := trace.Event{Kind: trace.Refused, Note: message}
+	event := trace.Event{Kind: trace.Refused, What: trace.Rejected, A: 500, Note: message}
 	if proposal != nil {
 		event.Channel, event.TxID, event.Key = proposal.Channel(), proposal.TxID(), proposal.ChaincodeName
 	}
@@ -153,43 +153,19 @@ func (p *Peer) fail(proposal *wire.ParsedProposal, message string) *peerpb.Propo
 // time that cannot be now.
 func (p *Peer) checkAge(proposal *wire.ParsedProposal) error {
 	now := p.now()
-	if expires := p.certificateEnd(proposal); !expires.IsZero() && now.After(expires) {
+	set := p.locals.msps
+	if channel, ok := p.channelNamed(proposal.Channel()); ok {
+		set = channel.settings().bundle.MSPs()
+	}
+	if expires := set.CertificateEnd(proposal.Creator()); !expires.IsZero() && now.After(expires) {
 		return errors.New("proposal client identity expired")
 	}
-	stamp := proposal.ChannelHeader.GetTimestamp()
-	if stamp == nil {
-		return nil
-	}
+	stamp := proposal.ChannelHeader.GetTimestamp() // absent it means 1970, as all over the protocol
 	if off := now.Sub(stamp.AsTime()).Abs(); !stamp.IsValid() || off > timeWindow {
 		return fmt.Errorf("proposal timestamp %s is more than %s off this peer's clock; set the clocks right and send a new proposal",
 			stamp.AsTime().UTC().Format(time.RFC3339), timeWindow)
 	}
 	return nil
-}
-
-// certificateEnd reads until when the creator's certificate is valid, zero if it
-// is not readable. The identity caches spare the parsing for known creators.
-func (p *Peer) certificateEnd(proposal *wire.ParsedProposal) time.Time {
-	set := p.locals.msps
-	if channel, ok := p.channelNamed(proposal.Channel()); ok {
-		set = channel.settings().bundle.MSPs()
-	}
-	if id, err := set.Identity(proposal.Creator()); err == nil {
-		return id.Cert().NotAfter
-	}
-	var serialized msppb.SerializedIdentity
-	if proto.Unmarshal(proposal.Creator(), &serialized) != nil {
-		return time.Time{}
-	}
-	block, _ := pem.Decode(serialized.GetIdBytes())
-	if block == nil {
-		return time.Time{}
-	}
-	cert, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return time.Time{}
-	}
-	return cert.NotAfter
 }
 
 // checkCaller is steps 4 to 6 of wire.md D.2: the headers, who signed, that the
@@ -215,7 +191,7 @@ func (tx *transaction) checkCaller() error {
 	if used {
 		return fmt.Errorf("duplicate transaction found [%s]. Creator [%x]", p.TxID(), p.Creator())
 	}
-	if isSystemChaincode(p.ChaincodeName) {
+	if wire.IsSystemChaincode(p.ChaincodeName) {
 		return nil
 	}
 	return tx.channel.settings().check(resourcePropose, tx.creator)
@@ -238,7 +214,7 @@ func (tx *transaction) authenticate() error {
 		return nil
 	}
 	tx.peer.record(trace.Event{Kind: trace.ErrorEvent, Channel: p.Channel(), TxID: p.TxID(), Key: p.ChaincodeName,
-		Note: "the proposal's creator is not accepted: " + err.Error()})
+		What: trace.Told, Note: "the proposal's creator is not accepted: " + err.Error()})
 	var serialized msppb.SerializedIdentity
 	if errors.Is(err, msp.ErrMalformed) || proto.Unmarshal(p.Creator(), &serialized) != nil {
 		return fmt.Errorf("access denied: channel [%s] creator org unknown, creator is malformed", p.Channel())
@@ -255,7 +231,7 @@ func (tx *transaction) endorse(ctx context.Context) (*peerpb.ProposalResponse, e
 			return nil, err
 		}
 		defer sim.Done()
-		tx.record(trace.Event{Kind: trace.SimulateStart, Block: sim.Height()})
+		tx.record(trace.Event{Kind: trace.SimulateStart, What: trace.Told, Block: sim.Height()})
 	}
 	d, err := tx.definition(sim)
 	if err != nil {
@@ -272,7 +248,7 @@ func (tx *transaction) endorse(ctx context.Context) (*peerpb.ProposalResponse, e
 		}
 		sim.Done() // early: signing needs no view of the state
 		if tx.peer.config.Trace != nil {
-			tx.record(trace.Event{Kind: trace.SimulateEnd, Block: result.Height, Note: summary(result, out.response)})
+			tx.record(simulated(result, out.response))
 		}
 		if err := tx.keepPrivate(ctx, result); err != nil {
 			return nil, fmt.Errorf("error in simulation: %w", err)
@@ -281,10 +257,16 @@ func (tx *transaction) endorse(ctx context.Context) (*peerpb.ProposalResponse, e
 	return tx.answer(out, result)
 }
 
-// summary says in a few words what a simulation led to.
-func summary(result *ledger.SimResult, response *peerpb.Response) string {
+// simulated says what a simulation led to.
+func simulated(result *ledger.SimResult, response *peerpb.Response) trace.Event {
 	counts := wire.CountRWSet(result.Public)
-	return fmt.Sprintf("%d reads, %d ranges, %d writes, status %d", counts.Reads+counts.HashedReads, counts.RangeQueries, counts.Writes+counts.HashedWrites, response.GetStatus())
+	reads, writes := counts.Reads+counts.HashedReads, counts.Writes+counts.HashedWrites
+	e := trace.Event{Kind: trace.SimulateEnd, What: trace.Accepted, Block: result.Height, A: int64(reads), B: int64(writes), C: int64(response.GetStatus()),
+		Note: fmt.Sprintf("%d reads, %d ranges, %d writes, status %d", reads, counts.RangeQueries, writes, response.GetStatus())}
+	if response.GetStatus() >= 400 {
+		e.What = trace.Rejected
+	}
+	return e
 }
 
 // record adds what all events of a transaction have in common.
@@ -292,7 +274,12 @@ func (tx *transaction) record(e trace.Event) {
 	if tx.peer.config.Trace == nil {
 		return
 	}
-	e.Channel, e.TxID, e.Key = tx.proposal.Channel(), tx.proposal.TxID(), tx.proposal.ChaincodeName
+	tx.recordAbout(tx.proposal.ChaincodeName, e)
+}
+
+// recordAbout is record for something else than the chaincode, such as a state key.
+func (tx *transaction) recordAbout(key string, e trace.Event) {
+	e.Channel, e.TxID, e.Key = tx.proposal.Channel(), tx.proposal.TxID(), key
 	tx.peer.record(e)
 }
 
@@ -303,7 +290,7 @@ func (tx *transaction) answer(out *outcome, result *ledger.SimResult) (*peerpb.P
 	response := &peerpb.ProposalResponse{Response: out.response} // a version only with an endorsement, as Fabric's
 	if status < 500 && (tx.channel == nil || status >= 400) {
 		if status >= 400 {
-			tx.record(trace.Event{Kind: trace.Refused, Note: fmt.Sprintf("status %d: %s", status, out.response.GetMessage())})
+			tx.record(trace.Event{Kind: trace.Refused, What: trace.Rejected, A: int64(status), Note: fmt.Sprintf("status %d: %s", status, out.response.GetMessage())})
 		}
 		return response, nil
 	}
@@ -311,7 +298,7 @@ func (tx *transaction) answer(out *outcome, result *ledger.SimResult) (*peerpb.P
 	if status >= 400 {
 		event = nil
 	}
-	public := tx.peer.tell(tx, result.Public)
+	public := tx.peer.resultToSign(tx, result.Public)
 	payload, err := tx.payload(out, event, public)
 	if err != nil {
 		return nil, err
@@ -319,7 +306,7 @@ func (tx *transaction) answer(out *outcome, result *ledger.SimResult) (*peerpb.P
 	response.Payload = payload
 	response.Interest = result.Interest
 	if status >= 400 {
-		tx.record(trace.Event{Kind: trace.Refused, Note: fmt.Sprintf("status %d: %s", status, out.response.GetMessage())})
+		tx.record(trace.Event{Kind: trace.Refused, What: trace.Rejected, A: int64(status), Note: fmt.Sprintf("status %d: %s", status, out.response.GetMessage())})
 		return response, nil
 	}
 	creator := tx.peer.config.Signer.Creator()
@@ -330,7 +317,8 @@ func (tx *transaction) answer(out *outcome, result *ledger.SimResult) (*peerpb.P
 	response.Version = 1
 	response.Endorsement = &peerpb.Endorsement{Endorser: creator, Signature: signature}
 	if tx.peer.config.Trace != nil {
-		tx.record(trace.Event{Kind: trace.Endorsed, Note: hex.EncodeToString(wire.Hash(payload)[:8])})
+		digest := wire.Hash(payload)[:8]
+		tx.record(trace.Event{Kind: trace.Endorsed, What: trace.Told, A: int64(binary.BigEndian.Uint64(digest)), Note: hex.EncodeToString(digest)})
 	}
 	return response, nil
 }

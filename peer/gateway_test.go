@@ -383,8 +383,7 @@ func TestGatewayWaitsForHeldMessages(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, kind := range []trace.Kind{trace.ChaincodeTransaction, trace.Proposal, trace.ProposalResponse, trace.Broadcast, trace.BroadcastAnswer} {
-		id, err := n.link.Hold(link.Filter{Kind: kind, Count: 1})
-		if err != nil {
+		if err := n.link.SetHolds([]link.Hold{{ID: 1, Filter: link.Filter{Kind: kind}}}); err != nil {
 			t.Fatal(err)
 		}
 		done := make(chan error, 1)
@@ -402,8 +401,10 @@ func TestGatewayWaitsForHeldMessages(t *testing.T) {
 			continue
 		default:
 		}
-		n.link.Unhold(id)
-		n.link.ReleaseAll()
+		if err := n.link.SetHolds(nil); err != nil {
+			t.Fatal(err)
+		}
+		n.link.ReleaseHold(1)
 		if err := <-done; err != nil {
 			t.Errorf("%s: %v", kind, err)
 		}

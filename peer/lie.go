@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/fabriscope/fabriscope/internal/trace"
+	"github.com/fabriscope/fabriscope/internal/wire"
 )
 
 // SetLie makes this peer's endorsements wrong, or right again: before signing, it
@@ -17,21 +18,21 @@ func (p *Peer) SetLie(on bool) {
 	if p.lying.Swap(on) == on {
 		return
 	}
-	note := "its endorsements are right again"
+	what, note := trace.FaultHonest, "its endorsements are right again"
 	if on {
-		note = "it lies: it changes a written value before it endorses"
+		what, note = trace.FaultLies, "it lies: it changes a written value before it endorses"
 	}
-	p.record(trace.Event{Kind: trace.Fault, Note: note})
+	p.record(trace.Event{Kind: trace.Fault, What: what, Note: note})
 }
 
-// tell is the read-write set that the peer signs: the true one, unless it lies.
-func (p *Peer) tell(tx *transaction, results []byte) []byte {
+// resultToSign is the read-write set that the peer signs: the true one, unless it lies.
+func (p *Peer) resultToSign(tx *transaction, results []byte) []byte {
 	if !p.lying.Load() {
 		return results
 	}
 	changed, key := falsify(results)
 	if key != "" {
-		tx.record(trace.Event{Kind: trace.Fault, Note: "the value written to " + key + " was changed before endorsing"})
+		tx.recordAbout(key, trace.Event{Kind: trace.Fault, What: trace.FaultValueChanged, Note: "the value written to " + key + " was changed before endorsing"})
 	}
 	return changed
 }
@@ -44,7 +45,7 @@ func falsify(results []byte) (changed []byte, key string) {
 		return results, ""
 	}
 	for _, ns := range set.GetNsRwset() {
-		if isSystemChaincode(ns.GetNamespace()) {
+		if wire.IsSystemChaincode(ns.GetNamespace()) {
 			continue
 		}
 		kv := &kvrwsetpb.KVRWSet{}

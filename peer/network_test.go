@@ -279,7 +279,7 @@ type solo struct {
 	chain  *chain
 	seeks  *deliver.Server
 	target link.Target
-	server *grpc.Server
+	server *link.Server
 
 	mu     sync.Mutex
 	answer *ordererpb.BroadcastResponse // instead of ordering, if not nil

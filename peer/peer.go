@@ -28,9 +28,13 @@ import (
 	"github.com/fabriscope/fabriscope/internal/deliver"
 	"github.com/fabriscope/fabriscope/internal/link"
 	"github.com/fabriscope/fabriscope/internal/msp"
+	"github.com/fabriscope/fabriscope/internal/sqlite"
 	"github.com/fabriscope/fabriscope/internal/trace"
 	"github.com/fabriscope/fabriscope/internal/wire"
+	"github.com/fabriscope/fabriscope/peer/gateway"
 	"github.com/fabriscope/fabriscope/peer/ledger"
+	"github.com/fabriscope/fabriscope/peer/lifecycle"
+	"github.com/fabriscope/fabriscope/peer/validate"
 )
 
 // The errors that callers tell apart.
@@ -53,6 +57,7 @@ type Config struct {
 
 	Link   *link.Endpoint // its end of all connections
 	Listen string         // "host:port"; "" is any free port of this computer
+	Moves  bool           // to another port where Listen's is taken
 
 	// Chaincode says how chaincodes are run. Peer, MSPID, Dir, Link, Trace and Log
 	// in it are filled in from above where they are empty.
@@ -62,10 +67,20 @@ type Config struct {
 	// nil checks each one wherever it is needed.
 	Verifier *msp.Verifier
 
+	Shared *Shared // what the peers of one process have in common; nil: nothing
+
+	Disk *sqlite.Disk // what the files of one process share; nil works
+
 	Limits Limits
 	Trace  *trace.Recorder // nil is off
 	Log    *slog.Logger    // nil discards
 }
+
+// Shared lets the peers of a process decode each block once.
+type Shared struct{ blocks *validate.Shared }
+
+// NewShared makes what the peers of one process share.
+func NewShared() *Shared { return &Shared{blocks: validate.NewShared()} }
 
 // Limits bounds what a peer does at once and how long it waits. Zero values mean
 // Fabric's defaults (wire.md I).
@@ -81,7 +96,18 @@ type Limits struct {
 	CacheBytes int // state cache of each ledger; see ledger.Options
 }
 
+// decoder is nil if each peer decodes for itself.
+func (s *Shared) decoder() *validate.Shared {
+	if s == nil {
+		return nil
+	}
+	return s.blocks
+}
+
 func (l Limits) withDefaults() Limits {
+	l.EndorserCalls = cmp.Or(l.EndorserCalls, 2500)
+	l.GatewayCalls = cmp.Or(l.GatewayCalls, 500)
+	l.DeliverCalls = cmp.Or(l.DeliverCalls, 2500)
 	l.EndorsementTimeout = cmp.Or(l.EndorsementTimeout, 30*time.Second)
 	l.BroadcastTimeout = cmp.Or(l.BroadcastTimeout, 30*time.Second)
 	return l
@@ -95,27 +121,23 @@ type Peer struct {
 
 	locals      *locals
 	host        *chaincode.Host
-	own         *member
-	connections *connections
+	connections *deliver.Connections
 	listener    net.Listener
-	server      *grpc.Server
+	server      *link.Server
+	gateway     *gateway.Gateway
 	blocks      *deliver.Server // Deliver and DeliverWithPrivateData
 	filtered    *deliver.Server // DeliverFiltered, which has an access rule of its own
 
-	endorserCalls *limiter
-	gatewayCalls  *limiter
-	deliverCalls  *limiter
-	lying         atomic.Bool
+	lying atomic.Bool
 
 	filteredReaders atomic.Int32 // DeliverFiltered streams that are open
-	eventReaders    atomic.Int32 // ChaincodeEvents streams that are open
 
 	joining sync.Mutex // held while a channel is opened
 	tasks   sync.WaitGroup
 
 	mu       sync.RWMutex
 	channels map[string]*channel
-	members  []*member
+	members  []PeerInfo
 	orderers []link.Target
 	closed   bool
 }
@@ -129,10 +151,7 @@ func New(config Config) (*Peer, error) {
 	config.Limits = config.Limits.withDefaults()
 	p := &Peer{
 		config: config, log: config.Log, now: time.Now, channels: map[string]*channel{},
-		connections:   newConnections(config.Link),
-		endorserCalls: newLimiter("/protos.Endorser", config.Limits.EndorserCalls, defaultEndorserCalls),
-		gatewayCalls:  newLimiter("/gateway.Gateway", config.Limits.GatewayCalls, defaultGatewayCalls),
-		deliverCalls:  newLimiter("/protos.Deliver", config.Limits.DeliverCalls, defaultDeliverCalls),
+		connections: deliver.NewConnections(config.Link, errConnectionsClosed, grpc.WithIdleTimeout(idleConnection)),
 	}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
@@ -143,6 +162,12 @@ func New(config Config) (*Peer, error) {
 	}
 	return p, nil
 }
+
+// idleConnection is how long a connection without calls is kept: fifty peers that
+// have all talked to one another once should not pay for it for ever.
+const idleConnection = 20 * time.Second
+
+var errConnectionsClosed = errors.New("the peer is closing")
 
 // Keys of log lines.
 const (
@@ -167,18 +192,35 @@ func (p *Peer) open() error {
 	}
 	// The address is known before anything answers at it: the gateway names it in
 	// its errors.
-	if p.listener, err = p.config.Link.Listen(cmp.Or(p.config.Listen, "127.0.0.1:0")); err != nil {
+	if p.listener, err = p.config.Link.Listen(cmp.Or(p.config.Listen, "127.0.0.1:0"), p.config.Moves); err != nil {
 		return err
 	}
-	p.own = &member{
-		name: p.config.Name, mspID: p.config.MSPID, local: true,
-		target: link.Target{Name: p.config.Name, Addr: p.Addr(), ServerName: p.config.Name},
-	}
+	p.gateway = p.newGateway()
 	if err := p.reopenChannels(); err != nil {
 		return err
 	}
 	p.serve()
 	return nil
+}
+
+// newGateway makes the gateway service of this peer.
+func (p *Peer) newGateway() *gateway.Gateway {
+	return gateway.New(gateway.Config{
+		Own: gateway.Member{
+			Name: p.config.Name, MSPID: p.config.MSPID,
+			Target: link.Target{Name: p.config.Name, Addr: p.Addr(), ServerName: p.config.Name},
+		},
+		Identity: p.config.Signer.Creator(), Connections: p.connections, Net: p.config.Link.Net(), Trace: p.config.Trace,
+		EndorsementTimeout: p.config.Limits.EndorsementTimeout, BroadcastTimeout: p.config.Limits.BroadcastTimeout,
+		Others: p.others, Endorse: p.endorseSafely,
+		Channel: func(name string) (*gateway.Channel, bool) {
+			c, ok := p.channelNamed(name)
+			if !ok {
+				return nil, false
+			}
+			return c.gateway, true
+		},
+	})
 }
 
 // chaincodeConfig fills in what the peer knows.
@@ -203,10 +245,14 @@ func (p *Peer) chaincodeConfig() chaincode.Config {
 func (p *Peer) serve() {
 	p.blocks = &deliver.Server{Lookup: p.deliverChannel(resourceBlock), Log: p.log, Limit: math.MaxInt64}
 	p.filtered = &deliver.Server{Lookup: p.deliverChannel(resourceFilteredBlock), Log: p.log, Limit: math.MaxInt64}
-	p.server = p.config.Link.NewServer()
+	p.server = p.config.Link.NewServer(link.Limit(map[string]int{
+		"protos.Endorser": p.config.Limits.EndorserCalls,
+		"gateway.Gateway": p.config.Limits.GatewayCalls,
+		"protos.Deliver":  p.config.Limits.DeliverCalls,
+	}))
 	peerpb.RegisterEndorserServer(p.server, &endorserService{peer: p})
 	peerpb.RegisterDeliverServer(p.server, &deliverService{peer: p})
-	gatewaypb.RegisterGatewayServer(p.server, newGateway(p))
+	gatewaypb.RegisterGatewayServer(p.server, p.gateway)
 	p.server.RegisterService(peerServiceDesc(), &peerService{peer: p})
 	p.tasks.Go(func() {
 		if err := p.server.Serve(p.listener); err != nil && !p.isClosed() {
@@ -264,7 +310,7 @@ type ChannelStatus struct {
 
 // DefinitionStatus tells what a peer can do with a committed definition.
 type DefinitionStatus struct {
-	Definition
+	lifecycle.Definition
 	Approved  bool   // by the peer's organisation
 	PackageID string // installed package that runs it, "" if none
 }
@@ -279,12 +325,20 @@ func (p *Peer) Status() Status {
 			Name: c.name, Height: info.GetHeight(), Hash: info.GetCurrentBlockHash(), CommitHash: c.ledger.CommitHash(),
 			Orderer: c.puller.source(), Stopped: c.puller.stopped(),
 		}
-		for _, d := range c.definitions.all() {
-			cs.Definitions = append(cs.Definitions, DefinitionStatus{Definition: *d.Definition, Approved: d.approved, PackageID: d.packageID})
+		for _, d := range c.definitions.All() {
+			cs.Definitions = append(cs.Definitions, DefinitionStatus{Definition: *d.Definition, Approved: d.Approved, PackageID: d.PackageID})
 		}
 		s.Channels = append(s.Channels, cs)
 	}
 	return s
+}
+
+// Stopped says why a channel stands still, nil if it does not.
+func (p *Peer) Stopped(channel string) error {
+	if c, ok := p.channelNamed(channel); ok {
+		return c.puller.stopped()
+	}
+	return nil
 }
 
 // JoinChannel makes the peer a member of the channel that begins with this block,
@@ -330,10 +384,10 @@ func (p *Peer) join(genesis *commonpb.Block) error {
 	if err != nil {
 		return fmt.Errorf("join channel %s: %w", name, err)
 	}
-	if err := p.add(c); err != nil {
+	if err := p.serveChannel(c); err != nil {
 		return errors.Join(err, c.close())
 	}
-	p.record(trace.Event{Kind: trace.ChannelJoin, Channel: name, Block: c.ledger.Height()})
+	p.record(trace.Event{Kind: trace.ChannelJoin, What: trace.IsPeer, Channel: name, Block: c.ledger.Height(), A: int64(c.ledger.Height())})
 	return nil
 }
 
@@ -357,15 +411,15 @@ func (p *Peer) reopenChannels() error {
 		if err != nil {
 			return fmt.Errorf("open channel %s: %w", entry.Name(), err)
 		}
-		if err := p.add(c); err != nil {
+		if err := p.serveChannel(c); err != nil {
 			return errors.Join(err, c.close())
 		}
 	}
 	return nil
 }
 
-// add takes an open channel into service.
-func (p *Peer) add(c *channel) error {
+// serveChannel takes an open channel into service.
+func (p *Peer) serveChannel(c *channel) error {
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
@@ -377,7 +431,7 @@ func (p *Peer) add(c *channel) error {
 	return nil
 }
 
-func (p *Peer) channelsDir() string { return filepath.Join(p.config.Dir, "channels") }
+func (p *Peer) channelsDir() string { return filepath.Join(p.config.Dir, channelsFolder) }
 
 func (p *Peer) channelNamed(name string) (*channel, bool) {
 	p.mu.RLock()
@@ -428,7 +482,7 @@ func (p *Peer) Close() error {
 	} else if p.listener != nil {
 		errs = append(errs, p.listener.Close())
 	}
-	p.connections.close()
+	p.connections.Close()
 	if p.host != nil {
 		errs = append(errs, p.host.Close())
 	}
@@ -450,14 +504,14 @@ func (p *Peer) record(e trace.Event) {
 
 // failed records and logs something that no caller hears of.
 func (p *Peer) failed(e trace.Event, what string, err error) {
-	e.Kind, e.Note = trace.ErrorEvent, what+": "+err.Error()
+	e.Kind, e.What, e.Note = trace.ErrorEvent, trace.Told, what+": "+err.Error()
 	p.record(e)
 	p.log.Error(what, logKeyChannel, e.Channel, logKeyBlock, e.Block, logKeyError, err)
 }
 
-// background runs work for a channel until it is done or the channel closes.
+// Background runs work for a channel until it is done or the channel closes.
 // false: the channel is closing, nothing was started.
-func (c *channel) background(work func(ctx context.Context)) bool {
+func (c *channel) Background(work func(ctx context.Context)) bool {
 	c.starting.Lock()
 	defer c.starting.Unlock()
 	if c.ctx.Err() != nil {

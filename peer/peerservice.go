@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"slices"
+	"strings"
 
 	gossippb "github.com/hyperledger/fabric-protos-go-apiv2/gossip"
 	"google.golang.org/grpc"
@@ -17,12 +19,11 @@ import (
 
 // The service between Fabriscope's own peers, which takes the place of Fabric's
 // gossip: how are you, take this private data, give me that. Its messages are
-// Fabric's gossip messages.
+// Fabric's gossip messages. The gateway asks for the status (gateway.MethodStatus).
 const (
-	peerServiceName   = "fabriscope.v1.Peer"
-	peerServiceStatus = "/" + peerServiceName + "/Status"
-	peerServicePush   = "/" + peerServiceName + "/Push"
-	peerServiceFetch  = "/" + peerServiceName + "/Fetch"
+	peerServiceName  = "fabriscope.v1.Peer"
+	peerServicePush  = "/" + peerServiceName + "/Push"
+	peerServiceFetch = "/" + peerServiceName + "/Fetch"
 )
 
 // peerService answers other peers.
@@ -142,4 +143,14 @@ func (c *channel) ownOrganisation(cert *x509.Certificate) error {
 	}
 	_, err := cert.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}, CurrentTime: c.peer.now()})
 	return err
+}
+
+// status is what this peer says about itself on a channel.
+func (c *channel) status() *gossippb.StateInfo {
+	properties := &gossippb.Properties{LedgerHeight: c.ledger.Height()}
+	for name, version := range c.definitions.Runnable() {
+		properties.Chaincodes = append(properties.Chaincodes, &gossippb.Chaincode{Name: name, Version: version})
+	}
+	slices.SortFunc(properties.Chaincodes, func(a, b *gossippb.Chaincode) int { return strings.Compare(a.Name, b.Name) })
+	return &gossippb.StateInfo{PkiId: c.peer.config.Signer.Creator(), Properties: properties}
 }

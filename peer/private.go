@@ -16,6 +16,7 @@ import (
 	"github.com/fabriscope/fabriscope/internal/trace"
 	"github.com/fabriscope/fabriscope/internal/wire"
 	"github.com/fabriscope/fabriscope/peer/ledger"
+	"github.com/fabriscope/fabriscope/peer/lifecycle"
 	"github.com/fabriscope/fabriscope/peer/validate"
 )
 
@@ -109,7 +110,7 @@ func (tx *transaction) keepPrivate(ctx context.Context, result *ledger.SimResult
 			}}
 			for _, m := range c.peer.colleagues() {
 				wg.Add(1)
-				if !c.background(func(ctx context.Context) { defer wg.Done(); c.push(ctx, m, message) }) {
+				if !c.Background(func(ctx context.Context) { defer wg.Done(); c.push(ctx, m, message) }) {
 					wg.Done()
 				}
 			}
@@ -133,32 +134,32 @@ func waitAtMost(ctx context.Context, wg *sync.WaitGroup, patience time.Duration)
 }
 
 // colleagues are the other peers of this peer's organisation.
-func (p *Peer) colleagues() []*member {
-	var list []*member
+func (p *Peer) colleagues() []PeerInfo {
+	var list []PeerInfo
 	for _, m := range p.others() {
-		if m.mspID == p.config.MSPID {
+		if m.MSPID == p.config.MSPID {
 			list = append(list, m)
 		}
 	}
 	return list
 }
 
-func (c *channel) push(ctx context.Context, m *member, message *gossippb.GossipMessage) {
+func (c *channel) push(ctx context.Context, m PeerInfo, message *gossippb.GossipMessage) {
 	ctx, cancel := context.WithTimeout(ctx, pushTimeout)
 	defer cancel()
-	conn, err := c.peer.connections.to(m.target)
+	conn, err := c.peer.connections.To(m.Target)
 	if err == nil {
 		err = conn.Invoke(ctx, peerServicePush, message, &emptypb.Empty{})
 	}
 	if err != nil {
-		c.log.Debug("private data was not taken", "peer", m.name, "error", err)
+		c.log.Debug("private data was not taken", "peer", m.Name, "error", err)
 	}
 }
 
 // takePrivate keeps a private write set that a colleague endorsed.
 func (c *channel) takePrivate(ctx context.Context, payload *gossippb.PrivatePayload) error {
 	switch {
-	case payload.GetNamespace() != lifecycleNamespace || payload.GetCollectionName() != implicitCollection(c.peer.config.MSPID):
+	case payload.GetNamespace() != wire.LifecycleNamespace || payload.GetCollectionName() != lifecycle.ImplicitCollection(c.peer.config.MSPID):
 		return fmt.Errorf("collection %s/%s is not exchanged", payload.GetNamespace(), payload.GetCollectionName())
 	case len(payload.GetPrivateRwset()) > maxPrivateBytes:
 		return fmt.Errorf("%d bytes are too many, at most %d are taken", len(payload.GetPrivateRwset()), maxPrivateBytes)
@@ -168,7 +169,9 @@ func (c *channel) takePrivate(ctx context.Context, payload *gossippb.PrivatePayl
 	if _, committed, err := c.ledger.TxStatus(payload.GetTxId()); err != nil || committed {
 		return err
 	}
-	return c.ledger.AddTransient(ctx, payload.GetTxId(), payload.GetPrivateSimHeight(), privateSet(payload.GetNamespace(), payload.GetCollectionName(), payload.GetPrivateRwset()))
+	// The height decides when it is forgotten: what the colleague says may not keep it for ever.
+	height := min(payload.GetPrivateSimHeight(), c.ledger.Height())
+	return c.ledger.AddTransient(ctx, payload.GetTxId(), height, privateSet(payload.GetNamespace(), payload.GetCollectionName(), payload.GetPrivateRwset()))
 }
 
 func privateSet(namespace, collection string, rwset []byte) *rwsetpb.TxPvtReadWriteSet {
@@ -221,7 +224,7 @@ func (c *channel) givePrivate(digests []*gossippb.PvtDataDigest) ([]*gossippb.Pv
 // from colleagues. What nobody has now is noted and asked for later.
 func (c *channel) privateFor(ctx context.Context, result *validate.Result) (ledger.Private, error) {
 	var private ledger.Private
-	own := implicitCollection(c.peer.config.MSPID)
+	own := lifecycle.ImplicitCollection(c.peer.config.MSPID)
 	patience, cancel := context.WithTimeout(ctx, fetchPatience)
 	defer cancel()
 	for i, tx := range result.Transactions {
@@ -233,7 +236,7 @@ func (c *channel) privateFor(ctx context.Context, result *validate.Result) (ledg
 			return nil, err
 		}
 		for _, m := range missing {
-			if m.Namespace != lifecycleNamespace || m.Collection != own {
+			if m.Namespace != wire.LifecycleNamespace || m.Collection != own {
 				continue // another organisation's
 			}
 			want := lack{txID: tx.TxID, block: result.Block.GetHeader().GetNumber(), tx: uint64(i), hash: m.Hash}
@@ -242,7 +245,7 @@ func (c *channel) privateFor(ctx context.Context, result *validate.Result) (ledg
 				c.noteLack(want)
 				continue
 			}
-			set = merged(set, privateSet(lifecycleNamespace, own, rwset))
+			set = merged(set, privateSet(wire.LifecycleNamespace, own, rwset))
 		}
 		if set != nil {
 			if private == nil {
@@ -261,7 +264,7 @@ func announces(set *wire.RWSet, collection string) bool {
 		return false
 	}
 	for i := range set.Namespaces {
-		if set.Namespaces[i].Name != lifecycleNamespace {
+		if set.Namespaces[i].Name != wire.LifecycleNamespace {
 			continue
 		}
 		for j := range set.Namespaces[i].Collections {
@@ -291,22 +294,22 @@ type lack struct {
 
 // fetchPrivate asks the colleagues for a private write set; nil if none has it.
 func (c *channel) fetchPrivate(ctx context.Context, want lack) []byte {
-	own := implicitCollection(c.peer.config.MSPID)
+	own := lifecycle.ImplicitCollection(c.peer.config.MSPID)
 	request := &gossippb.GossipMessage{Channel: []byte(c.name), Content: &gossippb.GossipMessage_PrivateReq{
 		PrivateReq: &gossippb.RemotePvtDataRequest{Digests: []*gossippb.PvtDataDigest{{
-			TxId: want.txID, Namespace: lifecycleNamespace, Collection: own, BlockSeq: want.block, SeqInBlock: want.tx,
+			TxId: want.txID, Namespace: wire.LifecycleNamespace, Collection: own, BlockSeq: want.block, SeqInBlock: want.tx,
 		}}},
 	}}
 	for _, m := range c.peer.colleagues() {
 		answer := &gossippb.GossipMessage{}
-		conn, err := c.peer.connections.to(m.target)
+		conn, err := c.peer.connections.To(m.Target)
 		if err == nil {
 			ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 			err = conn.Invoke(ctx, peerServiceFetch, request, answer)
 			cancel()
 		}
 		if err != nil {
-			c.log.Debug("private data was not given", "peer", m.name, "error", err)
+			c.log.Debug("private data was not given", "peer", m.Name, "error", err)
 			continue
 		}
 		for _, element := range answer.GetPrivateRes().GetElements() {
@@ -340,7 +343,7 @@ type lacks struct {
 // noteLack remembers what is missing and says so.
 func (c *channel) noteLack(l lack) {
 	c.peer.record(trace.Event{Kind: trace.Progress, Channel: c.name, TxID: l.txID, Block: l.block,
-		Note: "the plain text of an approval is missing; the other peers of the organisation will be asked again"})
+		What: trace.PlainTextMissing, Note: "the plain text of an approval is missing; the other peers of the organisation will be asked again"})
 	c.lacks.mu.Lock()
 	defer c.lacks.mu.Unlock()
 	if len(c.lacks.list) >= maxLacks {
@@ -351,7 +354,7 @@ func (c *channel) noteLack(l lack) {
 		c.lacks.again = make(chan struct{}, 1)
 	}
 	if !c.lacks.asking {
-		c.lacks.asking = c.background(c.reconcile)
+		c.lacks.asking = c.Background(c.reconcile)
 	}
 }
 
@@ -411,12 +414,12 @@ func (c *channel) fill(ctx context.Context, l lack) bool {
 	if rwset == nil {
 		return false
 	}
-	set := privateSet(lifecycleNamespace, implicitCollection(c.peer.config.MSPID), rwset)
+	set := privateSet(wire.LifecycleNamespace, lifecycle.ImplicitCollection(c.peer.config.MSPID), rwset)
 	if err := c.ledger.AddLatePrivate(ctx, wire.Version{Block: l.block, Tx: l.tx}, set); err != nil {
 		c.peer.failed(trace.Event{Channel: c.name, TxID: l.txID, Block: l.block}, "store private data that came late", err)
 		return ctx.Err() != nil
 	}
 	c.peer.record(trace.Event{Kind: trace.Progress, Channel: c.name, TxID: l.txID, Block: l.block,
-		Note: "the missing plain text of an approval has arrived"})
+		What: trace.PlainTextFound, Note: "the missing plain text of an approval has arrived"})
 	return true
 }

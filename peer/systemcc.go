@@ -5,14 +5,18 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 
 	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
 	peerpb "github.com/hyperledger/fabric-protos-go-apiv2/peer"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/fabriscope/fabriscope/chaincode"
 	"github.com/fabriscope/fabriscope/internal/msp"
 	"github.com/fabriscope/fabriscope/internal/policy"
 	"github.com/fabriscope/fabriscope/internal/wire"
+	"github.com/fabriscope/fabriscope/peer/ledger"
+	"github.com/fabriscope/fabriscope/peer/lifecycle"
 )
 
 // success is the answer of a system chaincode with a message as its payload.
@@ -23,6 +27,14 @@ func success(payload proto.Message) *peerpb.Response {
 	}
 	return &peerpb.Response{Status: 200, Payload: b}
 }
+
+// failure is an answer of a system chaincode that is not a success.
+func failure(status int32, message string) *peerpb.Response {
+	return &peerpb.Response{Status: status, Message: plainText(message)}
+}
+
+// plainText makes a text fit for a message: parts of it may be a caller's bytes.
+func plainText(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 
 // arg is an argument of a system chaincode, "" if there are fewer.
 func arg(args [][]byte, i int) []byte {
@@ -50,6 +62,69 @@ func (tx *transaction) mayUse(c *channel, resource string) error {
 		return err
 	}
 	return c.settings().check(resource, id)
+}
+
+// lifecycle runs a function of _lifecycle.
+func (tx *transaction) lifecycle(on *channel, sim *ledger.Simulator, args [][]byte) *peerpb.Response {
+	call := &lifecycle.Call{
+		Peer: packages{tx.peer}, Host: tx.peer.host, MSPID: tx.peer.config.MSPID, Channel: tx.channelName(), Sim: sim,
+		Allow: func(resource string, admins bool) error { return tx.mayCallLifecycle(on, resource, admins) },
+	}
+	if on != nil {
+		call.Channel, call.Bundle = on.name, on.settings().bundle
+	}
+	payload, err := call.Run(args)
+	var none *lifecycle.NotFoundError
+	switch {
+	case errors.As(err, &none):
+		return failure(404, err.Error())
+	case err != nil:
+		return failure(500, err.Error())
+	}
+	return &peerpb.Response{Status: 200, Payload: payload}
+}
+
+// mayCallLifecycle applies the default rules (wire.md G.6); the channel's ACLs can
+// redirect those that belong to the channel.
+func (tx *transaction) mayCallLifecycle(on *channel, resource string, admins bool) error {
+	if on != nil && on.settings().bundle.ACL(resource) != "" {
+		return tx.mayUse(on, resource)
+	}
+	if admins {
+		return tx.peer.locals.checkAdmin(tx.proposal.Creator())
+	}
+	return fmt.Errorf("%s belongs to a channel, and the call names none", resource)
+}
+
+// packages is the peer as _lifecycle sees it.
+type packages struct{ peer *Peer }
+
+// Install stores a package and tells the channels, whose definitions may have been
+// waiting for it. Building and launching come later, when a definition that names the
+// package is committed, or at the first call.
+func (p packages) Install(raw []byte) (*chaincode.Package, error) {
+	pkg, err := p.peer.host.Install(raw)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range p.peer.allChannels() {
+		c.definitions.FindPackages()
+		c.launchNeeded()
+	}
+	return pkg, nil
+}
+
+// Users tells which definitions of which channels run a package here.
+func (p packages) Users(packageID string) map[string][]*lifecycle.Definition {
+	users := map[string][]*lifecycle.Definition{}
+	for _, c := range p.peer.allChannels() {
+		for _, d := range c.definitions.All() {
+			if d.PackageID == packageID {
+				users[c.name] = append(users[c.name], d.Definition)
+			}
+		}
+	}
+	return users
 }
 
 // qscc answers questions about a channel's ledger (wire.md G.5).

@@ -14,6 +14,7 @@ import (
 	"github.com/fabriscope/fabriscope/internal/policy"
 	"github.com/fabriscope/fabriscope/internal/wire"
 	"github.com/fabriscope/fabriscope/peer/ledger"
+	"github.com/fabriscope/fabriscope/peer/lifecycle"
 )
 
 // transaction is one proposal while this peer works on it.
@@ -29,15 +30,6 @@ func (tx *transaction) channelName() string { return tx.proposal.Channel() }
 
 // systemVersion is the version that all system chaincodes have.
 const systemVersion = "syscc"
-
-// isSystemChaincode tells the chaincodes that are part of the peer.
-func isSystemChaincode(name string) bool {
-	switch name {
-	case lifecycleNamespace, "lscc", "qscc", "cscc":
-		return true
-	}
-	return false
-}
 
 // needsSimulator tells which calls get a simulator: all on a channel but those
 // that read the ledger directly (wire.md D.2, step 7).
@@ -55,15 +47,15 @@ type outcome struct {
 
 // definition looks up the invoked chaincode, through the simulation so that the
 // transaction depends on what it found. System chaincodes have none.
-func (tx *transaction) definition(sim *ledger.Simulator) (*defined, error) {
+func (tx *transaction) definition(sim *ledger.Simulator) (*lifecycle.Defined, error) {
 	name := tx.proposal.ChaincodeName
-	if isSystemChaincode(name) {
+	if wire.IsSystemChaincode(name) {
 		return nil, nil
 	}
 	if sim == nil {
 		return nil, fmt.Errorf("make sure the chaincode %s has been successfully defined on channel %s and try again: the call names no channel", name, tx.channelName())
 	}
-	d, err := tx.channel.lookup(sim, name)
+	d, err := tx.channel.definitions.Find(sim, name)
 	if err != nil {
 		return nil, fmt.Errorf("make sure the chaincode %s has been successfully defined on channel %s and try again: %w", name, tx.channelName(), err)
 	}
@@ -73,10 +65,10 @@ func (tx *transaction) definition(sim *ledger.Simulator) (*defined, error) {
 // run executes the invoked chaincode, a system chaincode if d is nil. Its error is
 // a failure of this peer or of the chaincode's process, not an answer of the
 // chaincode.
-func (tx *transaction) run(ctx context.Context, sim *ledger.Simulator, d *defined) (*outcome, error) {
+func (tx *transaction) run(ctx context.Context, sim *ledger.Simulator, d *lifecycle.Defined) (*outcome, error) {
 	input := tx.proposal.Input
 	if d == nil {
-		return &outcome{response: tx.system(ctx, tx.proposal.ChaincodeName, tx.channel, sim, input.GetArgs()), version: systemVersion}, nil
+		return &outcome{response: tx.system(tx.proposal.ChaincodeName, tx.channel, sim, input.GetArgs()), version: systemVersion}, nil
 	}
 	init, err := checkInit(d, sim, input.GetIsInit())
 	if err != nil {
@@ -107,7 +99,7 @@ const initializedKey = "\x00\U0010FFFFinitialized"
 // checkInit applies the rules of definitions that require an initialising call
 // (wire.md D.2, step 9). The marks are read and written through the simulation,
 // so they follow the rules of every other key.
-func checkInit(d *defined, sim *ledger.Simulator, isInit bool) (init bool, err error) {
+func checkInit(d *lifecycle.Defined, sim *ledger.Simulator, isInit bool) (init bool, err error) {
 	needed := false
 	if d.InitRequired {
 		value, err := sim.GetState(d.Name, initializedKey)
@@ -131,7 +123,7 @@ func checkInit(d *defined, sim *ledger.Simulator, isInit bool) (init bool, err e
 
 // execute runs a user's chaincode on a simulation. The chaincode may be on another
 // channel than the proposal, when another chaincode called it.
-func (tx *transaction) execute(ctx context.Context, on *channel, sim *ledger.Simulator, d *defined, input *peerpb.ChaincodeInput, init bool) (*peerpb.ChaincodeMessage, error) {
+func (tx *transaction) execute(ctx context.Context, on *channel, sim *ledger.Simulator, d *lifecycle.Defined, input *peerpb.ChaincodeInput, init bool) (*peerpb.ChaincodeMessage, error) {
 	requests := ledger.NewRequests(sim, d.Name, ledger.RequestOptions{
 		Init: init,
 		Invoke: func(ctx context.Context, request *peerpb.ChaincodeMessage) ([]byte, error) {
@@ -139,7 +131,7 @@ func (tx *transaction) execute(ctx context.Context, on *channel, sim *ledger.Sim
 		},
 	})
 	defer requests.Close()
-	return tx.peer.host.Execute(ctx, d.packageID, &chaincode.Invocation{
+	return tx.peer.host.Execute(ctx, d.PackageID, &chaincode.Invocation{
 		Channel: on.name, TxID: tx.proposal.TxID(), Init: init, Input: input, Proposal: tx.signed,
 		Answer: func(ctx context.Context, request *peerpb.ChaincodeMessage) ([]byte, error) {
 			if asksForPrivateData(request) {
@@ -165,13 +157,13 @@ func (tx *transaction) call(ctx context.Context, from *channel, sim *ledger.Simu
 	if channelName != "" && channelName != from.name {
 		var ok bool
 		if target, ok = tx.peer.channelNamed(channelName); !ok {
-			if isSystemChaincode(name) {
+			if wire.IsSystemChaincode(name) {
 				return nil, fmt.Errorf("failed to find ledger for channel: %s", channelName)
 			}
 			return nil, fmt.Errorf("Failed to get policy manager for channel [%s]", channelName)
 		}
 	}
-	if !isSystemChaincode(name) {
+	if !wire.IsSystemChaincode(name) {
 		if err := tx.mayCall(target); err != nil {
 			return nil, err
 		}
@@ -194,13 +186,13 @@ func (tx *transaction) call(ctx context.Context, from *channel, sim *ledger.Simu
 // callee runs the called chaincode. It never runs as an initialising call, and
 // its event goes no further.
 func (tx *transaction) callee(ctx context.Context, on *channel, sim *ledger.Simulator, name string, input *peerpb.ChaincodeInput) (*peerpb.ChaincodeMessage, error) {
-	if isSystemChaincode(name) {
-		payload, err := proto.Marshal(tx.system(ctx, name, on, sim, input.GetArgs()))
+	if wire.IsSystemChaincode(name) {
+		payload, err := proto.Marshal(tx.system(name, on, sim, input.GetArgs()))
 		return &peerpb.ChaincodeMessage{
 			Type: peerpb.ChaincodeMessage_COMPLETED, Payload: payload, Txid: tx.proposal.TxID(), ChannelId: on.name,
 		}, err
 	}
-	d, err := on.lookup(sim, name)
+	d, err := on.definitions.Find(sim, name)
 	if err != nil {
 		return nil, fmt.Errorf("invalid invocation: [channel %s] failed to get chaincode container info for %s: %w", on.name, name, err)
 	}
@@ -236,10 +228,10 @@ func splitTarget(target string) (name, channel string) {
 }
 
 // system runs a system chaincode.
-func (tx *transaction) system(ctx context.Context, name string, on *channel, sim *ledger.Simulator, args [][]byte) *peerpb.Response {
+func (tx *transaction) system(name string, on *channel, sim *ledger.Simulator, args [][]byte) *peerpb.Response {
 	switch name {
-	case lifecycleNamespace:
-		return tx.lifecycle(ctx, on, sim, args)
+	case wire.LifecycleNamespace:
+		return tx.lifecycle(on, sim, args)
 	case "qscc":
 		return tx.qscc(args)
 	case "cscc":

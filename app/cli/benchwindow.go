@@ -18,7 +18,7 @@ import (
 
 // benchInWindow starts the network in a window that shows it, measures, and closes the
 // window. The window's settings are not the person's: nothing of theirs is changed.
-func (p *program) benchInWindow(ctx context.Context, t *network.Topology, measure func(*network.Network) error) error {
+func (p *program) benchInWindow(ctx context.Context, t *network.Topology, measure func(context.Context, *network.Network) error) error {
 	dir, err := os.MkdirTemp("", "fabriscope-")
 	if err != nil {
 		return err
@@ -26,14 +26,14 @@ func (p *program) benchInWindow(ctx context.Context, t *network.Topology, measur
 	defer os.RemoveAll(dir)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	beSmall()
+	defer keepSmall()()
 	measured := make(chan error, 1)
 	err = window.Run(window.Options{Topology: t, Theme: "dark", Width: 1440, Height: 900, Context: ctx, Log: p.log(), Version: Version,
 		SettingsPath: filepath.Join(dir, "settings.json"),
 		OnNetwork: func(n *network.Network) func() {
 			go func() {
 				defer cancel()
-				measured <- measure(n)
+				measured <- measure(ctx, n)
 			}()
 			return nil
 		}})

@@ -9,7 +9,7 @@ import (
 	"github.com/fabriscope/fabriscope/network"
 )
 
-func (p *program) benchInWindow(context.Context, *network.Topology, func(*network.Network) error) error {
+func (p *program) benchInWindow(context.Context, *network.Topology, func(context.Context, *network.Network) error) error {
 	return p.openWindow(windowOptions{})
 }
 

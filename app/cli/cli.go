@@ -139,7 +139,7 @@ func (p *program) root() *cobra.Command {
 		Use:   "fabriscope",
 		Short: "Run a Fabric network on this computer and see what happens inside it",
 		Long: `Fabriscope runs a Hyperledger-Fabric-style network on this computer: peers with
-their own chaincode containers and a Raft ordering service. It shows every
+their own chaincode instances and a Raft ordering service. It shows every
 message, simulation, block and verdict, and explains why a transaction is valid
 or not. Unmodified Fabric chaincode and Gateway clients run on it.`,
 		Example: `  fabriscope                                     open the window

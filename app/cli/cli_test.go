@@ -176,7 +176,7 @@ func TestANetworkFromAnotherTerminal(t *testing.T) {
 			t.Errorf("%s: running %v, height %d", n.Name, n.Running, n.Height)
 		}
 	}
-	if out := p.must("tx", created.TxID[:10]); !strings.Contains(out, "CreateAsset") || !strings.Contains(out, "VALID in block") {
+	if out := p.must("tx", created.TxID[:10]); !strings.Contains(out, "CreateAsset") || !strings.Contains(out, "✓ Valid") {
 		t.Errorf("tx said\n%s", out)
 	}
 	if out := p.must("events", "--kind", "verdict", "--tx", created.TxID[:10], "--json"); strings.Count(out, "\n") != 4 {
@@ -278,7 +278,7 @@ func TestRecordedRun(t *testing.T) {
 		t.Fatalf("no conflict in\n%s", verdicts)
 	}
 	text := p.must("tx", file, loser[:12])
-	for _, want := range []string{"TransferAsset(\"asset1\"", "MVCC_READ_CONFLICT", "asset1 had version", "read   basic", "chaincode.get_state"} {
+	for _, want := range []string{"TransferAsset(\"asset1\"", "MVCC_READ_CONFLICT", "asset1 had version", "Read set", "GET_STATE asset1"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the explanation lacks %q:\n%s", want, text)
 		}
@@ -347,6 +347,9 @@ func TestWrongUse(t *testing.T) {
 		{"inspect", "FILE is missing"},
 		{"inspect " + bad, bad},
 		{"ledger rebuild nosuch.db", "no such file"},
+		{"ledger check", "FILE is missing"},
+		{"ledger check nosuch.db", "no such file"},
+		{"bench --slow-disk fast", "like 8MB/s"},
 		{"bench --workload nosuch --duration 1s", "the workloads are"},
 		{"node x", "fabriscope up"},
 	} {

@@ -77,6 +77,25 @@ func TestExports(t *testing.T) {
 			}
 		})
 	}
+	t.Run("gif of what is interesting", func(t *testing.T) {
+		args := []string{"export", file, "--format", "gif", "--size", "640x400", "--length", "1s"}
+		if p.must(args...) != p.must(append(args, "--tx", loser)...) {
+			t.Error("without a transaction the animation is not that of the first one that was rejected")
+		}
+		g, err := gif.DecodeAll(strings.NewReader(p.must(args...)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if g.Config.Width != 640 || g.Config.Height != 400 {
+			t.Errorf("it is %d x %d", g.Config.Width, g.Config.Height)
+		}
+	})
+	t.Run("caption", func(t *testing.T) {
+		svg := p.must("export", file, "--format", "svg")
+		if !strings.Contains(svg, " s</text>") || !strings.Contains(svg, "MVCC_READ_CONFLICT") {
+			t.Error("the picture does not say when it is, or shows another moment than the first rejection")
+		}
+	})
 	t.Run("gif", func(t *testing.T) {
 		g, err := gif.DecodeAll(strings.NewReader(p.must("export", file, "--tx", loser, "--format", "gif", "--size", "640x400", "--length", "1s")))
 		if err != nil {
@@ -88,7 +107,6 @@ func TestExports(t *testing.T) {
 	})
 	t.Run("mistakes", func(t *testing.T) {
 		for _, c := range []struct{ args, says string }{
-			{"--format gif", "needs a span"},
 			{"--format png --of chain", "stage or timeline"},
 			{"--format png --theme pink", "dark or light"},
 			{"--format png --size 10x10", "1440x900"},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"image/draw"
 	"io"
 	"strconv"
 	"strings"
@@ -12,11 +13,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fabriscope/fabriscope/app/paint"
+	"github.com/fabriscope/fabriscope/app/report"
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/view/stage"
 	"github.com/fabriscope/fabriscope/app/view/timeline"
 	"github.com/fabriscope/fabriscope/internal/trace"
-	"github.com/fabriscope/fabriscope/network/report"
+	"github.com/fabriscope/fabriscope/internal/trace/runfile"
 )
 
 // pictureFlags say what a picture of a run shows.
@@ -26,9 +28,9 @@ type pictureFlags struct {
 	length          time.Duration // of an animation on the screen
 }
 
-func (f *pictureFlags) add(cmd *cobra.Command) {
+func (f *pictureFlags) define(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.of, "of", "stage", "pictures: stage or timeline")
-	cmd.Flags().StringVar(&f.at, "at", "", "pictures: the moment, as time since the beginning (3.29s) or as an event's number; else the last verdict, or that of --tx")
+	cmd.Flags().StringVar(&f.at, "at", "", "pictures: the moment, as time since the beginning (3.29s) or as an event's number; else the verdict of --tx, the first that is not valid, or the last")
 	cmd.Flags().StringVar(&f.from, "from", "", "timeline and gif: where the span begins, like --at")
 	cmd.Flags().StringVar(&f.to, "to", "", "timeline and gif: where the span ends")
 	cmd.Flags().StringVar(&f.theme, "theme", "dark", "pictures: dark or light")
@@ -47,9 +49,7 @@ const (
 
 // album draws pictures of one run.
 type album struct {
-	axis      *view.Axis
-	world     *stage.World
-	index     *timeline.Index
+	*report.Models
 	theme     *paint.Theme
 	w, h      int // 0: as large as the stage is
 	selection view.Selection
@@ -57,10 +57,11 @@ type album struct {
 	from, to  int64 // nanoseconds since 1970; equal: no span was asked for
 }
 
-// newAlbum reads a run and finds the moment and the span that the flags name.
-func newAlbum(run view.RunSource, f *exportFlags) (*album, error) {
+// newAlbum reads a run and finds the moment and the span that the flags name, for a picture or
+// one that moves.
+func newAlbum(run *runfile.Run, f *exportFlags, moving bool) (*album, error) {
 	a := &album{}
-	if err := a.choose(&f.pictureFlags); err != nil {
+	if err := a.parseLook(&f.pictureFlags); err != nil {
 		return nil, err
 	}
 	count, err := run.Count()
@@ -68,41 +69,36 @@ func newAlbum(run view.RunSource, f *exportFlags) (*album, error) {
 		return nil, err
 	}
 	limit := max(int(min(count, mostPictured)), 1000)
-	a.axis, a.world, a.index = view.NewAxis(limit), stage.New(run), timeline.New(limit)
-	var cursor, verdict uint64
+	a.Models = report.NewModels(run, limit)
+	var cursor uint64
 	for {
 		events, next, _ := run.Since(cursor, 4096)
 		if len(events) == 0 {
 			break
 		}
-		a.axis.Add(events)
-		a.world.Add(events)
-		a.index.Add(events)
-		for i := range events {
-			if events[i].Kind == trace.Verdict {
-				verdict = events[i].Seq
-			}
-		}
+		a.Add(events)
 		cursor = next
 	}
-	if _, last, ok := a.axis.Bounds(); !ok {
+	if _, _, ok := a.Axis.Bounds(); !ok {
 		return nil, errors.New("the run has no events to draw")
-	} else if verdict == 0 {
-		verdict = last
 	}
-	a.at = a.axis.Moment(verdict)
-	if f.TxID != "" {
-		if err := a.follow(run, f.TxID); err != nil {
+	at, tx := a.Interesting()
+	a.at = at
+	if f.TxID != "" || !moving || f.from != "" || f.to != "" {
+		tx = f.TxID // an animation of nothing in particular shows the transaction of that moment
+	}
+	if tx != "" {
+		if err := a.followTx(run, tx); err != nil {
 			return nil, err
 		}
 	}
-	return a, a.moments(&f.pictureFlags)
+	return a, a.parseMoments(&f.pictureFlags)
 }
 
 // mostPictured is how many events a picture's models remember: the last ones of longer runs.
 const mostPictured = 2_000_000
 
-func (a *album) choose(f *pictureFlags) error {
+func (a *album) parseLook(f *pictureFlags) error {
 	switch f.theme {
 	case "dark":
 		a.theme = paint.Dark()
@@ -129,8 +125,8 @@ func (a *album) choose(f *pictureFlags) error {
 	return nil
 }
 
-// follow selects a transaction: its verdict is the moment, its life the span.
-func (a *album) follow(run view.RunSource, prefix string) error {
+// followTx selects a transaction: its verdict is the moment, its life the span.
+func (a *album) followTx(run *runfile.Run, prefix string) error {
 	id, err := report.FindTx(run, prefix)
 	if err != nil {
 		return err
@@ -142,13 +138,13 @@ func (a *album) follow(run view.RunSource, prefix string) error {
 		}
 		a.to = max(a.to, e.Time)
 		if e.Kind == trace.Verdict {
-			a.at = a.axis.Moment(e.Seq)
+			a.at = a.Axis.Moment(e.Seq)
 		}
 	}
 	return nil
 }
 
-func (a *album) moments(f *pictureFlags) error {
+func (a *album) parseMoments(f *pictureFlags) error {
 	for _, m := range []struct {
 		name, text string
 		set        func(view.Moment)
@@ -161,20 +157,20 @@ func (a *album) moments(f *pictureFlags) error {
 			continue
 		}
 		if seq, err := strconv.ParseUint(m.text, 10, 64); err == nil {
-			m.set(a.axis.Moment(seq))
+			m.set(a.Axis.Moment(seq))
 			continue
 		}
 		d, err := time.ParseDuration(m.text)
 		if err != nil || d < 0 {
 			return fmt.Errorf("--%s %s: write a time since the beginning like 3.29s or 120ms, or an event's number", m.name, m.text)
 		}
-		m.set(a.axis.At(a.axis.Start().Time + int64(d)))
+		m.set(a.Axis.At(a.Axis.Start().Time + int64(d)))
 	}
 	switch {
 	case f.from != "" && a.to == 0:
-		a.to = a.axis.End().Time
+		a.to = a.Axis.End().Time
 	case f.to != "" && a.from == 0:
-		a.from = a.axis.Start().Time
+		a.from = a.Axis.Start().Time
 	}
 	if a.from > a.to || a.from == a.to && a.from != 0 {
 		return errors.New("--from must be before --to")
@@ -182,8 +178,8 @@ func (a *album) moments(f *pictureFlags) error {
 	return nil
 }
 
-// write writes the picture in a format: png, svg or gif.
-func (a *album) write(w io.Writer, format, of string, length time.Duration) error {
+// writePicture writes the picture in a format: png, svg or gif.
+func (a *album) writePicture(w io.Writer, format, of string, length time.Duration) error {
 	if format == "gif" {
 		return a.animate(w, of, length)
 	}
@@ -199,40 +195,55 @@ func (a *album) write(w io.Writer, format, of string, length time.Duration) erro
 		new(paint.TimelinePainter).Paint(pic, f, a.theme)
 		return paint.WritePNG(w, pic)
 	}
-	f := a.world.Frame(a.at, stage.Options{Selection: a.selection})
+	f := a.Stage.Frame(a.at, stage.Options{Selection: a.selection})
 	wide, high, cam := a.camera(f)
 	if format == "svg" {
-		s := paint.NewSVG(w, float64(wide), float64(high))
+		s := paint.NewSVG(w, float64(wide), float64(high)+paint.FooterHigh)
 		s.Title("Stage of a run")
 		paint.DrawStage(s, f, cam, a.theme.Larger(max(1, cam.Scale)))
+		a.footer(s, wide, high, a.at)
 		return s.Close()
 	}
 	pic := image.NewRGBA(image.Rect(0, 0, wide, high))
 	new(paint.StagePainter).Paint(pic, f, cam, a.theme.Larger(max(1, cam.Scale)))
-	return paint.WritePNG(w, pic)
+	return paint.WritePNG(w, a.framed(pic, a.at))
+}
+
+// footer writes the moment and the caption below a stage.
+func (a *album) footer(c paint.Canvas, w, h int, at view.Moment) {
+	a.Footer(c, view.Rect{Y: float64(h), W: float64(w), H: paint.FooterHigh}, at, a.selection, a.theme)
+}
+
+// framed is a stage's picture with its footer.
+func (a *album) framed(pic *image.RGBA, at view.Moment) *image.RGBA {
+	w, h := pic.Rect.Dx(), pic.Rect.Dy()
+	whole := image.NewRGBA(image.Rect(0, 0, w, h+int(paint.FooterHigh)))
+	draw.Draw(whole, pic.Rect, pic, image.Point{}, draw.Src)
+	a.footer(paint.NewImage(whole), w, h, at)
+	return whole
 }
 
 // timeline lays the timeline out; without a size it is as high as its lanes.
 func (a *album) timeline(at view.Moment) *timeline.Frame {
-	o := timeline.Options{Window: a.index.Fit(), W: float64(a.w), H: float64(a.h), At: at, Selection: a.selection}
+	o := timeline.Options{Window: a.Timeline.Fit(), W: float64(a.w), H: float64(a.h), At: at, Selection: a.selection}
 	if a.to > a.from {
 		margin := (a.to - a.from) / 20
 		o.Window = timeline.Window{From: a.from - margin, To: a.to + margin}
 	}
 	if a.w > 0 {
-		return a.index.Frame(o)
+		return a.Timeline.Frame(o)
 	}
 	o.W, o.H = timelineW, mostSide
-	f := a.index.Frame(o)
+	f := a.Timeline.Frame(o)
 	if n := len(f.Lanes); n > 0 {
 		o.H = max(leastSide, min(mostSide, f.Lanes[n-1].Y+f.Lanes[n-1].H+timelineFoot))
 	}
-	return a.index.Frame(o)
+	return a.Timeline.Frame(o)
 }
 
 // camera shows the whole stage, as large as the picture allows.
 func (a *album) camera(f *stage.Frame) (w, h int, cam view.Camera) {
-	w, h = a.w, a.h
+	w, h = a.w, a.h-int(paint.FooterHigh)
 	if w == 0 {
 		w, h = int(f.Bounds.W)+2*stageMargin, int(f.Bounds.H)+2*stageMargin
 		if most := max(w, h); most > mostSide {
@@ -264,17 +275,17 @@ func (a *album) animate(w io.Writer, of string, length time.Duration) error {
 	}
 	o := stage.Options{Selection: a.selection, Scale: time.Duration(float64(span) / length.Seconds())}
 	return paint.WriteGIF(w, n, time.Duration(float64(time.Second)/framesPerSecond), func(i int) *image.RGBA {
-		at := a.axis.At(a.from + int64(float64(i)/float64(n-1)*float64(span)))
+		at := a.Axis.At(a.from + int64(float64(i)/float64(n-1)*float64(span)))
 		if of == "timeline" {
 			f := a.timeline(at)
 			size(int(f.W), int(f.H))
 			timelinePainter.Paint(pic, f, a.theme)
 			return pic
 		}
-		f := a.world.Frame(at, o)
+		f := a.Stage.Frame(at, o)
 		wide, high, cam := a.camera(f)
 		size(wide, high)
 		stagePainter.Paint(pic, f, cam, a.theme.Larger(max(1, cam.Scale)))
-		return pic
+		return a.framed(pic, at)
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -165,8 +166,12 @@ func TestAKilledRunIsSwept(t *testing.T) {
 	if err != nil || len(locks) == 0 {
 		t.Fatalf("%d locks, %v", len(locks), err)
 	}
+	sockets, err := filepath.Glob(filepath.Join(p.tmp, "fs-*", "trace"))
+	if err != nil || len(sockets) == 0 {
+		t.Fatalf("%d sockets, %v", len(sockets), err)
+	}
 	old := time.Now().Add(-time.Hour)
-	for _, l := range locks {
+	for _, l := range slices.Concat(locks, sockets) {
 		for _, path := range []string{l, filepath.Dir(l)} {
 			if err := os.Chtimes(path, old, old); err != nil {
 				t.Fatal(err)

@@ -1,20 +1,19 @@
 package cli
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"os"
 	"slices"
-	"strings"
+	"sort"
 
-	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
 	"github.com/spf13/cobra"
 
-	"github.com/fabriscope/fabriscope/internal/wire"
+	"github.com/fabriscope/fabriscope/app/session"
+	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
 	"github.com/fabriscope/fabriscope/peer/ledger"
 	"github.com/fabriscope/fabriscope/peer/validate"
 )
@@ -22,17 +21,18 @@ import (
 func (p *program) inspect() *cobra.Command {
 	var asJSON, all bool
 	cmd := &cobra.Command{
-		Use:     "inspect FILE...",
+		Use:     "inspect FILE|FOLDER...",
 		GroupID: "look",
 		Short:   "Validate blocks of any Fabric network again, and say why each transaction got its code",
-		Long: `Takes blocks of any Fabric network: .block files as "peer channel fetch" writes them,
-or files with many blocks, each preceded by its length as a varint. Files are read in
-the order given (1, 2, 10 if a * named them) and validated from block 0 on, as a peer
+		Long: `Takes blocks of any Fabric network: .block files as "peer channel fetch" writes them, a
+peer's own block store (blockfile_000000 ..., or their folder), or files with many
+blocks, each preceded by its length as a varint; gzip too. Files are read in the order given (1, 2, 10 if a * named them) and validated from block 0 on, as a peer
 would; without the blocks before, what can still be said is said. With --json one object a line: block, tx,
 txid, code, recorded, reason. Exit code 1 if a verdict differs from the recorded one or
 a block is not sound.`,
 		Example: `  fabriscope inspect blocks/*.block
   fabriscope inspect all-blocks.pb --json
+  fabriscope inspect ledgersData/chains/chains/mychannel
   peer channel fetch 0 b0.block -c mychannel && peer channel fetch 1 b1.block -c mychannel && fabriscope inspect b0.block b1.block`,
 		Args: atLeast("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -41,9 +41,9 @@ a block is not sound.`,
 				i.enc = json.NewEncoder(p.out)
 			}
 			if slices.IsSorted(args) { // as a shell's * gives them: 10 before 2
-				slices.SortStableFunc(args, byNumber)
+				sort.SliceStable(args, func(i, j int) bool { return facts.Natural(args[i], args[j]) })
 			}
-			err := validate.Inspect(cmd.Context(), blocksOf(args), i.line)
+			err := validate.Inspect(cmd.Context(), session.ReadBlocks(args), i.printVerdict)
 			if err != nil {
 				return err
 			}
@@ -55,56 +55,6 @@ a block is not sound.`,
 	return cmd
 }
 
-// byNumber orders names such as mychannel_2.block and mychannel_10.block by their
-// numbers.
-func byNumber(a, b string) int {
-	for a != "" && b != "" {
-		da, db := digits(a), digits(b)
-		if da == "" || db == "" {
-			if c := cmp.Compare(a[0], b[0]); c != 0 {
-				return c
-			}
-			a, b = a[1:], b[1:]
-			continue
-		}
-		na, nb := strings.TrimLeft(da, "0"), strings.TrimLeft(db, "0")
-		if c := cmp.Or(cmp.Compare(len(na), len(nb)), cmp.Compare(na, nb)); c != 0 {
-			return c
-		}
-		a, b = a[len(da):], b[len(db):]
-	}
-	return cmp.Compare(len(a), len(b))
-}
-
-// digits are those that s begins with.
-func digits(s string) string {
-	rest := strings.TrimLeft(s, "0123456789")
-	return s[:len(s)-len(rest)]
-}
-
-// blocksOf reads the blocks of several files, one after the other.
-func blocksOf(files []string) iter.Seq2[*commonpb.Block, error] {
-	return func(yield func(*commonpb.Block, error) bool) {
-		for _, name := range files {
-			f, err := os.Open(name)
-			if err != nil {
-				yield(nil, fmt.Errorf("%w; name files with blocks", err))
-				return
-			}
-			for b, err := range wire.ReadBlocks(f) {
-				if err != nil {
-					err = fmt.Errorf("%s: %w", name, err)
-				}
-				if !yield(b, err) || err != nil {
-					f.Close()
-					return
-				}
-			}
-			f.Close()
-		}
-	}
-}
-
 // inspector prints lines and counts.
 type inspector struct {
 	p                                    *program
@@ -114,7 +64,7 @@ type inspector struct {
 	last                                 uint64
 }
 
-func (i *inspector) line(l validate.Line) error {
+func (i *inspector) printVerdict(l validate.Line) error {
 	i.last = l.Block
 	switch {
 	case l.Tx < 0:
@@ -169,7 +119,7 @@ func (i *inspector) finish() error {
 	case i.differ > 0:
 		return failed(fmt.Errorf("%d of %d verdicts differ from the recorded ones", i.differ, i.transactions))
 	case i.blame > 0:
-		return failed(fmt.Errorf("%s could not be judged as a peer would; see above", plural(i.blame, "block")))
+		return failed(fmt.Errorf("%s could not be judged as a peer would; see above", view.Count(i.blame, "block")))
 	}
 	return nil
 }
@@ -177,14 +127,14 @@ func (i *inspector) finish() error {
 func (p *program) ledger() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "ledger", GroupID: "more",
-		Short: "Repair a peer's ledger file",
+		Short: "Check and repair ledger files",
 		Args:  noUnknown,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(&cobra.Command{
+	cmd.AddCommand(p.ledgerCheck(), &cobra.Command{
 		Use:     "rebuild FILE",
 		Short:   "Rebuild state, history and index of a peer's ledger from its blocks",
-		Example: `  fabriscope ledger rebuild net/nodes/peer0.org1.example.com/mychannel.db`,
+		Example: `  fabriscope ledger rebuild net/nodes/peer0.org1.example.com/channels/mychannel/ledger.db`,
 		Args:    exactly("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, err := os.Stat(args[0]); err != nil {
@@ -207,12 +157,4 @@ func (p *program) ledger() *cobra.Command {
 		},
 	})
 	return cmd
-}
-
-// plural gives "1 block" or "2 blocks".
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -13,12 +13,13 @@ import (
 // terminal shows a lesson to somebody who reads and types. There is no window to do a
 // task in, so Enter lets the lesson do it.
 type terminal struct {
-	out   io.Writer
-	lines chan string // what was typed; closed at the end of the input
+	out      io.Writer
+	language string
+	lines    chan string // what was typed; closed at the end of the input
 }
 
-func newTerminal(in io.Reader, out io.Writer) *terminal {
-	t := &terminal{out: out, lines: make(chan string)}
+func newTerminal(in io.Reader, out io.Writer, language string) *terminal {
+	t := &terminal{out: out, language: language, lines: make(chan string)}
 	go func() { // ends with the input, or with the program
 		defer close(t.lines)
 		for s := bufio.NewScanner(in); s.Scan(); {
@@ -30,7 +31,7 @@ func newTerminal(in io.Reader, out io.Writer) *terminal {
 
 func (t *terminal) teacher() *scenario.Teacher {
 	return &scenario.Teacher{
-		Chapter: func(c scenario.Chapter) { fmt.Fprintf(t.out, "\n== %d/%d %s\n", c.N, c.Of, c.Title) },
+		Chapter: func(c scenario.Chapter) { fmt.Fprintf(t.out, "\n== %d/%d %s\n", c.N, c.Of, c.Title.In(t.language)) },
 		Ask:     t.ask,
 		Pause:   t.pause,
 		Task:    t.task,
@@ -42,7 +43,7 @@ func (t *terminal) teacher() *scenario.Teacher {
 func readerSteps(show func(scenario.Step)) func(scenario.Step) {
 	return func(s scenario.Step) {
 		switch s.Name {
-		case "chapter", "ask", "go_on", "task", "highlight", "close_up", "pace", "look", "expect", "events", "wait_event", "content", "nodes", "progress":
+		case "chapter", "ask", "go_on", "task", "highlight", "close_up", "pace", "look", "conceal", "expect", "events", "wait_event", "content", "listen", "nodes", "progress":
 			if !s.Failed {
 				return
 			}
@@ -61,23 +62,21 @@ func (t *terminal) read(ctx context.Context) (string, error) {
 	}
 }
 
-func (t *terminal) pause(ctx context.Context, text string) error {
-	if text != "" {
-		text += " "
-	}
-	fmt.Fprintf(t.out, "\n      %s[Enter]\n", text)
+func (t *terminal) pause(ctx context.Context, text scenario.Text) error {
+	fmt.Fprintf(t.out, "\n      %s\n", strings.TrimSpace(text.In(t.language)+" [Enter]"))
 	_, err := t.read(ctx)
 	return err
 }
 
 func (t *terminal) ask(ctx context.Context, q scenario.Question) (int, error) {
-	fmt.Fprintf(t.out, "\n      %s\n", q.Text)
+	fmt.Fprintf(t.out, "\n      %s\n", q.Text.In(t.language))
 	for i, o := range q.Options {
-		fmt.Fprintf(t.out, "        %c  %s\n", 'A'+i, o)
+		fmt.Fprintf(t.out, "        %c  %s\n", 'A'+i, o.In(t.language))
 	}
 	choice := -1
 	for choice < 0 {
-		fmt.Fprintf(t.out, "      A to %c: ", 'A'+len(q.Options)-1)
+		last := scenario.Text{ID: "terminal.choose", Args: map[string]string{"last": string(rune('A' + len(q.Options) - 1))}}
+		fmt.Fprint(t.out, "      "+last.In(t.language))
 		text, err := t.read(ctx)
 		if err != nil {
 			return 0, err
@@ -89,17 +88,18 @@ func (t *terminal) ask(ctx context.Context, q scenario.Question) (int, error) {
 		}
 	}
 	if !q.Later {
-		verdict := "That is it."
+		verdict := q.About("terminal.right", choice)
 		if choice != q.Answer {
-			verdict = fmt.Sprintf("Many say so. It is %c.", 'A'+q.Answer)
+			verdict = q.About("terminal.wrong", q.Answer)
 		}
-		fmt.Fprintf(t.out, "      %s %s\n", verdict, q.Why)
+		fmt.Fprintf(t.out, "      %s\n", verdict.In(t.language))
 	}
 	return choice, nil
 }
 
 func (t *terminal) task(task scenario.Task) {
-	fmt.Fprintf(t.out, "\n      Your turn: %s\n      There is no window here: Enter lets the lesson do it.\n", task.Text)
+	turn, how := scenario.Text{ID: "terminal.turn"}, scenario.Text{ID: "terminal.no-window"}
+	fmt.Fprintf(t.out, "\n      %s %s\n      %s\n", turn.In(t.language), task.Text.In(t.language), how.In(t.language))
 	go func() {
 		select {
 		case <-t.lines:

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,17 +12,16 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/fabriscope/fabriscope/app/view"
-	"github.com/fabriscope/fabriscope/internal/sqlite"
+	"github.com/fabriscope/fabriscope/app/report"
+	"github.com/fabriscope/fabriscope/app/session"
 	"github.com/fabriscope/fabriscope/internal/trace"
 	"github.com/fabriscope/fabriscope/network"
-	"github.com/fabriscope/fabriscope/network/report"
 )
 
 // filterFlags choose events.
 type filterFlags struct{ network.EventFilter }
 
-func (f *filterFlags) add(cmd *cobra.Command) {
+func (f *filterFlags) define(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.Kind, "kind", "", "only this kind of event, like verdict, or a group like chaincode.*")
 	cmd.Flags().StringVar(&f.Node, "node", "", "only events of this node, at either end")
 	cmd.Flags().StringVar(&f.TxID, "tx", "", "only this transaction; the first letters of its id are enough")
@@ -97,7 +95,7 @@ ends: sent and received. docs/EVENTS.md describes every kind.`,
 				}
 				return p.askRunning(cmd.Context(), dir, "/events", v, func(body io.Reader) error { _, err := io.Copy(p.out, body); return err })
 			}
-			run, err := openRun(args[0])
+			run, err := session.OpenRunFile(args[0])
 			if err != nil {
 				return err
 			}
@@ -108,26 +106,11 @@ ends: sent and received. docs/EVENTS.md describes every kind.`,
 			return report.WriteList(p.out, run, filter.Fits)
 		},
 	}
-	filter.add(cmd)
+	filter.define(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	cmd.Flags().BoolVar(&payloads, "payloads", false, "with every message decoded to the last field (implies --json)")
 	cmd.Flags().StringVar(&dir, "dir", "", "folder of the running network, if several run")
 	return cmd
-}
-
-func openRun(path string) (view.RunSource, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return view.RunSource{}, fmt.Errorf("%w; name a run file made with --record", err)
-	}
-	if !info.Mode().IsRegular() || info.Size() == 0 {
-		return view.RunSource{}, fmt.Errorf("%s holds no run; name a run file made with --record", path)
-	}
-	run, err := trace.OpenRun(path)
-	if errors.Is(err, sqlite.ErrCorrupt) || errors.Is(err, sqlite.ErrForeign) {
-		return view.RunSource{}, fmt.Errorf("%s is damaged or no run file; name one made with --record, or record the run again", path)
-	}
-	return view.RunSource{Run: run}, err
 }
 
 // askRunning gets an answer from the network that runs in another terminal.
@@ -173,19 +156,11 @@ terminal if no file is named. The first letters of the id are enough.`,
 					file, args[0] = args[0], file
 				}
 			}
-			x, err := p.explain(cmd.Context(), file, dir, args[0])
+			text, err := p.explain(cmd.Context(), file, dir, args[0], asJSON)
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				b, err := x.JSON()
-				if err != nil {
-					return err
-				}
-				_, err = fmt.Fprintf(p.out, "%s\n", b)
-				return err
-			}
-			_, err = io.WriteString(p.out, x.Text())
+			_, err = p.out.Write(text)
 			return err
 		},
 	}
@@ -195,23 +170,36 @@ terminal if no file is named. The first letters of the id are enough.`,
 	return cmd
 }
 
-// explain finds and explains a transaction in a run file or a running network.
-func (p *program) explain(ctx context.Context, file, dir, id string) (*report.Explanation, error) {
+// explain finds and explains a transaction in a run file or a running network, as text or JSON.
+func (p *program) explain(ctx context.Context, file, dir, id string, asJSON bool) (text []byte, err error) {
 	if file == "" {
-		x := &report.Explanation{}
-		err := p.askRunning(ctx, dir, "/tx", url.Values{"id": {id}}, func(body io.Reader) error { return json.NewDecoder(body).Decode(x) })
-		return x, err
+		v := url.Values{"id": {id}}
+		if asJSON {
+			v.Set("json", "1")
+		}
+		err = p.askRunning(ctx, dir, "/tx", v, func(body io.Reader) error { text, err = io.ReadAll(body); return err })
+		return text, err
 	}
-	run, err := openRun(file)
+	run, err := session.OpenRunFile(file)
 	if err != nil {
 		return nil, err
 	}
 	defer run.Close()
-	full, err := report.FindTx(run, id)
+	return explained(run, id, asJSON)
+}
+
+// explained writes the document of the transaction whose id begins with prefix.
+func explained(src report.Source, prefix string, asJSON bool) ([]byte, error) {
+	id, err := report.FindTx(src, prefix)
 	if err != nil {
 		return nil, err
 	}
-	return report.Explain(run, full)
+	doc, err := report.Explain(src, id)
+	if err != nil || !asJSON {
+		return []byte(doc.Text()), err
+	}
+	b, err := doc.Copy()
+	return append(b, '\n'), err
 }
 
 // toFile calls write with a file that appears whole or not at all, or with standard

@@ -18,9 +18,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/fabriscope/fabriscope/app/report"
+	"github.com/fabriscope/fabriscope/internal/file"
 	"github.com/fabriscope/fabriscope/internal/trace"
 	"github.com/fabriscope/fabriscope/network"
-	"github.com/fabriscope/fabriscope/network/report"
 )
 
 // A network that "up" runs is registered in a folder of the user, so that commands
@@ -35,14 +36,27 @@ type registration struct {
 	Socket string `json:"socket"`
 }
 
+// registryDir is the folder with the list: in the user's runtime directory, which
+// nobody else can enter, or else, where everybody could make it first, in the temporary
+// folder.
 func registryDir() string {
-	base := os.Getenv("XDG_RUNTIME_DIR")
-	if base == "" {
-		base = filepath.Join(os.TempDir(), "fabriscope-"+strconv.Itoa(os.Getuid()))
-	} else {
-		base = filepath.Join(base, "fabriscope")
+	user := strconv.Itoa(os.Getuid())
+	for _, runtime := range []string{os.Getenv("XDG_RUNTIME_DIR"), filepath.Join("/run/user", user)} {
+		if runtime != "" && file.CheckPrivate(runtime) == nil {
+			return filepath.Join(runtime, "fabriscope")
+		}
 	}
-	return base
+	return filepath.Join(os.TempDir(), "fabriscope-"+user)
+}
+
+// checkRegistry refuses a list that somebody else may have written. os.ErrNotExist:
+// there is none.
+func checkRegistry(base string) error {
+	err := file.CheckPrivate(base)
+	if errors.Is(err, file.ErrNotPrivate) {
+		return fmt.Errorf("the list of running networks is not trusted: %w; remove that folder, or chmod 700 it if it is yours, or set XDG_RUNTIME_DIR to a private folder of your own", err)
+	}
+	return err
 }
 
 // register lists a network and serves its trace until unregister is called.
@@ -51,11 +65,17 @@ func register(n *network.Network) (unregister func(), err error) {
 		return nil, err
 	}
 	base := registryDir()
+	if err := os.MkdirAll(base, 0o700); err != nil {
+		return nil, fmt.Errorf("list the running network: %w; set XDG_RUNTIME_DIR to a private folder of your own", err)
+	}
+	if err := checkRegistry(base); err != nil {
+		return nil, err
+	}
 	sockDir, err := network.SocketDir()
 	if err != nil {
 		return nil, fmt.Errorf("make a folder for the trace's socket: %w", err)
 	}
-	r := registration{PID: os.Getpid(), Dir: n.Dir(), Name: n.Topology().Name, Socket: filepath.Join(sockDir, "trace")}
+	r := registration{PID: os.Getpid(), Dir: n.Dir(), Name: n.Topology().Name, Socket: filepath.Join(sockDir, network.TraceSocket)}
 	listener, err := net.Listen("unix", r.Socket)
 	if err != nil {
 		os.RemoveAll(sockDir)
@@ -65,9 +85,6 @@ func register(n *network.Network) (unregister func(), err error) {
 	go func() { _ = server.Serve(listener) }()
 	path := filepath.Join(base, strconv.Itoa(r.PID)+".json")
 	b, err := json.Marshal(r)
-	if err == nil {
-		err = os.MkdirAll(base, 0o700)
-	}
 	if err == nil {
 		err = os.WriteFile(path, b, 0o600)
 	}
@@ -79,7 +96,7 @@ func register(n *network.Network) (unregister func(), err error) {
 	}
 	if err != nil {
 		unregister()
-		return nil, fmt.Errorf("list the running network: %w; set XDG_RUNTIME_DIR to a folder that can be written", err)
+		return nil, fmt.Errorf("list the running network: %w; set XDG_RUNTIME_DIR to a private folder of your own", err)
 	}
 	return unregister, nil
 }
@@ -88,17 +105,12 @@ func register(n *network.Network) (unregister func(), err error) {
 func traceHandler(n *network.Network) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /tx", func(w http.ResponseWriter, r *http.Request) {
-		id, err := report.FindTx(n.Trace(), r.URL.Query().Get("id"))
+		text, err := explained(n.Trace(), r.URL.Query().Get("id"), r.URL.Query().Get("json") != "")
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusNotFound)
 			return
 		}
-		x, err := report.Explain(n.Trace(), id)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusNotFound)
-			return
-		}
-		_ = json.NewEncoder(w).Encode(x)
+		_, _ = w.Write(text)
 	})
 	mux.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) {
 		f := filterOf(r.URL.Query())
@@ -119,6 +131,12 @@ func filterOf(v url.Values) network.EventFilter {
 // away the others.
 func runningNetworks() ([]registration, error) {
 	base := registryDir()
+	switch err := checkRegistry(base); {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
 	files, err := filepath.Glob(filepath.Join(base, "*.json"))
 	if err != nil {
 		return nil, err
@@ -130,11 +148,8 @@ func runningNetworks() ([]registration, error) {
 			continue
 		}
 		var r registration
-		if json.Unmarshal(b, &r) != nil || !processExists(r.PID) {
-			os.Remove(f)
-			if dir := filepath.Dir(r.Socket); strings.HasPrefix(filepath.Base(dir), "fs-") {
-				os.RemoveAll(dir)
-			}
+		if json.Unmarshal(b, &r) != nil || !ownProcess(r.PID) {
+			os.Remove(f) // the next start sweeps its socket away: nothing is deleted because a file names it
 			continue
 		}
 		out = append(out, r)
@@ -142,10 +157,8 @@ func runningNetworks() ([]registration, error) {
 	return out, nil
 }
 
-func processExists(pid int) bool {
-	err := syscall.Kill(pid, 0)
-	return pid > 0 && (err == nil || errors.Is(err, syscall.EPERM))
-}
+// ownProcess tells whether a process of this user has that number.
+func ownProcess(pid int) bool { return pid > 0 && syscall.Kill(pid, 0) == nil }
 
 // theRunning gives the network that a command means: the one in dir, or the only
 // one that runs.
@@ -205,6 +218,7 @@ func (p *program) attached(dir *string, do func(ctx context.Context, n *network.
 		if err != nil {
 			return err
 		}
+		n.OnWaiting(p.waiting)
 		if isTerminal(p.err) {
 			n.OnProgress(func(s network.Step) { fmt.Fprintf(p.err, "%9.1f ms  %s\n", milliseconds(s.Took), s.Name) })
 		}
@@ -226,15 +240,18 @@ func (p *program) waitLaunched(ctx context.Context, dir, packageID string) error
 	query := url.Values{"kind": {string(trace.LaunchEnd)}, "key": {packageID}, "json": {"1"}}
 	return network.Poll(ctx, func() (launched bool, err error) {
 		err = p.askRunning(ctx, dir, "/events", query, func(body io.Reader) error {
-			var e struct{ Node, Note string }
+			var e struct {
+				Node, Note string
+				Facts      struct{ What string }
+			}
 			if err := json.NewDecoder(body).Decode(&e); err != nil {
 				if errors.Is(err, io.EOF) {
 					return nil // nothing yet
 				}
 				return err
 			}
-			if cause, bad := strings.CutPrefix(e.Note, "failed: "); bad {
-				return fmt.Errorf("at %s: %s", e.Node, cause)
+			if e.Facts.What == trace.Failed.String() {
+				return fmt.Errorf("at %s it %s", e.Node, e.Note)
 			}
 			launched = true
 			return nil

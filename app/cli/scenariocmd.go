@@ -1,21 +1,25 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/fabriscope/fabriscope/app/session"
 	"github.com/fabriscope/fabriscope/assets"
 	"github.com/fabriscope/fabriscope/network"
 	"github.com/fabriscope/fabriscope/network/scenario"
 )
 
 func (p *program) run() *cobra.Command {
-	var record, page, topology, runtime, placement string
+	var record, page, junitFile, topology, runtime, placement, language string
 	var asJSON, list, ask bool
 	cmd := &cobra.Command{
 		Use:     "run SCENARIO",
@@ -32,13 +36,18 @@ here they run through, and --ask lets you answer their questions in the terminal
   fabriscope run two-clients-one-key --record race.fscope
   fabriscope run two-clients-one-key --report race.html
   fabriscope run my-scenario.star --runtime process --json
+  fabriscope run my-scenario.star --junit results.xml --report run.html
   fabriscope run lesson-6
   fabriscope run lesson-6 --ask
+  fabriscope run lesson-6 --lang de
   fabriscope run --list`,
 		Args: atMost(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if !slices.Contains(assets.TextLanguages(), language) {
+				return fmt.Errorf("--lang %q is not there; use one of %s", language, strings.Join(assets.TextLanguages(), ", "))
+			}
 			if list {
-				return p.listScenarios()
+				return p.listScenarios(language)
 			}
 			if len(args) == 0 {
 				return fmt.Errorf("SCENARIO is missing: name a .star file, a lesson (lesson-1 to lesson-%d) or one of %s",
@@ -48,7 +57,7 @@ here they run through, and --ask lets you answer their questions in the terminal
 			if err != nil {
 				return err
 			}
-			o := scenario.Options{Runtime: runtime, Placement: placement, Log: p.log(), OnStep: p.stepPrinter(asJSON)}
+			o := scenario.Options{Runtime: runtime, Placement: placement, Log: p.log(), OnStep: p.stepPrinter(asJSON, language)}
 			if topology != "" {
 				if o.Topology, err = loadTopology(topology); err != nil {
 					return err
@@ -58,17 +67,26 @@ here they run through, and --ask lets you answer their questions in the terminal
 				if asJSON {
 					return errors.New("--ask and --json exclude each other: a machine answers no questions")
 				}
-				o.Teacher = newTerminal(p.in, p.out).teacher()
+				o.Teacher = newTerminal(p.in, p.out, language).teacher()
 				o.OnStep = readerSteps(o.OnStep)
 			}
-			return p.runAndReport(record, page, func(record string) error { return p.runScenario(cmd, name, src, record, o) })
+			run := func(record string) error { return p.runScenario(cmd, name, src, record, o) }
+			if junitFile == "" {
+				return p.runAndReport(record, page, run)
+			}
+			var tests junit
+			o.OnStep = tests.note(o.OnStep)
+			result := p.runAndReport(record, page, run)
+			return errors.Join(result, p.toFile(junitFile, func(w io.Writer) error { return tests.write(w, name, result) }))
 		},
 	}
 	cmd.Flags().StringVar(&record, "record", "", "record everything to this run file (.fscope)")
 	cmd.Flags().StringVar(&page, "report", "", "write a page about the run to this file (.html), whether it succeeds or not")
+	cmd.Flags().StringVar(&junitFile, "junit", "", "write the steps as a test report for build servers to this file (JUnit XML), whether all hold or not")
 	cmd.Flags().StringVar(&topology, "topology", "", "use this topology instead of the scenario's")
 	cmd.Flags().StringVar(&runtime, "runtime", "", "where chaincode runs: auto, docker or process")
 	cmd.Flags().StringVar(&placement, "placement", "", "inproc or process")
+	cmd.Flags().StringVar(&language, "lang", "en", "language of what lessons and scenarios say: "+strings.Join(assets.TextLanguages(), " or "))
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a step")
 	cmd.Flags().BoolVar(&list, "list", false, "list the scenarios and lessons that come with the program")
 	cmd.Flags().BoolVar(&ask, "ask", false, "ask a lesson's questions here and wait for Enter")
@@ -77,6 +95,9 @@ here they run through, and --ask lets you answer their questions in the terminal
 
 func loadScenario(name string) (path string, src []byte, err error) {
 	if _, err := os.Stat(name); err == nil {
+		if other := session.Recognise(name).Instead(name, session.ScenarioFile); other != "" {
+			return "", nil, errors.New(other)
+		}
 		src, err := scenario.ReadFile(name)
 		return name, src, err
 	}
@@ -90,14 +111,14 @@ func loadScenario(name string) (path string, src []byte, err error) {
 		name, strings.Join(assets.ScenarioNames(), ", "), len(assets.Lessons()))
 }
 
-func (p *program) listScenarios() error {
+func (p *program) listScenarios(language string) error {
 	for _, name := range assets.ScenarioNames() {
 		if _, err := fmt.Fprintln(p.out, name); err != nil {
 			return err
 		}
 	}
 	for _, l := range assets.Lessons() {
-		if _, err := fmt.Fprintf(p.out, "lesson-%d  %s: %s\n", l.Number, l.Title, l.Question); err != nil {
+		if _, err := fmt.Fprintf(p.out, "lesson-%d  %s: %s\n", l.Number, l.Title.In(language), l.Question.In(language)); err != nil {
 			return err
 		}
 	}
@@ -130,12 +151,15 @@ func narrates(step string) bool {
 }
 
 // stepPrinter prints steps for people or machines.
-func (p *program) stepPrinter(asJSON bool) func(scenario.Step) {
+func (p *program) stepPrinter(asJSON bool, language string) func(scenario.Step) {
 	if asJSON {
 		enc := json.NewEncoder(p.out)
 		return func(s scenario.Step) { _ = enc.Encode(s) }
 	}
 	return func(s scenario.Step) {
+		if s.Text.ID != "" && language != "en" { // What and Result are English
+			s.What, s.Result = s.Text.In(language), cmp.Or(s.Outcome.In(language), s.Result)
+		}
 		switch {
 		case s.Name == "chapter" && !s.Failed:
 			fmt.Fprintf(p.out, "\n== %s\n", s.What)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,8 +13,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/fabriscope/fabriscope/app/session"
+	"github.com/fabriscope/fabriscope/app/words"
 	"github.com/fabriscope/fabriscope/assets"
 	"github.com/fabriscope/fabriscope/internal/trace"
+	"github.com/fabriscope/fabriscope/internal/trace/runfile"
 	"github.com/fabriscope/fabriscope/network"
 )
 
@@ -23,12 +27,12 @@ type networkFlags struct {
 	faithful                       bool
 }
 
-func (f *networkFlags) add(cmd *cobra.Command) {
+func (f *networkFlags) define(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.runtime, "runtime", "", "where chaincode runs: auto, docker or process")
 	cmd.Flags().StringVar(&f.placement, "placement", "", "inproc (one process) or process (one for each node)")
 	cmd.Flags().StringVar(&f.ports, "ports", "", "any, or fabric for the ports of Fabric's test network")
-	cmd.Flags().StringVar(&f.cut, "cut", "", "when blocks are cut: timeout (as Fabric) or idle (at once)")
-	cmd.Flags().BoolVar(&f.faithful, "faithful", false, "every peer verifies every signature for itself")
+	cmd.Flags().StringVar(&f.cut, "cut", "", "when blocks are cut: timeout (as Fabric), idle (at once) or quiet (when none has come for 5 ms)")
+	cmd.Flags().BoolVar(&f.faithful, "faithful", false, "nodes share nothing: every peer verifies every signature, and all messages go over TCP")
 }
 
 // topology loads a topology by file name or sample name and applies the flags.
@@ -58,7 +62,7 @@ func loadTopology(name string) (*network.Topology, error) {
 		name = "two-organisations"
 	}
 	if _, err := os.Stat(name); err == nil {
-		return network.LoadTopology(name)
+		return session.OpenTopology(name)
 	}
 	b, err := assets.Topology(name)
 	if err != nil {
@@ -94,32 +98,40 @@ runs until Ctrl-C. With --dir the identities and ledgers are kept, and the next
 			if err != nil {
 				return err
 			}
-			rec, stopRecording, err := p.record(record, t)
-			if err != nil {
-				return err
-			}
 			u := &upRun{p: p, topology: t, json: asJSON, begin: begin}
-			n, err := network.Start(cmd.Context(), t, network.Options{Dir: dir, Trace: rec, Log: p.log(), Progress: u.progress, NoDeploy: noDeploy})
-			if err != nil {
-				return errors.Join(err, stopRecording())
-			}
+			work := u.serve
 			if timing {
-				err = u.firstTransaction(cmd.Context(), n)
-			} else {
-				err = u.serve(cmd.Context(), n)
+				work = u.firstTransaction
 			}
-			stopCtx, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), 30*time.Second)
-			defer cancel()
-			return errors.Join(err, n.Stop(stopCtx), stopRecording())
+			return p.withNetwork(cmd.Context(), t, record, network.Options{Dir: dir, Progress: u.progress, Waiting: p.waiting, NoDeploy: noDeploy}, work)
 		},
 	}
-	flags.add(cmd)
+	flags.define(cmd)
 	cmd.Flags().StringVar(&dir, "dir", "", "keep identities, ledgers and connection files here")
 	cmd.Flags().StringVar(&record, "record", "", "record everything to this run file (.fscope)")
 	cmd.Flags().BoolVar(&timing, "time", false, "start, commit one transaction, print how long each step took, stop")
 	cmd.Flags().BoolVar(&noDeploy, "no-deploy", false, "deploy no chaincode")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print for machines: one JSON object")
 	return cmd
+}
+
+// withNetwork starts a network, recorded to a run file if one is named, works with it, and
+// stops it.
+func (p *program) withNetwork(ctx context.Context, t *network.Topology, record string, o network.Options, work func(context.Context, *network.Network) error) error {
+	rec, stopRecording, err := p.record(record, t)
+	if err != nil {
+		return err
+	}
+	o.Trace, o.Log = rec, p.log()
+	paceCollector(sizeAlone)
+	n, err := network.Start(ctx, t, o)
+	if err != nil {
+		return errors.Join(err, stopRecording())
+	}
+	err = work(ctx, n)
+	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	return errors.Join(err, n.Stop(stopCtx), stopRecording())
 }
 
 // record gives the recorder of a run, writing to a run file if one is named.
@@ -135,7 +147,7 @@ func (p *program) record(path string, t *network.Topology) (*trace.Recorder, fun
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := rec.RecordTo(path, trace.Meta{Name: t.Name, Topology: string(text), Program: "fabriscope " + Version}); err != nil {
+	if err := runfile.Record(rec, path, trace.Meta{Name: t.Name, Topology: string(text), Program: "fabriscope " + Version}); err != nil {
 		return nil, nil, err
 	}
 	return rec, rec.StopRecording, nil
@@ -162,6 +174,11 @@ func (u *upRun) progress(s network.Step) {
 	if !u.json {
 		fmt.Fprintf(u.p.out, "%9.1f ms  %s\n", milliseconds(s.Took), s.Name)
 	}
+}
+
+// waiting says what a step waits for that takes long.
+func (p *program) waiting(step, why string) {
+	fmt.Fprintf(p.err, "   waiting ...  %s: %s\n", step, cmp.Or(why, "nothing is odd, it takes its time"))
 }
 
 // firstTransaction commits one transaction and prints the breakdown.
@@ -204,7 +221,7 @@ func (u *upRun) demoCall() (network.Call, error) {
 }
 
 func runtimeOf(n *network.Network, ctx context.Context) string {
-	for _, s := range n.Status(ctx) {
+	for _, s := range n.Nodes.Status(ctx) {
 		if s.Runtime != "" {
 			return s.Runtime
 		}
@@ -226,7 +243,7 @@ func (u *upRun) serve(ctx context.Context, n *network.Network) error {
 	} else {
 		u.explain(ctx, n)
 	}
-	u.watch(ctx, n)
+	u.printErrors(ctx, n)
 	if !u.json {
 		fmt.Fprintln(u.p.out, "\nstopping ...")
 	}
@@ -236,9 +253,9 @@ func (u *upRun) serve(ctx context.Context, n *network.Network) error {
 // maxTroubles is how many different failures one run tells.
 const maxTroubles = 50
 
-// watch waits for the end and tells what fails inside the nodes, such as a full disk,
+// printErrors waits for the end and tells what fails inside the nodes, such as a full disk,
 // once each.
-func (u *upRun) watch(ctx context.Context, n *network.Network) {
+func (u *upRun) printErrors(ctx context.Context, n *network.Network) {
 	look := time.NewTicker(time.Second)
 	defer look.Stop()
 	told := map[string]bool{}
@@ -254,7 +271,7 @@ func (u *upRun) watch(ctx context.Context, n *network.Network) {
 		var events []trace.Event
 		events, cursor = n.Trace().Of(trace.ErrorEvent, cursor)
 		for _, e := range events {
-			text := oneLine(e.Note)
+			text := oneLine(words.Cause(&e))
 			if e.Node != "" {
 				text = e.Node + ": " + text
 			}
@@ -267,7 +284,7 @@ func (u *upRun) watch(ctx context.Context, n *network.Network) {
 }
 
 func (u *upRun) connection(ctx context.Context, n *network.Network) map[string]any {
-	return map[string]any{"name": u.topology.Name, "channel": u.topology.Channel, "dir": n.Dir(), "nodes": n.Status(ctx),
+	return map[string]any{"name": u.topology.Name, "channel": u.topology.Channel, "dir": n.Dir(), "nodes": n.Nodes.Status(ctx),
 		"start_ms": milliseconds(time.Since(u.begin)), "steps": u.steps}
 }
 
@@ -275,14 +292,14 @@ func (u *upRun) explain(ctx context.Context, n *network.Network) {
 	w := u.p.out
 	fmt.Fprintf(w, "%9.1f ms  in all\n\n", milliseconds(time.Since(u.begin)))
 	fmt.Fprintf(w, "%s runs: %s.\nChannel %s.", u.topology.Name, u.topology.Summary(), u.topology.Channel)
-	for _, s := range n.Status(ctx) {
+	for _, s := range n.Nodes.Status(ctx) {
 		if s.Runtime != "" {
 			fmt.Fprintf(w, " Chaincode runs as %s (%s).", s.Runtime, s.RuntimeWhy)
 			break
 		}
 	}
 	fmt.Fprintln(w)
-	for _, s := range n.Status(ctx) {
+	for _, s := range n.Nodes.Status(ctx) {
 		more := fmt.Sprintf("height %d", s.Height)
 		if s.Raft != "" {
 			more += ", " + s.Raft

@@ -5,12 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
+	"path/filepath"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/fabriscope/fabriscope/app/view/inspect"
 	"github.com/fabriscope/fabriscope/network"
 )
 
@@ -20,7 +21,7 @@ type codeFlags struct {
 	dir string
 }
 
-func (f *codeFlags) addSource(cmd *cobra.Command) {
+func (f *codeFlags) defineSource(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.Sample, "sample", "", "a chaincode that comes with the program; see: fabriscope samples")
 	cmd.Flags().StringVar(&f.Path, "path", "", "a folder with Go source")
 	cmd.Flags().StringVar(&f.Package, "package", "", "a package file (.tar.gz)")
@@ -28,83 +29,78 @@ func (f *codeFlags) addSource(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.Version, "version", "1.0", "label for people; also part of the package's label")
 }
 
-func (f *codeFlags) addDefinition(cmd *cobra.Command) {
+func (f *codeFlags) defineDefinition(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.Policy, "policy", "", "endorsement policy, like \"OR('Org1MSP.peer','Org2MSP.peer')\"")
 	cmd.Flags().BoolVar(&f.InitRequired, "init-required", false, "the first call must be Init")
 }
 
-func addDir(cmd *cobra.Command, dir *string) {
+func defineDir(cmd *cobra.Command, dir *string) {
 	cmd.Flags().StringVar(dir, "dir", "", "folder of the running network, if several run")
 }
 
-func (p *program) deploy() *cobra.Command {
-	var f codeFlags
-	cmd := &cobra.Command{
-		Use: "deploy NAME", GroupID: "use",
-		Short: "Install, approve and commit a chaincode, or upgrade it",
-		Example: `  fabriscope deploy basic --sample asset --version 2.0
-  fabriscope deploy mycc --path ./mycc --policy "AND('Org1MSP.peer','Org2MSP.peer')"`,
-		Args: exactly("NAME"),
-		RunE: p.attached(&f.dir, func(ctx context.Context, n *network.Network, _ *cobra.Command, args []string) error {
-			f.Name = args[0]
-			f.absolute()
-			d, err := n.Deploy(ctx, f.Chaincode)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(p.out, "%s %s is committed with sequence %d, package %s\n", d.Name, d.Version, d.Sequence, d.PackageID)
-			if err := p.waitLaunched(ctx, f.dir, d.PackageID); err != nil {
-				return failed(fmt.Errorf("%s is committed, but does not run: %w", d.Name, err))
-			}
-			return nil
-		}),
-	}
-	f.addSource(cmd)
-	f.addDefinition(cmd)
-	addDir(cmd, &f.dir)
+// codeCommand makes a command about the chaincode NAME of the running network; what do
+// gives is printed.
+func (p *program) codeCommand(f *codeFlags, cmd *cobra.Command, do func(context.Context, *network.Network) (string, error)) *cobra.Command {
+	cmd.GroupID, cmd.Args = "use", exactly("NAME")
+	cmd.RunE = p.attached(&f.dir, func(ctx context.Context, n *network.Network, _ *cobra.Command, args []string) error {
+		f.Name = args[0]
+		f.absolute()
+		text, err := do(ctx, n)
+		if text != "" {
+			_, unwritten := fmt.Fprintln(p.out, text)
+			err = errors.Join(err, unwritten)
+		}
+		return err
+	})
+	defineDir(cmd, &f.dir)
 	return cmd
 }
 
 // absolute makes paths independent of the topology's folder.
 func (f *codeFlags) absolute() {
-	wd, err := os.Getwd()
-	if err != nil {
-		return
-	}
 	for _, path := range []*string{&f.Path, &f.Package} {
-		if *path != "" && (*path)[0] != '/' {
-			*path = wd + "/" + *path
+		if abs, err := filepath.Abs(*path); *path != "" && err == nil {
+			*path = abs
 		}
 	}
+}
+
+func (p *program) deploy() *cobra.Command {
+	var f codeFlags
+	cmd := p.codeCommand(&f, &cobra.Command{Use: "deploy NAME", Short: "Install, approve and commit a chaincode, or upgrade it",
+		Example: `  fabriscope deploy basic --sample asset --version 2.0
+  fabriscope deploy mycc --path ./mycc --policy "AND('Org1MSP.peer','Org2MSP.peer')"`,
+	}, func(ctx context.Context, n *network.Network) (string, error) {
+		d, err := n.Chaincodes.Deploy(ctx, f.Chaincode)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(p.out, "%s %s is committed with sequence %d, package %s\n", d.Name, d.Version, d.Sequence, d.PackageID)
+		if err := p.waitLaunched(ctx, f.dir, d.PackageID); err != nil {
+			return "", failed(fmt.Errorf("%s is committed, but does not run: %w", d.Name, err))
+		}
+		return "", nil
+	})
+	f.defineSource(cmd)
+	f.defineDefinition(cmd)
+	return cmd
 }
 
 func (p *program) install() *cobra.Command {
 	var f codeFlags
 	var peers []string
-	cmd := &cobra.Command{
-		Use: "install NAME", GroupID: "use",
-		Short: "Install a chaincode's package on peers and print its package id",
+	cmd := p.codeCommand(&f, &cobra.Command{Use: "install NAME", Short: "Install a chaincode's package on peers and print its package id",
 		Example: `  fabriscope install basic --sample asset --version 2.0
   fabriscope install mycc --package mycc.tar.gz --peer peer0.org1`,
-		Args: exactly("NAME"),
-		RunE: p.attached(&f.dir, func(ctx context.Context, n *network.Network, _ *cobra.Command, args []string) error {
-			f.Name = args[0]
-			f.absolute()
-			raw, err := n.Pack(ctx, f.Chaincode)
-			if err != nil {
-				return err
-			}
-			id, err := n.Install(ctx, raw, peers)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintln(p.out, id)
-			return err
-		}),
-	}
-	f.addSource(cmd)
+	}, func(ctx context.Context, n *network.Network) (string, error) {
+		raw, err := n.Chaincodes.Pack(ctx, f.Chaincode)
+		if err != nil {
+			return "", err
+		}
+		return n.Chaincodes.Install(ctx, raw, peers)
+	})
+	f.defineSource(cmd)
 	cmd.Flags().StringSliceVar(&peers, "peer", nil, "install on this peer only; may be given several times")
-	addDir(cmd, &f.dir)
 	return cmd
 }
 
@@ -112,54 +108,43 @@ func (p *program) approve() *cobra.Command {
 	var f codeFlags
 	var sequence int64
 	var packageID, org string
-	cmd := &cobra.Command{
-		Use: "approve NAME", GroupID: "use",
-		Short:   "Approve a chaincode's definition for one organisation",
+	cmd := p.codeCommand(&f, &cobra.Command{Use: "approve NAME", Short: "Approve a chaincode's definition for one organisation",
 		Example: `  fabriscope approve basic --org Org1 --sequence 2 --version 2.0 --package-id basic_2.0:4f1d...`,
-		Args:    exactly("NAME"),
-		RunE: p.attached(&f.dir, func(ctx context.Context, n *network.Network, _ *cobra.Command, args []string) error {
-			f.Name = args[0]
-			if org == "" {
-				return errors.New("--org is missing: name the organisation that approves")
-			}
-			if err := n.Approve(ctx, f.Chaincode, sequence, packageID, org); err != nil {
-				return err
-			}
-			_, err := fmt.Fprintf(p.out, "%s approved %s with sequence %d\n", org, f.Name, sequence)
-			return err
-		}),
-	}
-	cmd.Flags().StringVar(&f.Version, "version", "1.0", "version of the definition")
-	cmd.Flags().Int64Var(&sequence, "sequence", 1, "sequence of the definition: 1, and one more at each upgrade")
+	}, func(ctx context.Context, n *network.Network) (string, error) {
+		if org == "" {
+			return "", errors.New("--org is missing: name the organisation that approves")
+		}
+		if err := n.Chaincodes.Approve(ctx, f.Chaincode, sequence, packageID, org); err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("%s approved %s with sequence %d", org, f.Name, sequence), nil
+	})
+	f.defineVersion(cmd, &sequence)
 	cmd.Flags().StringVar(&packageID, "package-id", "", "the package that this organisation's peers run; empty: it does not endorse")
 	cmd.Flags().StringVar(&org, "org", "", "the organisation that approves")
-	f.addDefinition(cmd)
-	addDir(cmd, &f.dir)
 	return cmd
 }
 
 func (p *program) commit() *cobra.Command {
 	var f codeFlags
 	var sequence int64
-	cmd := &cobra.Command{
-		Use: "commit NAME", GroupID: "use",
-		Short:   "Commit a chaincode's definition that enough organisations approved",
+	cmd := p.codeCommand(&f, &cobra.Command{Use: "commit NAME", Short: "Commit a chaincode's definition that enough organisations approved",
 		Example: `  fabriscope commit basic --sequence 2 --version 2.0`,
-		Args:    exactly("NAME"),
-		RunE: p.attached(&f.dir, func(ctx context.Context, n *network.Network, _ *cobra.Command, args []string) error {
-			f.Name = args[0]
-			if err := n.CommitDefinition(ctx, f.Chaincode, sequence); err != nil {
-				return err
-			}
-			_, err := fmt.Fprintf(p.out, "%s is committed with sequence %d\n", f.Name, sequence)
-			return err
-		}),
-	}
-	cmd.Flags().StringVar(&f.Version, "version", "1.0", "version of the definition")
-	cmd.Flags().Int64Var(&sequence, "sequence", 1, "sequence of the definition")
-	f.addDefinition(cmd)
-	addDir(cmd, &f.dir)
+	}, func(ctx context.Context, n *network.Network) (string, error) {
+		if err := n.Chaincodes.Commit(ctx, f.Chaincode, sequence); err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("%s is committed with sequence %d", f.Name, sequence), nil
+	})
+	f.defineVersion(cmd, &sequence)
 	return cmd
+}
+
+// defineVersion adds the flags of a definition's version.
+func (f *codeFlags) defineVersion(cmd *cobra.Command, sequence *int64) {
+	cmd.Flags().StringVar(&f.Version, "version", "1.0", "version of the definition")
+	cmd.Flags().Int64Var(sequence, "sequence", 1, "sequence of the definition: 1, and one more at each upgrade")
+	f.defineDefinition(cmd)
 }
 
 // callFlags are what invoke and query share.
@@ -171,7 +156,7 @@ type callFlags struct {
 	timeout           time.Duration
 }
 
-func (f *callFlags) add(cmd *cobra.Command) {
+func (f *callFlags) define(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.client, "as", "", "who asks: a client of the topology or user@organisation (default User1 of the first organisation)")
 	cmd.Flags().StringVar(&f.flow, "flow", "fan-out", "fan-out (ask all endorsers at once) or gateway")
 	cmd.Flags().StringSliceVar(&f.endorsers, "endorser", nil, "ask this peer or organisation; may be given several times")
@@ -179,10 +164,10 @@ func (f *callFlags) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.init, "init", false, "this is the chaincode's Init")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object")
 	cmd.Flags().DurationVar(&f.timeout, "timeout", time.Minute, "give up after this time")
-	addDir(cmd, &f.dir)
+	defineDir(cmd, &f.dir)
 }
 
-func (f *callFlags) call(n *network.Network, args []string) (*network.Client, network.Call, error) {
+func (f *callFlags) newCall(n *network.Network, args []string) (*network.Client, network.Call, error) {
 	call := network.Call{Chaincode: args[0], Function: args[1], Args: args[2:], Endorsers: f.endorsers, Flow: network.Flow(f.flow), Init: f.init}
 	if f.timeout <= 0 {
 		return nil, call, fmt.Errorf("--timeout %s: write how long to wait, like 30s", f.timeout)
@@ -204,53 +189,48 @@ func (f *callFlags) call(n *network.Network, args []string) (*network.Client, ne
 	return c, call, err
 }
 
-func (p *program) invoke() *cobra.Command {
+// callCommand makes a command that calls a function of a chaincode and prints what came of it.
+func (p *program) callCommand(cmd *cobra.Command, what string, do func(context.Context, *network.Network, *network.Client, network.Call) (*network.Result, error)) *cobra.Command {
 	var f callFlags
-	cmd := &cobra.Command{
-		Use: "invoke CHAINCODE FUNCTION [ARG...]", GroupID: "use",
+	cmd.GroupID, cmd.Args = "use", atLeast("CHAINCODE", "FUNCTION")
+	cmd.RunE = p.attached(&f.dir, func(ctx context.Context, n *network.Network, _ *cobra.Command, args []string) error {
+		c, call, err := f.newCall(n, args)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(ctx, f.timeout)
+		defer cancel()
+		r, err := do(ctx, n, c, call)
+		return p.printResult(r, f.tooLate(ctx, err), f.asJSON, what)
+	})
+	f.define(cmd)
+	return cmd
+}
+
+func (p *program) invoke() *cobra.Command {
+	return p.callCommand(&cobra.Command{
+		Use:   "invoke CHAINCODE FUNCTION [ARG...]",
 		Short: "Submit a transaction and wait for its verdict",
 		Long:  "Submits a transaction and waits for its verdict. Exit code 1 if it is not valid or not endorsed.",
 		Example: `  fabriscope invoke basic CreateAsset asset9 blue 5 alice 300
   fabriscope invoke basic TransferAsset asset9 bob --as bob --flow gateway`,
-		Args: atLeast("CHAINCODE", "FUNCTION"),
-		RunE: p.attached(&f.dir, func(ctx context.Context, n *network.Network, _ *cobra.Command, args []string) error {
-			c, call, err := f.call(n, args)
-			if err != nil {
-				return err
-			}
-			ctx, cancel := context.WithTimeout(ctx, f.timeout)
-			defer cancel()
-			r, err := c.Submit(ctx, call)
-			if err = f.tooLate(ctx, err); r != nil && r.Reason == "" {
-				r.Reason = p.reason(ctx, n.Dir(), r.TxID, err)
-			}
-			return p.printResult(r, err, f.asJSON, "transaction")
-		}),
-	}
-	f.add(cmd)
-	return cmd
+	}, "transaction", func(ctx context.Context, n *network.Network, c *network.Client, call network.Call) (*network.Result, error) {
+		r, err := c.Submit(ctx, call)
+		if r != nil && r.Reason == "" {
+			r.Reason = p.reason(ctx, n.Dir(), r.TxID, err)
+		}
+		return r, err
+	})
 }
 
 func (p *program) query() *cobra.Command {
-	var f callFlags
-	cmd := &cobra.Command{
-		Use: "query CHAINCODE FUNCTION [ARG...]", GroupID: "use",
+	return p.callCommand(&cobra.Command{
+		Use:     "query CHAINCODE FUNCTION [ARG...]",
 		Short:   "Ask one peer; nothing is ordered",
 		Example: `  fabriscope query basic ReadAsset asset9 --endorser peer0.org2`,
-		Args:    atLeast("CHAINCODE", "FUNCTION"),
-		RunE: p.attached(&f.dir, func(ctx context.Context, n *network.Network, _ *cobra.Command, args []string) error {
-			c, call, err := f.call(n, args)
-			if err != nil {
-				return err
-			}
-			ctx, cancel := context.WithTimeout(ctx, f.timeout)
-			defer cancel()
-			r, err := c.Evaluate(ctx, call)
-			return p.printResult(r, f.tooLate(ctx, err), f.asJSON, "query")
-		}),
-	}
-	f.add(cmd)
-	return cmd
+	}, "query", func(ctx context.Context, _ *network.Network, c *network.Client, call network.Call) (*network.Result, error) {
+		return c.Evaluate(ctx, call)
+	})
 }
 
 // tooLate adds the remedy to what went wrong because the time was up.
@@ -272,8 +252,9 @@ func (p *program) reason(ctx context.Context, dir, txID string, err error) strin
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
 	for {
-		if x, err := p.explain(ctx, "", dir, txID); err == nil && x.Reason != "" {
-			return x.Reason
+		var call inspect.Call
+		if text, err := p.explain(ctx, "", dir, txID, true); err == nil && json.Unmarshal(text, &call) == nil && call.Reason != "" {
+			return call.Reason
 		}
 		select { // nodes that are processes of their own tell a moment later
 		case <-ctx.Done():
@@ -316,55 +297,48 @@ func (p *program) printResult(r *network.Result, err error, asJSON bool, what st
 	return nil
 }
 
-func (p *program) peers() *cobra.Command {
+// listCommand makes a command that lists what there is in the running network.
+func (p *program) listCommand(cmd *cobra.Command, list func(ctx context.Context, n *network.Network, asJSON bool) error) *cobra.Command {
 	var dir string
 	var asJSON bool
-	cmd := &cobra.Command{
-		Use: "peers", GroupID: "use",
-		Short:   "List the nodes of the running network with their heights",
-		Example: `  fabriscope peers --json`,
-		Args:    atMost(0),
-		RunE: p.attached(&dir, func(ctx context.Context, n *network.Network, _ *cobra.Command, _ []string) error {
-			all := n.Status(ctx)
-			if asJSON {
-				return json.NewEncoder(p.out).Encode(all)
-			}
-			w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "NAME\tROLE\tADDRESS\tRUNNING\tHEIGHT\tLAST BLOCK")
-			for _, s := range all {
-				height, hash := "-", "-"
-				if s.Height > 0 {
-					height, hash = fmt.Sprint(s.Height), s.Hash[:min(12, len(s.Hash))]
-				}
-				fmt.Fprintf(w, "%s\t%s\t%s\t%v\t%s\t%s\n", s.Name, s.Role, s.Addr, s.Running, height, hash)
-			}
-			return w.Flush()
-		}),
-	}
-	addDir(cmd, &dir)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array")
+	cmd.GroupID, cmd.Args = "use", atMost(0)
+	cmd.RunE = p.attached(&dir, func(ctx context.Context, n *network.Network, _ *cobra.Command, _ []string) error {
+		return list(ctx, n, asJSON)
+	})
+	defineDir(cmd, &dir)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print for machines: one JSON value")
 	return cmd
+}
+
+func (p *program) peers() *cobra.Command {
+	return p.listCommand(&cobra.Command{Use: "peers", Short: "List the nodes of the running network with their heights",
+		Example: `  fabriscope peers --json`}, p.listPeers)
 }
 
 func (p *program) chaincodes() *cobra.Command {
-	var dir string
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use: "chaincodes", GroupID: "use",
-		Short:   "List the committed chaincode definitions and the packages that each peer has",
-		Example: `  fabriscope chaincodes`,
-		Args:    atMost(0),
-		RunE: p.attached(&dir, func(ctx context.Context, n *network.Network, _ *cobra.Command, _ []string) error {
-			return p.listChaincodes(ctx, n, asJSON)
-		}),
+	return p.listCommand(&cobra.Command{Use: "chaincodes", Short: "List the committed chaincode definitions and the packages that each peer has",
+		Example: `  fabriscope chaincodes`}, p.listChaincodes)
+}
+
+func (p *program) listPeers(ctx context.Context, n *network.Network, asJSON bool) error {
+	all := n.Nodes.Status(ctx)
+	if asJSON {
+		return json.NewEncoder(p.out).Encode(all)
 	}
-	addDir(cmd, &dir)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
-	return cmd
+	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NAME\tROLE\tADDRESS\tRUNNING\tHEIGHT\tLAST BLOCK")
+	for _, s := range all {
+		height, hash := "-", "-"
+		if s.Height > 0 {
+			height, hash = fmt.Sprint(s.Height), s.Hash[:min(12, len(s.Hash))]
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%v\t%s\t%s\n", s.Name, s.Role, s.Addr, s.Running, height, hash)
+	}
+	return w.Flush()
 }
 
 func (p *program) listChaincodes(ctx context.Context, n *network.Network, asJSON bool) error {
-	definitions, err := n.Definitions(ctx)
+	definitions, err := n.Chaincodes.Definitions(ctx)
 	if err != nil {
 		return err
 	}
@@ -380,11 +354,11 @@ func (p *program) listChaincodes(ctx context.Context, n *network.Network, asJSON
 	for _, d := range definitions {
 		out.Definitions = append(out.Definitions, definition{d.GetName(), d.GetVersion(), d.GetSequence()})
 	}
-	for _, s := range n.Status(ctx) {
+	for _, s := range n.Nodes.Status(ctx) {
 		if s.Role != "peer" || !s.Running {
 			continue
 		}
-		installed, err := n.Installed(ctx, s.Name)
+		installed, err := n.Chaincodes.Installed(ctx, s.Name)
 		if err != nil {
 			return err
 		}

@@ -10,10 +10,12 @@ import (
 	"image"
 	"image/png"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -268,6 +270,92 @@ func TestWindowNeedsADisplay(t *testing.T) {
 			}
 		}
 	}
+}
+
+// brokenDisplay passes what a program says on to a display, and breaks the connection after so many
+// bytes of it. It gives the display's name.
+func brokenDisplay(t *testing.T, display string, after int64) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	left := atomic.Int64{}
+	left.Store(after)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				server, err := net.Dial("unix", "/tmp/.X11-unix/X"+strings.TrimPrefix(display, ":"))
+				if err != nil {
+					return
+				}
+				defer server.Close()
+				// A program that says less than was expected loses its display all the same.
+				defer time.AfterFunc(time.Minute, func() { _ = c.Close() }).Stop()
+				go func() { _, _ = io.Copy(c, server); _ = c.Close() }()
+				for b := make([]byte, 4096); ; {
+					n, err := c.Read(b)
+					if err != nil || left.Add(-int64(n)) < 0 {
+						return
+					}
+					if _, err := server.Write(b[:n]); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	return fmt.Sprintf("127.0.0.1:%d", l.Addr().(*net.TCPAddr).Port-6000)
+}
+
+// TestWindowLosesItsDisplay: whenever the display goes away, the program says so in one sentence
+// and ends with exit code 2.
+func TestWindowLosesItsDisplay(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: opens a real window; -short was given")
+	}
+	p := newProgram(t)
+	s := openScreen(t, "800x600")
+	for _, after := range []int64{1, 100, 2_000, 6_000} {
+		cmd := p.command("window", "--size", "800x600")
+		cmd.Env = append(cmd.Env, "DISPLAY="+brokenDisplay(t, s.display, after), "LIBGL_ALWAYS_SOFTWARE=1", "LANG=en_US.UTF-8",
+			"HOME="+p.tmp, "XDG_CONFIG_HOME="+filepath.Join(p.tmp, "config"), "XDG_CACHE_HOME="+filepath.Join(p.tmp, "cache"))
+		out, err := cmd.CombinedOutput()
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != 2 {
+			t.Errorf("after %d bytes: got %v, want exit code 2", after, err)
+		}
+		if text := strings.TrimSpace(string(out)); strings.Contains(text, "\n") || !strings.Contains(text, "display") {
+			t.Errorf("after %d bytes it says %q", after, text)
+		}
+	}
+}
+
+// TestEscapeClosesFileDialogs: also those in which a widget of the toolkit's own has the keyboard.
+func TestEscapeClosesFileDialogs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: opens a real window; -short was given")
+	}
+	p := newProgram(t)
+	s := openScreen(t, "1024x700")
+	s.open(p, "--theme", "dark", "--size", "1024x700")
+	before := s.picture("start")
+	s.until("the start screen is drawn and still", time.Minute, func() bool {
+		last := before
+		before = s.picture("start")
+		return differs(image.NewRGBA(before.Bounds()), before, 0, 0, 1, 1) > 10_000 && differs(last, before, 0, 0, 1, 1) == 0
+	})
+	s.press("ctrl+o")
+	s.until("the dialog is there", time.Minute, func() bool { return differs(before, s.picture("dialog"), 0.1, 0.1, 0.9, 0.9) > 10_000 })
+	s.press("Tab", "Tab", "Escape")
+	s.until("Escape has closed it", time.Minute, func() bool { return differs(before, s.picture("closed"), 0.1, 0.1, 0.9, 0.9) < 500 })
+	s.leavesNothing(p)
 }
 
 // TestWindowRefusesWrongUse before it opens anything.

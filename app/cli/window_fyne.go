@@ -4,8 +4,6 @@ package cli
 
 import (
 	"fmt"
-	"os"
-	"runtime/debug"
 	"slices"
 
 	"github.com/fabriscope/fabriscope/app/window"
@@ -37,14 +35,6 @@ func (p *program) openWindow(o windowOptions) error {
 			return fmt.Errorf("--size is width and height in pixels, such as 1440x900; got %q", o.Size)
 		}
 	}
-	beSmall()
+	defer keepSmall()()
 	return window.Run(w)
-}
-
-// beSmall makes the collector run at twice the memory in use: a window that is open all
-// day should be small rather than quick.
-func beSmall() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(100)
-	}
 }

@@ -3,7 +3,6 @@ package paint
 import (
 	"fmt"
 	"image"
-	"image/color"
 	"strconv"
 	"strings"
 
@@ -65,20 +64,13 @@ func (d *chainDraw) rect(r view.Rect) view.Rect {
 
 func (d *chainDraw) at(x, y float64) view.Point { return view.Point{X: x * d.k, Y: y * d.k} }
 
-func or(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
-}
-
 func (d *chainDraw) title(f *chain.Frame) {
 	x := 16 * d.k
-	x += d.c.Text(view.Point{X: x, Y: 20 * d.k}, or(f.Words.Title, "Chain"), d.th.SansBold(13), d.th.Text)
+	x += d.c.Text(view.Point{X: x, Y: 20 * d.k}, f.Book.L("Chain"), d.th.SansBold(13), d.th.Text)
 	x += 12 * d.k
-	note := or(f.Words.Note, "one square per transaction")
-	if len(f.Cards) == 0 && (f.Next == nil || len(f.Next.Squares) == 0) && f.Words.Empty != "" {
-		note = f.Words.Empty
+	note := f.Book.L("one square per transaction")
+	if len(f.Cards) == 0 && (f.Next == nil || len(f.Next.Squares) == 0) {
+		note = f.Book.L("no block with transactions yet")
 	}
 	d.c.Text(view.Point{X: x, Y: 20 * d.k}, Fit(note, d.th.Sans(11), f.W*d.k-x-8*d.k), d.th.Sans(11), d.th.Muted)
 }
@@ -88,7 +80,7 @@ func (d *chainDraw) card(card *chain.Card) {
 	edge, width := th.Line, 1.0
 	switch {
 	case card.Selected:
-		edge, width = th.Block, 2
+		edge, width = th.Class(view.Block), 2
 	case card.Problem != "":
 		edge = th.Invalid
 	}
@@ -100,7 +92,7 @@ func (d *chainDraw) card(card *chain.Card) {
 	if card.Hash != "" {
 		TextEnd(d.c, d.at(card.Rect.X+card.Rect.W-10, card.Rect.Y+18), card.Hash, th.Mono(10), th.Muted)
 	}
-	d.c.Text(d.at(card.Rect.X+10, card.Rect.Y+18), "#"+strconv.FormatUint(card.Number, 10), th.MonoBold(11), th.Block)
+	d.c.Text(d.at(card.Rect.X+10, card.Rect.Y+18), "#"+strconv.FormatUint(card.Number, 10), th.MonoBold(11), th.Class(view.Block))
 	d.body(card)
 }
 
@@ -123,14 +115,14 @@ func (d *chainDraw) body(card *chain.Card) {
 				n.N += m.N
 			}
 		}
-		q := chain.Square{Rect: view.Rect{X: card.Rect.X + 10, Y: y - 8, W: 9, H: 9}, Code: n.Code, Valid: n.Code == "VALID", State: chain.Judged}
+		q := chain.Square{Rect: view.Rect{X: card.Rect.X + 10, Y: y - 8, W: 9, H: 9}, Code: n.Code, Valid: n.Valid, State: chain.Judged}
 		if n.Code == "" {
 			q.State, q.TxID = chain.Ordered, "some"
 		}
 		d.square(&q)
 		x := d.at(card.Rect.X+24, y)
 		w := d.c.Text(x, strconv.Itoa(n.N), d.th.Mono(11), d.th.Text)
-		if room := (card.Rect.W-30)*d.k - w; n.Code != "" && n.Code != "VALID" {
+		if room := (card.Rect.W-30)*d.k - w; n.Code != "" && !n.Valid {
 			d.c.Text(view.Point{X: x.X + w + 5*d.k, Y: x.Y}, Fit(codeWords(n.Code), d.th.Sans(10), room-5*d.k), d.th.Sans(10), d.th.Muted)
 		}
 	}
@@ -156,7 +148,7 @@ func (d *chainDraw) square(q *chain.Square) {
 		d.c.Rect(r, radius, Style{Fill: th.Valid})
 	default:
 		d.c.Rect(r, radius, Style{Fill: Alpha(th.Invalid, 0.18)})
-		d.cross(r, th.Invalid)
+		drawCross(d.c, r.Center(), r.W*0.24, Style{Stroke: th.Invalid, Width: max(1, r.W*0.15)})
 	}
 	if q.Differs {
 		d.c.Rect(r.Inset(-1.5*d.k), radius, Style{Stroke: th.Warn, Width: 1.5 * d.k})
@@ -166,22 +158,15 @@ func (d *chainDraw) square(q *chain.Square) {
 	}
 }
 
-func (d *chainDraw) cross(r view.Rect, colour color.NRGBA) {
-	in := r.Inset(r.W * 0.26)
-	s := Style{Stroke: colour, Width: max(1, r.W*0.15)}
-	d.c.Path([]view.Point{{X: in.X, Y: in.Y}, {X: in.X + in.W, Y: in.Y + in.H}}, false, s)
-	d.c.Path([]view.Point{{X: in.X + in.W, Y: in.Y}, {X: in.X, Y: in.Y + in.H}}, false, s)
-}
-
 // next draws the block that is filling.
 func (d *chainDraw) next(f *chain.Frame) {
 	card, th := f.Next, d.th
 	edge := th.Line
 	if card.Selected {
-		edge = th.Block
+		edge = th.Class(view.Block)
 	}
 	d.c.Rect(d.rect(card.Rect), 7*d.k, Style{Stroke: edge, Width: 1.2 * d.k, Dash: 4 * d.k})
-	d.c.Text(d.at(card.Rect.X+10, card.Rect.Y+18), or(f.Words.Next, "next"), th.Mono(11), th.Muted)
+	d.c.Text(d.at(card.Rect.X+10, card.Rect.Y+18), f.Book.L("next"), th.Mono(11), th.Muted)
 	if n := len(card.Squares); n > 0 {
 		TextEnd(d.c, d.at(card.Rect.X+card.Rect.W-10, card.Rect.Y+18), strconv.Itoa(n), th.Mono(10), th.Muted)
 	}

@@ -3,19 +3,19 @@ package paint_test
 import (
 	"fmt"
 	"image"
-	"strings"
 	"testing"
 
 	"github.com/fabriscope/fabriscope/app/paint"
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/view/chain"
 	"github.com/fabriscope/fabriscope/internal/trace"
+	"github.com/fabriscope/fabriscope/internal/trace/runfile"
 )
 
 // MustRun opens a recorded run and gives all its events.
 func MustRun(t testing.TB, name string) (view.Source, []trace.Event) {
 	t.Helper()
-	run, err := trace.OpenRun("../view/inspect/testdata/" + name + ".fscope")
+	run, err := runfile.Open("../view/testdata/" + name + ".fscope")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,7 +24,7 @@ func MustRun(t testing.TB, name string) (view.Source, []trace.Event) {
 	for cursor := uint64(0); ; {
 		some, next, _ := run.Since(cursor, 4096)
 		if len(some) == 0 {
-			return view.RunSource{Run: run}, events
+			return run, events
 		}
 		events, cursor = append(events, some...), next
 	}
@@ -46,11 +46,11 @@ func momentOf(e trace.Event) view.Moment { return view.Moment{Seq: e.Seq, Time: 
 
 func TestChainPicture(t *testing.T) {
 	src, events := MustRun(t, "mixed-block")
-	strip := chain.New(src)
+	strip := chain.Alone(src)
 	strip.Add(events)
 	rejected := MustFind(t, events, "a conflict", func(e *trace.Event) bool { return e.Kind == trace.Verdict && e.Key == "MVCC_READ_CONFLICT" })
 	filling := MustFind(t, events, "a batch of four", func(e *trace.Event) bool {
-		return e.Kind == trace.Enqueued && strings.HasPrefix(e.Note, "4 pending")
+		return e.Kind == trace.Enqueued && e.A == 4
 	})
 	cut := MustFind(t, events, "the mixed block is cut", func(e *trace.Event) bool { return e.Kind == trace.BlockCut && e.Block == rejected.Block })
 	for name, at := range map[string]view.Moment{"end": momentOf(events[len(events)-1]), "filling": momentOf(filling), "cut": momentOf(cut)} {
@@ -69,7 +69,7 @@ func chainPicture(f *chain.Frame, th *paint.Theme) *image.RGBA {
 
 // TestFullChainPicture has more blocks than fit, and blocks too large for squares.
 func TestFullChainPicture(t *testing.T) {
-	strip := chain.New(nil)
+	strip := chain.Alone(nil)
 	var blocks []chain.Block
 	for n := range 20 {
 		b := chain.Block{Number: uint64(n), Hash: fmt.Sprintf("%04x", n*7919)}
@@ -96,7 +96,7 @@ func TestFullChainPicture(t *testing.T) {
 // TestPainterRests: the same frame is not painted twice.
 func TestPainterRests(t *testing.T) {
 	src, events := MustRun(t, "two-clients-one-key")
-	strip := chain.New(src)
+	strip := chain.Alone(src)
 	strip.Add(events)
 	p := &paint.ChainPainter{}
 	pic := image.NewRGBA(image.Rect(0, 0, 800, 124))
@@ -115,7 +115,7 @@ func TestPainterRests(t *testing.T) {
 
 func BenchmarkChainPaint(b *testing.B) {
 	src, events := MustRun(b, "mixed-block")
-	strip := chain.New(src)
+	strip := chain.Alone(src)
 	strip.Add(events)
 	pic := image.NewRGBA(image.Rect(0, 0, 1000, 124))
 	o := chain.Options{At: momentOf(events[len(events)-1]), W: 1000, H: 124}

@@ -1,38 +1,33 @@
 package paint
 
 import (
+	"cmp"
 	"image"
 	"image/color"
 	"math"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
 	"github.com/fabriscope/fabriscope/app/view/meter"
+	"github.com/fabriscope/fabriscope/app/words"
 )
-
-// ChartWords are the charts' own words in the person's language; empty ones are English.
-type ChartWords struct {
-	Throughput, Latency, Codes string // titles
-	PerSecond, Mean, Now       string
-	Empty                      string
-}
 
 // ChartPainter paints the charts; its zero value is ready.
 type ChartPainter struct{}
 
 // Paint draws the charts over the whole of dst.
-func (ChartPainter) Paint(dst *image.RGBA, s *meter.Series, th *Theme, words ChartWords) {
+func (ChartPainter) Paint(dst *image.RGBA, s *meter.Series, th *Theme, book *words.Book) {
 	c := NewImage(dst)
 	r := view.Rect{X: float64(dst.Rect.Min.X), Y: float64(dst.Rect.Min.Y), W: float64(dst.Rect.Dx()), H: float64(dst.Rect.Dy())}
 	c.Rect(r, 0, Style{Fill: th.Ground})
-	DrawCharts(c, s, r, th, words)
+	DrawCharts(c, s, r, th, book)
 }
 
 // DrawCharts draws throughput, latency percentiles and the share of each validation code,
 // below each other or, where there is more width than height, beside each other.
-func DrawCharts(c Canvas, s *meter.Series, r view.Rect, th *Theme, words ChartWords) {
+func DrawCharts(c Canvas, s *meter.Series, r view.Rect, th *Theme, book *words.Book) {
 	defer c.Clip(r)()
 	charts := []func(d chartDraw){chartDraw.throughput, chartDraw.latency, chartDraw.codes}
 	gap := 16 * th.Scale
@@ -45,20 +40,20 @@ func DrawCharts(c Canvas, s *meter.Series, r view.Rect, th *Theme, words ChartWo
 			part.X = r.X + gap + k*(part.W+gap)
 		}
 		if part.W > 40*th.Scale && part.H > 40*th.Scale {
-			draw(chartDraw{c: c, s: s, th: th, k: th.Scale, r: part, words: words})
+			draw(chartDraw{c: c, s: s, th: th, k: th.Scale, r: part, book: book})
 		}
 	}
 }
 
 // chartDraw draws one chart into r.
 type chartDraw struct {
-	c     Canvas
-	s     *meter.Series
-	th    *Theme
-	k     float64
-	r     view.Rect
-	plot  view.Rect
-	words ChartWords
+	c    Canvas
+	s    *meter.Series
+	th   *Theme
+	k    float64
+	r    view.Rect
+	plot view.Rect
+	book *words.Book
 }
 
 // axis is what stands around a plot.
@@ -92,30 +87,35 @@ func (d *chartDraw) axes(a axis) bool {
 		TextEnd(d.c, view.Point{X: d.plot.X - 5*k, Y: Baseline(y, mono)}, text, mono, th.Muted)
 	}
 	if d.s.Judged == 0 {
-		text := Fit(or(d.words.Empty, "No transaction in this time"), small, d.plot.W)
+		text := Fit(d.book.L("No transaction in this time"), small, d.plot.W)
 		TextMiddle(d.c, view.Point{X: d.plot.X + d.plot.W/2, Y: Baseline(d.plot.Y+d.plot.H/2, small)}, text, small, th.Muted)
 		return false
 	}
 	y := d.plot.Y + d.plot.H + 13*k
-	d.c.Text(view.Point{X: d.plot.X, Y: y}, "-"+ago(len(d.s.Throughput)), mono, th.Muted)
-	TextEnd(d.c, view.Point{X: d.plot.X + d.plot.W, Y: y}, or(d.words.Now, "now"), mono, th.Muted)
+	d.c.Text(view.Point{X: d.plot.X, Y: y}, "-"+ago(time.Duration(len(d.s.Throughput))*cmp.Or(d.s.Step, time.Second)), mono, th.Muted)
+	TextEnd(d.c, view.Point{X: d.plot.X + d.plot.W, Y: y}, d.book.L("now"), mono, th.Muted)
 	return true
 }
 
-// ago writes a number of seconds.
-func ago(seconds int) string {
-	if seconds < 120 {
-		return strconv.Itoa(seconds) + " s"
+// ago writes a time span.
+func ago(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return strconv.Itoa(int(d/time.Millisecond)) + " ms"
+	case d < 5*time.Second && d%time.Second != 0:
+		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
+	case d < 2*time.Minute:
+		return strconv.Itoa(int(d/time.Second)) + " s"
 	}
-	return strconv.Itoa(seconds/60) + " min"
+	return strconv.Itoa(int(d/time.Minute)) + " min"
 }
 
 // throughput draws the transactions of every second.
 func (d chartDraw) throughput() {
-	unit := or(d.words.PerSecond, "tx/s")
+	unit := d.book.L("tx/s")
 	top := nice(d.s.Peak)
-	value := or(d.words.Mean, "mean") + " " + amount(d.s.Mean) + " " + unit
-	if !d.axes(axis{title: or(d.words.Throughput, "Throughput") + ", " + unit, value: value, top: top, label: amount}) {
+	value := d.book.L("mean") + " " + amount(d.s.Mean) + " " + unit
+	if !d.axes(axis{title: d.book.L("Throughput") + ", " + unit, value: value, top: top, label: amount}) {
 		return
 	}
 	points := d.points(thinned(d.s.Throughput, d.most(), mean), top)
@@ -144,7 +144,7 @@ func (d chartDraw) latency() {
 		unit, scale = "s", 1000
 	}
 	label := func(v float64) string { return amount(v / scale) }
-	if !d.axes(axis{title: or(d.words.Latency, "Latency") + ", " + unit, legend: legend, top: top, label: label}) {
+	if !d.axes(axis{title: d.book.L("Latency") + ", " + unit, legend: legend, top: top, label: label}) {
 		return
 	}
 	x := d.r.X
@@ -154,8 +154,8 @@ func (d chartDraw) latency() {
 		all    float64
 		style  Style
 	}{
-		{"p99", d.s.P99, d.s.All99, Style{Stroke: d.th.Write, Width: 1.3 * d.k, Dash: 2 * d.k}},
-		{"p95", d.s.P95, d.s.All95, Style{Stroke: d.th.Raft, Width: 1.4 * d.k, Dash: 5 * d.k}},
+		{"p99", d.s.P99, d.s.All99, Style{Stroke: d.th.Class(view.Write), Width: 1.3 * d.k, Dash: 2 * d.k}},
+		{"p95", d.s.P95, d.s.All95, Style{Stroke: d.th.Class(view.Raft), Width: 1.4 * d.k, Dash: 5 * d.k}},
 		{"p50", d.s.P50, d.s.All50, Style{Stroke: d.th.Accent, Width: 1.8 * d.k}},
 	} {
 		values := thinned(line.values, d.most(), highest)
@@ -198,7 +198,7 @@ func (d chartDraw) codes() {
 	font := d.th.Mono(10)
 	lines := min(len(d.s.Codes), max(1, int((d.r.H-24*d.k-50*d.k)/(13*d.k))))
 	percent := func(v float64) string { return amount(v) + "%" }
-	if !d.axes(axis{title: or(d.words.Codes, "Validation codes"), value: amount(float64(d.s.Judged)) + " tx", legend: float64(lines) * 13 * d.k, top: 100, label: percent}) {
+	if !d.axes(axis{title: d.book.L("Validation codes"), value: amount(float64(d.s.Judged)) + " tx", legend: float64(lines) * 13 * d.k, top: 100, label: percent}) {
 		return
 	}
 	seconds := len(d.s.Throughput)
@@ -255,17 +255,17 @@ func (d *chartDraw) stack(from, to, seconds int) {
 // codeInk gives the i-th code's colour: valid ones green, read conflicts red, others in turn.
 func (d *chartDraw) codeInk(i int) color.NRGBA {
 	th := d.th
-	switch name := d.s.Codes[i].Name; {
-	case name == "VALID":
+	switch code := d.s.Codes[i].Code; code {
+	case facts.Valid:
 		return th.Valid
-	case strings.HasPrefix(name, "MVCC"):
+	case facts.Stale:
 		return th.Invalid
-	case strings.HasPrefix(name, "PHANTOM"):
-		return th.Write
-	case strings.HasPrefix(name, "ENDORSEMENT"):
-		return th.Raft
+	case facts.Phantom:
+		return th.Class(view.Write)
+	case facts.Unsatisfied:
+		return th.Class(view.Raft)
 	}
-	return []color.NRGBA{th.Block, th.Read, th.Endorsement, th.Muted}[i%4]
+	return []color.NRGBA{th.Class(view.Block), th.Class(view.Read), th.Class(view.Endorsement), th.Muted}[i%4]
 }
 
 // most is how many values the plot's width can show.
@@ -337,11 +337,7 @@ func amount(v float64) string {
 	case v < 10 && v != math.Trunc(v):
 		return strconv.FormatFloat(v, 'f', 1, 64)
 	}
-	digits := strconv.FormatFloat(v, 'f', 0, 64)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + " " + digits[i:]
-	}
-	return digits
+	return view.Thousands(uint64(math.Round(v)))
 }
 
 // duration writes milliseconds.

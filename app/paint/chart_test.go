@@ -11,13 +11,14 @@ import (
 	"github.com/fabriscope/fabriscope/app/paint"
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/view/meter"
+	"github.com/fabriscope/fabriscope/app/words"
 	"github.com/fabriscope/fabriscope/internal/trace"
 )
 
 // metered counts transactions of some seconds: more of them, later and with more conflicts
 // every second, and none for a while in the middle.
 func metered(seconds int) (*meter.Meter, view.Moment) {
-	m := meter.New()
+	m := meter.Alone(time.Second)
 	seq, block := uint64(0), uint64(1)
 	now := int64(1_000_000_000_000)
 	add := func(e trace.Event) {
@@ -43,7 +44,7 @@ func metered(seconds int) (*meter.Meter, view.Moment) {
 				code = "PHANTOM_READ_CONFLICT"
 			}
 			add(trace.Event{Kind: trace.Verdict, Node: "peer0.org1.example.com", TxID: id, Block: block, Key: code})
-			add(trace.Event{Kind: trace.CommitSeen, Node: "alice", TxID: id, Block: block, Note: code})
+			add(trace.Event{Kind: trace.CommitSeen, Node: "alice", TxID: id, Block: block, Key: code})
 		}
 		add(trace.Event{Kind: trace.Committed, Node: "peer0.org1.example.com", Block: block})
 		block++
@@ -70,7 +71,7 @@ func TestCharts(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s := m.Series(c.at, time.Minute)
 			pic := image.NewRGBA(image.Rect(0, 0, c.w, c.h))
-			paint.ChartPainter{}.Paint(pic, &s, c.th, paint.ChartWords{})
+			paint.ChartPainter{}.Paint(pic, &s, c.th, nil)
 			golden(t, "chart-"+c.name+".png", pic)
 		})
 	}
@@ -81,7 +82,7 @@ func TestChartsAsSVG(t *testing.T) {
 	s := m.Series(end, time.Minute)
 	var b bytes.Buffer
 	c := paint.NewSVG(&b, 320, 560)
-	paint.DrawCharts(c, &s, view.Rect{W: 320, H: 560}, paint.Light(), paint.ChartWords{Throughput: "Durchsatz"})
+	paint.DrawCharts(c, &s, view.Rect{W: 320, H: 560}, paint.Light(), words.Of("de"))
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -99,6 +100,6 @@ func BenchmarkCharts(b *testing.B) {
 	b.ResetTimer()
 	for range b.N {
 		s := m.Series(end, 30*time.Minute)
-		paint.ChartPainter{}.Paint(pic, &s, th, paint.ChartWords{})
+		paint.ChartPainter{}.Paint(pic, &s, th, nil)
 	}
 }

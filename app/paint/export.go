@@ -75,10 +75,7 @@ func WriteGIF(w io.Writer, n int, delay time.Duration, frame func(i int) *image.
 
 func copied(pic *image.RGBA) *image.RGBA {
 	c := image.NewRGBA(pic.Rect)
-	for y := pic.Rect.Min.Y; y < pic.Rect.Max.Y; y++ {
-		from := pic.PixOffset(pic.Rect.Min.X, y)
-		copy(c.Pix[c.PixOffset(pic.Rect.Min.X, y):], pic.Pix[from:from+4*pic.Rect.Dx()])
-	}
+	copyPicture(c, pic)
 	return c
 }
 

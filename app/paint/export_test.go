@@ -19,7 +19,7 @@ func TestGIF(t *testing.T) {
 	pic := newPicture(300, 120)
 	draw := func(i int) *image.RGBA {
 		m := paint.NewImage(pic)
-		m.Fill(th.Ground)
+		m.Rect(view.Rect{W: 300, H: 120}, 0, paint.Style{Fill: th.Ground})
 		m.Text(view.Point{X: 10, Y: 20}, "peer0.org1 endorses", th.Sans(13), th.Text)
 		x := float64(min(i, 20)) * 12
 		paint.DrawDot(m, paint.Dot{Class: view.Write, Size: 12}, view.Point{X: 20 + x, Y: 60}, th)

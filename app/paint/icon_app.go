@@ -44,5 +44,5 @@ func AppIcon(c Canvas, size float64) {
 	}
 	block := view.Point{X: down[1] * u, Y: across[1] * u}
 	Shape(c, view.Block, block, (16+2*gap)*u, th.Panel)
-	Shape(c, view.Block, block, 15*u, th.Block)
+	Shape(c, view.Block, block, 15*u, th.Class(view.Block))
 }

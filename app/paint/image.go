@@ -24,11 +24,14 @@ var _ Canvas = (*Image)(nil)
 // NewImage draws on dst, in its own coordinates.
 func NewImage(dst *image.RGBA) *Image { return &Image{dst: dst, clip: dst.Rect} }
 
-// Fill paints all of the picture (within the clip) in one colour.
-func (m *Image) Fill(c color.NRGBA) {
-	ink := premultiplied(c)
-	for y := m.clip.Min.Y; y < m.clip.Max.Y; y++ {
-		m.blend(y, run{m.clip.Min.X, m.clip.Max.X, 255}, ink)
+// copyPicture copies a picture into another of the same place and size.
+func copyPicture(to, from *image.RGBA) {
+	if to.Stride == from.Stride {
+		copy(to.Pix, from.Pix)
+		return
+	}
+	for y := to.Rect.Min.Y; y < to.Rect.Max.Y; y++ {
+		copy(to.Pix[to.PixOffset(to.Rect.Min.X, y):][:4*to.Rect.Dx()], from.Pix[from.PixOffset(to.Rect.Min.X, y):])
 	}
 }
 
@@ -187,11 +190,6 @@ func (m *Image) Clip(r view.Rect) (restore func()) {
 	before := m.clip
 	m.clip = before.Intersect(image.Rect(pixel(r.X), pixel(r.Y), pixel(r.X+r.W), pixel(r.Y+r.H)))
 	return func() { m.clip = before }
-}
-
-// Seen tells whether anything of r can be seen, so that what is outside need not be drawn.
-func (m *Image) Seen(r view.Rect) bool {
-	return r.X < float64(m.clip.Max.X) && r.Y < float64(m.clip.Max.Y) && r.X+r.W > float64(m.clip.Min.X) && r.Y+r.H > float64(m.clip.Min.Y)
 }
 
 func (m *Image) fill(points []view.Point, c color.NRGBA) {

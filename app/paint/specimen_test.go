@@ -49,7 +49,7 @@ func frames(c paint.Canvas, th *paint.Theme, y float64) {
 	c.Rect(view.Rect{X: 20, Y: y, W: 120, H: 80}, 10, paint.Style{Fill: th.Raised, Stroke: th.Line, Width: 1.5})
 	c.Rect(view.Rect{X: 160, Y: y, W: 120, H: 80}, 10, paint.Style{Fill: paint.Alpha(th.Org(0), 0.08), Stroke: th.Org(0), Width: 1.5})
 	c.Rect(view.Rect{X: 300, Y: y, W: 120, H: 80}, 10, paint.Style{Stroke: th.Line, Width: 1.5, Dash: 4})
-	c.Path([]view.Point{{X: 440, Y: y}, {X: 500, Y: y + 80}, {X: 560, Y: y + 10}}, false, paint.Style{Stroke: th.Proposal, Width: 1.5})
+	c.Path([]view.Point{{X: 440, Y: y}, {X: 500, Y: y + 80}, {X: 560, Y: y + 10}}, false, paint.Style{Stroke: th.Class(view.Proposal), Width: 1.5})
 	c.Path([]view.Point{{X: 560, Y: y}, {X: 640, Y: y + 80}}, false, paint.Style{Stroke: th.Muted, Width: 1.2, Dash: 3})
 	c.Circle(view.Point{X: 690, Y: y + 40}, 30, paint.Style{Fill: th.Selected, Stroke: th.Accent, Width: 2})
 	restore := c.Clip(view.Rect{X: 740, Y: y + 10, W: 60, H: 60})

@@ -10,50 +10,41 @@ import (
 )
 
 // Class is the colour of a class of messages.
-func (t *Theme) Class(c view.Class) color.NRGBA {
-	switch c {
-	case view.Proposal:
-		return t.Proposal
-	case view.Read:
-		return t.Read
-	case view.Write:
-		return t.Write
-	case view.Endorsement:
-		return t.Endorsement
-	case view.Raft:
-		return t.Raft
-	case view.Block:
-		return t.Block
-	}
-	return t.Muted
+func (t *Theme) Class(c view.Class) color.NRGBA { return t.Classes[c] }
+
+// figures draw the shapes around x, y with half their width.
+var figures [view.FigureCount]func(c Canvas, x, y, r float64, colour color.NRGBA) = [...]func(Canvas, float64, float64, float64, color.NRGBA){
+	view.SmallDisc: func(c Canvas, x, y, r float64, colour color.NRGBA) {
+		c.Circle(view.Point{X: x, Y: y}, r*0.6, Style{Fill: colour})
+	},
+	view.Disc: func(c Canvas, x, y, r float64, colour color.NRGBA) {
+		c.Circle(view.Point{X: x, Y: y}, r, Style{Fill: colour})
+	},
+	view.Ring: func(c Canvas, x, y, r float64, colour color.NRGBA) {
+		w := r * 0.54
+		c.Circle(view.Point{X: x, Y: y}, r-w/2, Style{Stroke: colour, Width: w})
+	},
+	view.Square: func(c Canvas, x, y, r float64, colour color.NRGBA) {
+		r *= 0.9
+		c.Rect(view.Rect{X: x - r, Y: y - r, W: 2 * r, H: 2 * r}, 0, Style{Fill: colour})
+	},
+	view.Diamond: func(c Canvas, x, y, r float64, colour color.NRGBA) {
+		r *= 1.18
+		c.Path([]view.Point{{X: x, Y: y - r}, {X: x + r, Y: y}, {X: x, Y: y + r}, {X: x - r, Y: y}}, true, Style{Fill: colour})
+	},
+	view.Triangle: func(c Canvas, x, y, r float64, colour color.NRGBA) {
+		r *= 1.16
+		c.Path([]view.Point{{X: x, Y: y - r}, {X: x + r*0.96, Y: y + r*0.72}, {X: x - r*0.96, Y: y + r*0.72}}, true, Style{Fill: colour})
+	},
+	view.RoundedSquare: func(c Canvas, x, y, r float64, colour color.NRGBA) {
+		r *= 1.02
+		c.Rect(view.Rect{X: x - r, Y: y - r, W: 2 * r, H: 2 * r}, r*0.6, Style{Fill: colour})
+	},
 }
 
-// Shape draws the shape of a class around center: disc, ring, square, diamond, triangle,
-// rounded square, or a small disc for what has no class. size is the shape's width.
+// Shape draws the figure of a class around center. size is its width.
 func Shape(c Canvas, class view.Class, center view.Point, size float64, colour color.NRGBA) {
-	x, y, r := center.X, center.Y, size/2
-	fill := Style{Fill: colour}
-	switch class {
-	case view.Proposal:
-		c.Circle(center, r, fill)
-	case view.Read:
-		w := size * 0.27
-		c.Circle(center, r-w/2, Style{Stroke: colour, Width: w})
-	case view.Write:
-		r *= 0.9
-		c.Rect(view.Rect{X: x - r, Y: y - r, W: 2 * r, H: 2 * r}, 0, fill)
-	case view.Endorsement:
-		r *= 1.18
-		c.Path([]view.Point{{X: x, Y: y - r}, {X: x + r, Y: y}, {X: x, Y: y + r}, {X: x - r, Y: y}}, true, fill)
-	case view.Raft:
-		r *= 1.16
-		c.Path([]view.Point{{X: x, Y: y - r}, {X: x + r*0.96, Y: y + r*0.72}, {X: x - r*0.96, Y: y + r*0.72}}, true, fill)
-	case view.Block:
-		r *= 1.02
-		c.Rect(view.Rect{X: x - r, Y: y - r, W: 2 * r, H: 2 * r}, r*0.6, fill)
-	default:
-		c.Circle(center, r*0.6, fill)
-	}
+	figures[class.Figure()](c, center.X, center.Y, size/2, colour)
 }
 
 // DrawDot draws a message with its soft halo on any Canvas.

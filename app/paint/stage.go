@@ -13,10 +13,6 @@ import (
 // frames and draws on it what moves. Its zero value is ready; use one for each widget,
 // from one goroutine.
 type StagePainter struct {
-	// Say translates the few words that the painter itself writes (the legend); nil
-	// leaves them English.
-	Say func(string) string
-
 	slow    *image.RGBA
 	key     uint64
 	cam     view.Camera
@@ -30,28 +26,14 @@ func (p *StagePainter) Paint(dst *image.RGBA, f *stage.Frame, cam view.Camera, t
 		if p.slow == nil || p.slow.Rect != dst.Rect {
 			p.slow = image.NewRGBA(dst.Rect)
 		}
-		d := p.draw(NewImage(p.slow), f, cam, th)
+		d := newStageDraw(NewImage(p.slow), f, cam, th)
 		d.slow(float64(dst.Rect.Dx()), float64(dst.Rect.Dy()))
 		p.key, p.cam, p.theme = f.StaticKey, cam, *th
 	}
-	if dst.Stride == p.slow.Stride {
-		copy(dst.Pix, p.slow.Pix)
-	} else {
-		for y := dst.Rect.Min.Y; y < dst.Rect.Max.Y; y++ {
-			copy(dst.Pix[dst.PixOffset(dst.Rect.Min.X, y):][:4*dst.Rect.Dx()], p.slow.Pix[p.slow.PixOffset(dst.Rect.Min.X, y):])
-		}
-	}
-	d := p.draw(NewImage(dst), f, cam, th)
+	copyPicture(dst, p.slow)
+	d := newStageDraw(NewImage(dst), f, cam, th)
 	d.stamp = func(dot Dot, at view.Point) { p.sprites.Stamp(dst, dot, at, th) }
 	d.quick(float64(dst.Rect.Dx()), float64(dst.Rect.Dy()))
-}
-
-func (p *StagePainter) draw(c Canvas, f *stage.Frame, cam view.Camera, th *Theme) *stageDraw {
-	d := newStageDraw(c, f, cam, th)
-	if p.Say != nil {
-		d.say = p.Say
-	}
-	return d
 }
 
 func sameTheme(a, b *Theme) bool {
@@ -81,12 +63,11 @@ type stageDraw struct {
 	k     float64 // pixels for one unit of what keeps its size: legend, notes
 	fade  float64 // how much what is being drawn steps back
 	floor float64 // where the legend begins
-	say   func(string) string
 	stamp func(Dot, view.Point)
 }
 
 func newStageDraw(c Canvas, f *stage.Frame, cam view.Camera, th *Theme) *stageDraw {
-	d := &stageDraw{c: c, f: f, cam: cam, th: th, z: cam.Scale, k: th.Scale, say: func(s string) string { return s }}
+	d := &stageDraw{c: c, f: f, cam: cam, th: th, z: cam.Scale, k: th.Scale}
 	d.stamp = func(dot Dot, at view.Point) { DrawDot(c, dot, at, th) }
 	return d
 }
@@ -111,6 +92,25 @@ func (d *stageDraw) step(l *stage.Look) {
 	if l.Dim {
 		d.fade = 0.62
 	}
+}
+
+// stepNode is step for a node, which steps back a little while it does not run; gone tells that.
+func (d *stageDraw) stepNode(l *stage.Look, m stage.Mark) (gone bool) {
+	d.step(l)
+	gone = m == stage.Down || m == stage.Pending
+	if gone && !l.Dim {
+		d.fade = 0.2
+	}
+	return gone
+}
+
+// stepBack lets a part of a box step back with the rest of it or by itself, until restore.
+func (d *stageDraw) stepBack(dim bool) (restore func()) {
+	fade := d.fade
+	if dim {
+		d.fade = math.Max(fade, 0.62)
+	}
+	return func() { d.fade = fade }
 }
 
 // The smallest letters, in pixels: names are written at least so large, while other words

@@ -68,8 +68,8 @@ func load(events []trace.Event, rate, seconds int) []trace.Event {
 func BenchmarkStage(b *testing.B) {
 	_, recorded := mustStage(b, "two-clients-one-key")
 	events := load(recorded, 1000, 8)
-	w := stage.New(nil)
-	w.Describe(twoOrganisations())
+	w := stage.Alone(nil)
+	w.Facts().Describe(twoOrganisations())
 	th := paint.Dark()
 	pic := image.NewRGBA(image.Rect(0, 0, 1440, 900))
 	var p paint.StagePainter

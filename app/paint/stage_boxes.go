@@ -3,9 +3,12 @@ package paint
 import (
 	"image/color"
 	"math"
+	"strings"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
 	"github.com/fabriscope/fabriscope/app/view/stage"
+	"github.com/fabriscope/fabriscope/app/words"
 )
 
 // slow draws everything that changes seldom.
@@ -16,14 +19,11 @@ func (d *stageDraw) slow(w, h float64) {
 		d.org(&f.Orgs[i])
 	}
 	d.orderingBox(&f.Ordering)
-	for i := range f.Links {
-		if !f.Links[i].Lit && !f.Links[i].Selected {
-			d.link(&f.Links[i])
-		}
-	}
-	for i := range f.Links {
-		if f.Links[i].Lit || f.Links[i].Selected {
-			d.link(&f.Links[i])
+	for _, top := range []bool{false, true} {
+		for i := range f.Links {
+			if l := &f.Links[i]; (l.Lit || l.Selected) == top {
+				d.link(l)
+			}
 		}
 	}
 	for i := range f.Links {
@@ -71,26 +71,26 @@ func (d *stageDraw) orderingBox(o *stage.Ordering) {
 	}
 	d.step(&o.Look)
 	r := d.rect(o.Rect)
-	d.card(r, 12, Alpha(d.th.Raft, 0.07), d.edge(&o.Look, Alpha(d.th.Raft, 0.8), false), false)
+	d.card(r, 12, Alpha(d.th.Class(view.Raft), 0.07), d.edge(&o.Look, Alpha(d.th.Class(view.Raft), 0.8), false), false)
 	small, ok := d.font(11, false, false)
 	room := o.Rect.W - 30
 	if ok {
 		room -= TextWidth(o.Note, small)/d.z + 10
 		d.wordsEnd(r, o.Rect.W-15, 20.5, o.Rect.W/2, o.Note, small, d.th.Muted)
 	}
-	d.words(r, 15, 20, room, d.say("Ordering service"), d.nameFont(13), d.th.Raft)
+	d.words(r, 15, 20, room, d.f.Book.L("Ordering service"), d.nameFont(13), d.th.Class(view.Raft))
 }
 
 func (d *stageDraw) link(l *stage.Link) {
 	th := d.th
 	s := Style{Stroke: th.Line, Width: math.Max(1, 1.3*d.z)}
 	switch l.Style {
-	case stage.DeliverLink:
+	case facts.DeliverLink:
 		s.Dash = math.Max(2.5, 4*d.z)
-	case stage.PeerLink:
+	case facts.PeerLink:
 		s.Stroke = Alpha(th.Line, 0.6)
-	case stage.RaftLink:
-		s.Stroke, s.Width = Alpha(th.Raft, 0.45), math.Max(1, 1.5*d.z)
+	case facts.RaftLink:
+		s.Stroke, s.Width = Alpha(th.Class(view.Raft), 0.45), math.Max(1, 1.5*d.z)
 	}
 	switch l.Rule {
 	case stage.CutRule:
@@ -106,13 +106,13 @@ func (d *stageDraw) link(l *stage.Link) {
 	case l.Dim:
 		s.Stroke = Alpha(s.Stroke, 0.45)
 	}
-	d.c.Path(d.points(l), false, s)
+	d.c.Path(d.points(l.Points), false, s)
 }
 
-// points is a link's way on the screen.
-func (d *stageDraw) points(l *stage.Link) []view.Point {
-	points := make([]view.Point, len(l.Points))
-	for i, p := range l.Points {
+// points is a way across the plane on the screen.
+func (d *stageDraw) points(way []view.Point) []view.Point {
+	points := make([]view.Point, len(way))
+	for i, p := range way {
 		points[i] = d.cam.ToScreen(p)
 	}
 	return points
@@ -120,13 +120,11 @@ func (d *stageDraw) points(l *stage.Link) []view.Point {
 
 // linkRule marks what a rule does to a link: a cross where it is cut, words where it is slow.
 func (d *stageDraw) linkRule(l *stage.Link) {
-	m := middleOf(d.points(l))
+	m := middleOf(d.points(l.Points))
 	if l.Rule == stage.CutRule {
 		r := math.Max(4, 6*d.z)
-		s := Style{Stroke: d.th.Invalid, Width: math.Max(1.5, 2.2*d.z)}
 		d.c.Circle(m, r*1.5, Style{Fill: d.th.Ground})
-		d.c.Path([]view.Point{{X: m.X - r, Y: m.Y - r}, {X: m.X + r, Y: m.Y + r}}, false, s)
-		d.c.Path([]view.Point{{X: m.X - r, Y: m.Y + r}, {X: m.X + r, Y: m.Y - r}}, false, s)
+		drawCross(d.c, m, r, Style{Stroke: d.th.Invalid, Width: math.Max(1.5, 2.2*d.z)})
 		return
 	}
 	if f, ok := d.font(10, false, false); ok {
@@ -207,11 +205,7 @@ func (d *stageDraw) clientTitle(c *stage.Client) float64 {
 }
 
 func (d *stageDraw) peer(p *stage.Peer) {
-	d.step(&p.Look)
-	gone := p.Mark == stage.Down || p.Mark == stage.Pending
-	if gone && !p.Dim {
-		d.fade = 0.2
-	}
+	gone := d.stepNode(&p.Look, p.Mark)
 	r := d.rect(p.Rect)
 	if d.f.Form == stage.Compact {
 		d.compactPeer(p, r, gone)
@@ -230,16 +224,8 @@ func (d *stageDraw) peer(p *stage.Peer) {
 		d.container(p, &p.Containers[i])
 	}
 	if f, ok := d.font(10, false, false); ok && p.Hidden > 0 {
-		d.wordsEnd(r, p.Rect.W-11, p.Rect.H-2, 150, "+"+plural(p.Hidden, "chaincode"), f, d.th.Muted)
+		d.wordsEnd(r, p.Rect.W-11, p.Rect.H-2, 150, d.f.Book.L("+{{.N}} chaincodes", p.Hidden), f, d.th.Muted)
 	}
-}
-
-func plural(n int, what string) string {
-	s := itoa(n) + " " + what
-	if n != 1 {
-		s += "s"
-	}
-	return s
 }
 
 // peerRoom is how wide a peer's own words may be: up to its containers.
@@ -322,36 +308,27 @@ func (d *stageDraw) compactPeer(p *stage.Peer, r view.Rect, gone bool) {
 		y = p.Rect.H / 2
 	}
 	d.words(r, 9, y, room, firstName(p.Title), d.nameFont(12), d.th.Text)
-	for i := range p.Containers {
-		if i == 0 {
-			d.compactContainer(&p.Containers[i])
-		}
+	if len(p.Containers) > 0 {
+		d.compactContainer(&p.Containers[0])
 	}
 }
 
 // firstName is a peer's name within its organisation.
 func firstName(title string) string {
-	for i := range len(title) {
-		if title[i] == '.' {
-			return title[:i]
-		}
-	}
-	return title
+	first, _, _ := strings.Cut(title, ".")
+	return first
 }
 
 func (d *stageDraw) container(p *stage.Peer, c *stage.Container) {
-	fade := d.fade
-	if c.Dim {
-		d.fade = math.Max(fade, 0.62)
-	}
+	defer d.stepBack(c.Dim)()
 	r := d.rect(c.Rect)
-	gone := c.Phase == stage.Installed || c.Phase == stage.Exited || c.Phase == stage.Failed || c.Phase == stage.Built
+	gone := c.Phase == facts.Installed || c.Phase == facts.Exited || c.Phase == facts.Failed || c.Phase == facts.Built
 	if !gone {
 		y := r.Y + r.H/2
 		d.c.Path([]view.Point{{X: r.X - 24*d.z, Y: y}, {X: r.X, Y: y}}, false, Style{Stroke: d.ink(Alpha(d.th.Muted, 0.6)), Width: math.Max(1, 1.4*d.z)})
 	}
 	edge := d.edge(&c.Look, d.th.Line, gone)
-	if c.Phase == stage.Failed {
+	if c.Phase == facts.Failed {
 		edge.Stroke = d.ink(d.th.Invalid)
 	}
 	fill := d.inner()
@@ -361,12 +338,12 @@ func (d *stageDraw) container(p *stage.Peer, c *stage.Container) {
 	d.card(r, 7, fill, edge, false)
 	room := c.Rect.W - 20
 	if small, ok := d.font(10, false, false); ok {
-		kind := d.say(c.Kind)
+		kind := c.Kind
 		width := TextWidth(kind, small)/d.z + 6
-		if c.Phase == stage.Paused {
+		if c.Phase == facts.Paused {
 			Icon(d.c, "pause", view.Rect{X: r.X + r.W - 22*d.z, Y: r.Y + 6*d.z, W: 13 * d.z, H: 13 * d.z}, d.ink(d.th.Warn), math.Max(1, 1.5*d.z))
 			width = 18
-		} else if c.Phase != stage.Installed {
+		} else if c.Phase != facts.Installed {
 			d.wordsEnd(r, c.Rect.W-10, 13, 70, kind, small, d.th.Muted)
 		} else {
 			width = 0
@@ -375,11 +352,10 @@ func (d *stageDraw) container(p *stage.Peer, c *stage.Container) {
 	}
 	title := d.nameFont(11)
 	d.words(r, 10, 13, room, c.Title, title, d.th.Text)
-	d.fade = fade
 }
 
 func (d *stageDraw) compactContainer(c *stage.Container) {
-	gone := c.Phase == stage.Installed || c.Phase == stage.Exited || c.Phase == stage.Failed
+	gone := c.Phase == facts.Installed || c.Phase == facts.Exited || c.Phase == facts.Failed
 	fill := d.inner()
 	if gone {
 		fill = Alpha(fill, 0.4)
@@ -388,27 +364,23 @@ func (d *stageDraw) compactContainer(c *stage.Container) {
 }
 
 func (d *stageDraw) orderer(o *stage.Orderer) {
-	d.step(&o.Look)
-	gone := o.Mark == stage.Down || o.Mark == stage.Pending
-	if gone && !o.Dim {
-		d.fade = 0.2
-	}
+	gone := d.stepNode(&o.Look, o.Mark)
 	r := d.rect(o.Rect)
 	edge := d.edge(&o.Look, d.th.Line, gone)
-	if o.Role == stage.Leader && !o.Selected && !o.Highlight {
-		edge.Stroke, edge.Width = d.ink(d.th.Raft), math.Max(1.6, 2*d.z)
+	if o.Role == facts.Leader && !o.Selected && !o.Highlight {
+		edge.Stroke, edge.Width = d.ink(d.th.Class(view.Raft)), math.Max(1.6, 2*d.z)
 	}
-	if o.Role == stage.Candidate {
-		edge.Stroke, edge.Dash = d.ink(d.th.Raft), math.Max(3, 4*d.z)
+	if o.Role == facts.Candidate {
+		edge.Stroke, edge.Dash = d.ink(d.th.Class(view.Raft)), math.Max(3, 4*d.z)
 	}
 	d.card(r, 8, d.th.Panel, edge, true)
 	room := o.Rect.W - 20
-	if o.Role == stage.Leader && r.W > 40 {
+	if o.Role == facts.Leader && r.W > 40 {
 		size := 19 * d.z
-		Icon(d.c, "crown", view.Rect{X: r.X + r.W - size - 8*d.z, Y: r.Y + 7*d.z, W: size, H: size}, d.ink(d.th.Block), math.Max(1.2, 1.6*d.z))
+		Icon(d.c, "crown", view.Rect{X: r.X + r.W - size - 8*d.z, Y: r.Y + 7*d.z, W: size, H: size}, d.ink(d.th.Class(view.Block)), math.Max(1.2, 1.6*d.z))
 		room -= 24
 	}
-	f, ok := d.font(11, false, o.Role == stage.Leader)
+	f, ok := d.font(11, false, o.Role == facts.Leader)
 	y := 17.0
 	if !ok {
 		y = o.Rect.H / 2
@@ -427,8 +399,8 @@ func (d *stageDraw) orderer(o *stage.Orderer) {
 		d.words(r, 11, 34, o.Rect.W-20, o.MarkText, f, d.th.Muted)
 	case ok:
 		ink := d.th.Muted
-		if o.Role == stage.Leader || o.Role == stage.Candidate {
-			ink = d.th.Raft
+		if o.Role == facts.Leader || o.Role == facts.Candidate {
+			ink = d.th.Class(view.Raft)
 		}
 		d.words(r, 11, 34, o.Rect.W-20, o.RoleText, f, ink)
 	}
@@ -437,20 +409,23 @@ func (d *stageDraw) orderer(o *stage.Orderer) {
 // legendHeight is the strip at the bottom that the stage leaves to its legend.
 const legendHeight = 38
 
+// classWords names the classes of messages in a language.
+func classWords(b *words.Book) [view.ClassCount]string {
+	return [...]string{view.Plain: "", view.Proposal: b.L("proposal"), view.Read: b.L("read"), view.Write: b.L("write"),
+		view.Endorsement: b.L("endorsement"), view.Raft: b.L("raft"), view.Block: b.L("block")}
+}
+
 // legend explains the shapes, at the bottom left of the picture, and says where it ends.
 func (d *stageDraw) legend(w, h float64) (end float64) {
 	font := d.th.Sans(11)
-	x, y := 20*d.k, h-20*d.k
-	for _, entry := range []struct {
-		class view.Class
-		word  string
-	}{{view.Proposal, "proposal"}, {view.Read, "read"}, {view.Write, "write"}, {view.Endorsement, "endorsement"}, {view.Raft, "raft"}, {view.Block, "block"}} {
-		word := d.say(entry.word)
+	x, y, all := 20*d.k, h-20*d.k, classWords(d.f.Book)
+	for class := view.Plain + 1; class < view.ClassCount; class++ {
+		word := all[class]
 		width := TextWidth(word, font)
 		if x+40*d.k+width > w {
 			return x
 		}
-		DrawDot(d.c, Dot{Class: entry.class, Size: 11 * d.k}, view.Point{X: x + 4*d.k, Y: y}, d.th)
+		DrawDot(d.c, Dot{Class: class, Size: 11 * d.k}, view.Point{X: x + 4*d.k, Y: y}, d.th)
 		d.c.Text(view.Point{X: x + 17*d.k, Y: Baseline(y, font)}, word, font, d.th.Muted)
 		x += 17*d.k + width + 26*d.k
 	}

@@ -2,13 +2,11 @@ package paint
 
 import (
 	"math"
-	"strconv"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
 	"github.com/fabriscope/fabriscope/app/view/stage"
 )
-
-func itoa(n int) string { return strconv.Itoa(n) }
 
 // quick draws what changes from frame to frame: numbers, lanes, flows, dots.
 func (d *stageDraw) quick(w, h float64) {
@@ -46,10 +44,7 @@ func (d *stageDraw) flow(x *stage.Flow) {
 	if x.Strong < 0.06 {
 		return
 	}
-	points := make([]view.Point, len(x.Points))
-	for i, p := range x.Points {
-		points[i] = d.cam.ToScreen(p)
-	}
+	points := d.points(x.Points)
 	alpha := 0.2
 	if x.DimFlow {
 		alpha = 0.07
@@ -99,11 +94,7 @@ func (d *stageDraw) group(o *stage.Org) {
 }
 
 func (d *stageDraw) peerState(p *stage.Peer) {
-	d.step(&p.Look)
-	gone := p.Mark == stage.Down || p.Mark == stage.Pending
-	if gone && !p.Dim {
-		d.fade = 0.2
-	}
+	gone := d.stepNode(&p.Look, p.Mark)
 	r := d.rect(p.Rect)
 	if p.Busy && !p.Selected && !p.Highlight && !p.Lit && !gone {
 		radius := 9.0
@@ -126,7 +117,7 @@ func (d *stageDraw) fullState(p *stage.Peer, r view.Rect) {
 		w := math.Max(54, TextWidth(p.Height, mono)/d.z+16)
 		chip := view.Rect{X: r.X + 12*d.z, Y: r.Y + 33*d.z, W: w * d.z, H: 17 * d.z}
 		d.c.Rect(chip, 5*d.z, Style{Fill: d.ink(d.track())})
-		TextMiddle(d.c, view.Point{X: chip.X + chip.W/2, Y: Baseline(chip.Y+chip.H/2, mono)}, p.Height, mono, d.ink(d.th.Block))
+		TextMiddle(d.c, view.Point{X: chip.X + chip.W/2, Y: Baseline(chip.Y+chip.H/2, mono)}, p.Height, mono, d.ink(d.th.Class(view.Block)))
 		d.words(r, 12+w+8, 41.5, room-w-8, p.Hash, mono, d.th.Muted)
 	}
 	if f, ok := d.font(11, false, false); ok {
@@ -151,7 +142,7 @@ func (d *stageDraw) compactState(p *stage.Peer, r view.Rect) {
 		case p.Mark != stage.Fine && p.Mark != stage.Pending:
 			d.mark(r, 8, 34, p.Mark, p.MarkText)
 		case p.Height != "":
-			end := d.words(r, 9, 34, room, p.Height, f, d.th.Block)
+			end := d.words(r, 9, 34, room, p.Height, f, d.th.Class(view.Block))
 			d.words(r, end+7, 34, room-end, p.Hash, f, d.th.Muted)
 		default:
 			small, _ := d.font(10, false, false)
@@ -167,7 +158,11 @@ func (d *stageDraw) compactState(p *stage.Peer, r view.Rect) {
 	for i := range c.Lanes {
 		d.laneBar(&c.Lanes[i])
 	}
-	if f, ok := d.font(9, false, false); ok && len(c.Lanes) == 0 {
+	f, ok := d.font(9, false, false)
+	switch {
+	case ok && c.More > 0:
+		d.words(d.rect(c.Rect), 6, c.Rect.H-8, c.Rect.W-10, d.f.Book.L("+{{.N}} more", c.More), f, d.th.Muted)
+	case ok && len(c.Lanes) == 0:
 		d.words(d.rect(c.Rect), 6, c.Rect.H/2, c.Rect.W-10, c.Title, f, d.th.Muted)
 	}
 }
@@ -175,15 +170,11 @@ func (d *stageDraw) compactState(p *stage.Peer, r view.Rect) {
 // lanes draws what a chaincode is working on.
 func (d *stageDraw) lanes(c *stage.Container) {
 	r := d.rect(c.Rect)
-	fade := d.fade
-	if c.Dim {
-		d.fade = math.Max(fade, 0.62)
-	}
-	mono, readable := d.font(10, true, false)
+	defer d.stepBack(c.Dim)()
 	if len(c.Lanes) == 0 {
 		if f, ok := d.font(10, false, false); ok {
 			ink := d.th.Muted
-			if c.Phase == stage.Failed {
+			if c.Phase == facts.Failed {
 				ink = d.th.Invalid
 			}
 			d.words(r, 10, 23+(c.Rect.H-23)/2-2, c.Rect.W-20, c.Line, f, ink)
@@ -192,56 +183,54 @@ func (d *stageDraw) lanes(c *stage.Container) {
 	for i := range c.Lanes {
 		l := &c.Lanes[i]
 		d.laneBar(l)
-		if readable {
-			before := d.fade
-			if l.Dim {
-				d.fade = math.Max(before, 0.62)
-			}
+		size := 10.0
+		if l.Rect.H < 13 { // they stand close
+			size = 8
+		}
+		if mono, readable := d.font(size, true, false); readable {
+			restore := d.stepBack(l.Dim)
 			d.words(d.rect(l.Rect), 5, l.Rect.H/2, l.Rect.W-10, l.Label, mono, d.th.Text)
-			d.fade = before
+			restore()
 		}
 	}
 	if f, ok := d.font(10, false, false); ok && c.More > 0 {
-		y := 23 + float64(len(c.Lanes))*17 + 6
-		d.words(r, 15, y, c.Rect.W-24, "+"+itoa(c.More)+" more", f, d.th.Muted)
+		last := c.Lanes[len(c.Lanes)-1].Rect
+		y := last.Y + last.H*1.5 + 2 - c.Rect.Y
+		d.words(r, 15, y, c.Rect.W-24, d.f.Book.L("+{{.N}} more", c.More), f, d.th.Muted)
 	}
-	d.fade = fade
 }
 
 // laneBar draws how far a simulation is: what it has read, then what it has written.
 func (d *stageDraw) laneBar(l *stage.Lane) {
 	r := d.rect(l.Rect)
-	fade := d.fade
-	if l.Dim {
-		d.fade = math.Max(fade, 0.62)
-	}
+	defer d.stepBack(l.Dim)()
 	radius := math.Min(4*d.z, r.H/2)
 	d.c.Rect(r, radius, Style{Fill: d.ink(d.track())})
 	alpha := 0.42
 	if d.th.Name == "light" {
 		alpha = 0.4
 	}
-	full := r.W * l.Share
-	total := l.Reads + l.Writes
-	bar := view.Rect{X: r.X, Y: r.Y, W: full, H: r.H}
-	switch {
+	bar := view.Rect{X: r.X, Y: r.Y, W: r.W * l.Share, H: r.H}
+	fill := func(class view.Class) {
+		d.c.Rect(bar, radius, Style{Fill: d.ink(Alpha(d.th.Class(class), alpha))})
+	}
+	switch total := l.Reads + l.Writes; {
 	case total == 0:
-		d.c.Rect(bar, radius, Style{Fill: d.ink(Alpha(d.th.Proposal, alpha))})
+		fill(view.Proposal)
 	case l.Writes == 0:
-		d.c.Rect(bar, radius, Style{Fill: d.ink(Alpha(d.th.Read, alpha))})
+		fill(view.Read)
 	default:
-		reads := full * float64(l.Reads) / float64(total)
+		reads := bar.W * float64(l.Reads) / float64(total)
 		restore := d.c.Clip(view.Rect{X: bar.X, Y: bar.Y, W: reads, H: bar.H})
-		d.c.Rect(bar, radius, Style{Fill: d.ink(Alpha(d.th.Read, alpha))})
+		fill(view.Read)
 		restore()
-		restore = d.c.Clip(view.Rect{X: bar.X + reads, Y: bar.Y, W: full - reads, H: bar.H})
-		d.c.Rect(bar, radius, Style{Fill: d.ink(Alpha(d.th.Write, alpha))})
+		restore = d.c.Clip(view.Rect{X: bar.X + reads, Y: bar.Y, W: bar.W - reads, H: bar.H})
+		fill(view.Write)
 		restore()
 	}
 	if l.Lit {
 		d.c.Rect(r, radius, Style{Stroke: d.th.Accent, Width: math.Max(1, 1.4*d.z)})
 	}
-	d.fade = fade
 }
 
 func (d *stageDraw) ordererLog(o *stage.Orderer) {
@@ -249,10 +238,7 @@ func (d *stageDraw) ordererLog(o *stage.Orderer) {
 	if !ok || o.Log == "" {
 		return
 	}
-	d.step(&o.Look)
-	if (o.Mark == stage.Down || o.Mark == stage.Pending) && !o.Dim {
-		d.fade = 0.2
-	}
+	d.stepNode(&o.Look, o.Mark)
 	d.words(d.rect(o.Rect), 11, 50, o.Rect.W-20, o.Log, f, d.th.Muted)
 }
 
@@ -267,7 +253,7 @@ func (d *stageDraw) batch(o *stage.Ordering) {
 	}
 	d.c.Rect(r, r.H/2, Style{Fill: d.track()})
 	if o.Batch.Share > 0 {
-		d.c.Rect(view.Rect{X: r.X, Y: r.Y, W: math.Max(r.H, r.W*o.Batch.Share), H: r.H}, r.H/2, Style{Fill: d.th.Block})
+		d.c.Rect(view.Rect{X: r.X, Y: r.Y, W: math.Max(r.H, r.W*o.Batch.Share), H: r.H}, r.H/2, Style{Fill: d.th.Class(view.Block)})
 	}
 }
 
@@ -310,10 +296,7 @@ func (d *stageDraw) dot(x *stage.Dot, size float64, many bool) {
 	case x.Held:
 		d.heldSign(at, size)
 	case x.Lost:
-		s := Style{Stroke: d.th.Invalid, Width: 2 * d.k}
-		r := size * 0.62
-		d.c.Path([]view.Point{{X: at.X - r, Y: at.Y - r}, {X: at.X + r, Y: at.Y + r}}, false, s)
-		d.c.Path([]view.Point{{X: at.X - r, Y: at.Y + r}, {X: at.X + r, Y: at.Y - r}}, false, s)
+		drawCross(d.c, at, size*0.62, Style{Stroke: d.th.Invalid, Width: 2 * d.k})
 	}
 }
 

@@ -13,8 +13,10 @@ import (
 
 	"github.com/fabriscope/fabriscope/app/paint"
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
 	"github.com/fabriscope/fabriscope/app/view/stage"
 	"github.com/fabriscope/fabriscope/internal/trace"
+	"github.com/fabriscope/fabriscope/internal/trace/runfile"
 )
 
 // The size of the stage in a window of 1440 by 900.
@@ -23,14 +25,14 @@ const stageW, stageH = 1004, 517
 // mustStage is a stage that has seen a recorded run, with its events.
 func mustStage(t testing.TB, name string) (*stage.World, []trace.Event) {
 	t.Helper()
-	run, err := trace.OpenRun("../view/stage/testdata/" + name + ".fscope")
+	run, err := runfile.Open("../view/testdata/" + name + ".fscope")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = run.Close() })
-	src := view.RunSource{Run: run}
-	w := stage.New(src)
-	w.Describe(twoOrganisations())
+	src := run
+	w := stage.Alone(src)
+	w.Facts().Describe(twoOrganisations())
 	var events []trace.Event
 	for cursor := uint64(0); ; {
 		more, next, _ := src.Since(cursor, 0)
@@ -42,17 +44,16 @@ func mustStage(t testing.TB, name string) (*stage.World, []trace.Event) {
 	}
 }
 
-func twoOrganisations() stage.Layout {
+func twoOrganisations() facts.Layout {
 	l := manyOrganisations(2, 2, 3)
-	l.Clients = []stage.LayoutClient{{Name: "alice", Org: "Org1"}, {Name: "bob", Org: "Org2"}}
-	l.MaxTx, l.Timeout = 2, time.Second
+	l.Clients = []facts.LayoutClient{{Name: "alice", Org: "Org1"}, {Name: "bob", Org: "Org2"}}
 	return l
 }
 
-func manyOrganisations(orgs, peers, orderers int) stage.Layout {
-	l := stage.Layout{Channel: "mychannel", MaxTx: 10, Timeout: 2 * time.Second}
+func manyOrganisations(orgs, peers, orderers int) facts.Layout {
+	l := facts.Layout{Channel: "mychannel"}
 	for o := 1; o <= orgs; o++ {
-		org := stage.LayoutOrg{Name: fmt.Sprintf("Org%d", o)}
+		org := facts.LayoutOrg{Name: fmt.Sprintf("Org%d", o)}
 		for p := range peers {
 			org.Peers = append(org.Peers, fmt.Sprintf("peer%d.org%d.example.com", p, o))
 		}
@@ -62,8 +63,20 @@ func manyOrganisations(orgs, peers, orderers int) stage.Layout {
 	for o := 2; o <= orderers; o++ {
 		l.Orderers = append(l.Orderers, fmt.Sprintf("orderer%d.example.com", o))
 	}
-	l.Clients = []stage.LayoutClient{{Name: "alice"}, {Name: "bob"}, {Name: "carol"}}
+	l.Clients = []facts.LayoutClient{{Name: "alice"}, {Name: "bob"}, {Name: "carol"}}
 	return l
+}
+
+// raceMoment is when a chaincode writes for one of two transactions that it simulates.
+func raceMoment(t testing.TB, w *stage.World, events []trace.Event, peer string) view.Moment {
+	t.Helper()
+	return stageMoment(t, events, 0, func(e *trace.Event) bool {
+		if e.Kind != trace.ChaincodePutState || e.Node != peer {
+			return false
+		}
+		node, _ := w.Facts().ID(peer)
+		return len(w.Facts().At(view.Moment{Seq: e.Seq, Time: e.Time}).Node(node).Sims) == 2
+	})
 }
 
 func stageMoment(t testing.TB, events []trace.Event, after uint64, fits func(*trace.Event) bool) view.Moment {
@@ -90,9 +103,7 @@ func photo(f *stage.Frame, th *paint.Theme, w, h int) *image.RGBA {
 // Two simulations at once, as in the pictures of the design, in both themes.
 func TestStageOfTheRace(t *testing.T) {
 	w, events := mustStage(t, "two-clients-one-key")
-	at := stageMoment(t, events, 790, func(e *trace.Event) bool {
-		return e.Kind == trace.ChaincodePutState && e.Node == "peer0.org2.example.com"
-	})
+	at := raceMoment(t, w, events, "peer0.org1.example.com")
 	for _, th := range []*paint.Theme{paint.Dark(), paint.Light()} {
 		golden(t, "stage-race-"+th.Name+".png", photo(w.Frame(at, stage.Options{Scale: 4 * time.Millisecond}), th, stageW, stageH))
 	}
@@ -101,7 +112,7 @@ func TestStageOfTheRace(t *testing.T) {
 // A selected transaction, in a presenter's size.
 func TestStageOfASelection(t *testing.T) {
 	w, events := mustStage(t, "two-clients-one-key")
-	at := stageMoment(t, events, 800, func(e *trace.Event) bool { return e.Kind == trace.ChaincodePutState })
+	at := raceMoment(t, w, events, "peer0.org1.example.com")
 	o := stage.Options{Selection: view.Selection{What: view.SelectTx, TxID: events[at.Seq-1].TxID}}
 	golden(t, "stage-selected-dark.png", photo(w.Frame(at, o), paint.Dark().Larger(1.6), 1440, 760))
 }
@@ -116,9 +127,9 @@ func TestStageOfAnElection(t *testing.T) {
 
 // faulty is a stage on which everything is wrong that can be.
 func faulty() (*stage.World, view.Moment) {
-	w := stage.New(nil)
+	w := stage.Alone(nil)
 	l := manyOrganisations(3, 2, 3)
-	w.Describe(l)
+	w.Facts().Describe(l)
 	at := int64(1_795_000_000_000_000_000)
 	var events []trace.Event
 	add := func(e trace.Event) {
@@ -126,33 +137,34 @@ func faulty() (*stage.World, view.Moment) {
 		e.Seq, e.Time = uint64(len(events)+1), at
 		events = append(events, e)
 	}
+	add(trace.Event{Kind: trace.ChannelConfig, Node: l.Orderers[0], What: trace.Told, A: 10, B: 512 << 10, C: 2e9})
 	for _, org := range l.Orgs {
 		for i, peer := range org.Peers {
 			add(trace.Event{Kind: trace.NodeReady, Node: peer})
-			add(trace.Event{Kind: trace.LaunchEnd, Node: peer, Other: "basic_1.0@" + peer, Key: "basic_1.0:ab", Note: "20ms"})
-			add(trace.Event{Kind: trace.Seek, Dir: trace.Sent, Node: peer, Other: l.Orderers[i], Note: "from 1 to ever", Msg: uint64(100 + len(events))})
-			add(trace.Event{Kind: trace.Committed, Node: peer, Block: 4, Note: "7c1e"})
+			add(trace.Event{Kind: trace.LaunchEnd, Node: peer, Other: "basic_1.0@" + peer, Key: "basic_1.0:ab", What: trace.CodeReady, A: 20e6})
+			add(trace.Event{Kind: trace.Seek, Dir: trace.Sent, Node: peer, Other: l.Orderers[i], What: trace.SeekForEver, A: 1, B: trace.PositionForEver, Msg: uint64(100 + len(events))})
+			add(trace.Event{Kind: trace.Committed, Node: peer, Block: 4, What: trace.Told, Key: "7c1e"})
 		}
 	}
 	for _, o := range l.Orderers {
 		add(trace.Event{Kind: trace.NodeReady, Node: o})
 	}
-	add(trace.Event{Kind: trace.RaftRole, Node: l.Orderers[0], Note: "leader", Block: 3})
+	add(trace.Event{Kind: trace.RaftRole, Node: l.Orderers[0], What: trace.Leader, A: 3})
 	add(trace.Event{Kind: trace.Proposal, Dir: trace.Sent, Node: "alice", Other: "peer0.org1.example.com", TxID: "51c0aa", Msg: 1})
-	add(trace.Event{Kind: trace.HoldSet, Note: "proposal", Node: "alice"})
+	add(trace.Event{Kind: trace.HoldSet, What: trace.Told, A: 1, Name: "proposal", Node: "alice"})
 	add(trace.Event{Kind: trace.Proposal, Dir: trace.Held, Node: "alice", Other: "peer0.org1.example.com", TxID: "51c0aa", Msg: 1})
-	add(trace.Event{Kind: trace.LinkRule, Node: "peer1.org1.example.com", Other: "orderer2.example.com", Note: "cut"})
-	add(trace.Event{Kind: trace.LinkRule, Node: "peer0.org3.example.com", Other: "orderer.example.com", Note: "latency 60ms, loss 2 %"})
+	add(trace.Event{Kind: trace.LinkRule, Node: "peer1.org1.example.com", Other: "orderer2.example.com", What: trace.RuleCut})
+	add(trace.Event{Kind: trace.LinkRule, Node: "peer0.org3.example.com", Other: "orderer.example.com", What: trace.RuleShaped, A: 60e6, C: 20_000})
 	for _, o := range l.Orderers {
-		add(trace.Event{Kind: trace.LinkRule, Node: "peer1.org2.example.com", Other: o, Note: "cut"})
+		add(trace.Event{Kind: trace.LinkRule, Node: "peer1.org2.example.com", Other: o, What: trace.RuleCut})
 	}
-	add(trace.Event{Kind: trace.Fault, Node: "peer0.org2.example.com", Note: "it lies: it changes a written value before it endorses"})
+	add(trace.Event{Kind: trace.Fault, Node: "peer0.org2.example.com", What: trace.FaultLies, Note: "it lies: it changes a written value before it endorses"})
 	add(trace.Event{Kind: trace.NodeKilled, Node: "peer1.org3.example.com"})
 	add(trace.Event{Kind: trace.NodeStop, Node: "orderer3.example.com"})
-	add(trace.Event{Kind: trace.Progress, Node: "peer0.org1.example.com", Other: "basic_1.0@peer0.org1.example.com", Key: "basic_1.0:ab", Note: "paused"})
+	add(trace.Event{Kind: trace.Progress, Node: "peer0.org1.example.com", Other: "basic_1.0@peer0.org1.example.com", Key: "basic_1.0:ab", What: trace.CodePaused, Note: "paused"})
 	add(trace.Event{Kind: trace.BuildStart, Node: "peer0.org3.example.com", Other: "auction_1.0@peer0.org3.example.com", Key: "auction_1.0:cd"})
-	add(trace.Event{Kind: trace.Committed, Node: "peer0.org1.example.com", Block: 5, Note: "8d2f"})
-	add(trace.Event{Kind: trace.Committed, Node: "peer0.org1.example.com", Block: 6, Note: "9e30"})
+	add(trace.Event{Kind: trace.Committed, Node: "peer0.org1.example.com", Block: 5, What: trace.Told, Key: "8d2f"})
+	add(trace.Event{Kind: trace.Committed, Node: "peer0.org1.example.com", Block: 6, What: trace.Told, Key: "9e30"})
 	w.Add(events)
 	return w, view.Moment{Seq: uint64(len(events)), Time: at + 2e9}
 }
@@ -171,9 +183,9 @@ func TestStageOfFaults(t *testing.T) {
 
 // Sixty peers have a box each; more share one for each organisation.
 func TestStageOfManyNodes(t *testing.T) {
-	for name, l := range map[string]stage.Layout{"sixty": manyOrganisations(12, 5, 5), "hundreds": manyOrganisations(12, 20, 7), "four": manyOrganisations(4, 1, 1)} {
-		w := stage.New(nil)
-		w.Describe(l)
+	for name, l := range map[string]facts.Layout{"sixty": manyOrganisations(12, 5, 5), "hundreds": manyOrganisations(12, 20, 7), "four": manyOrganisations(4, 1, 1)} {
+		w := stage.Alone(nil)
+		w.Facts().Describe(l)
 		golden(t, "stage-"+name+"-dark.png", photo(w.Frame(view.Moment{}, stage.Options{}), paint.Dark(), stageW, stageH))
 	}
 }

@@ -18,6 +18,7 @@ import (
 // they keep their place where those fonts are not installed.
 type SVG struct {
 	w     *bufio.Writer
+	name  string // before the ids of an inline picture
 	clips int
 	err   error
 }
@@ -27,9 +28,21 @@ var _ Canvas = (*SVG)(nil)
 // NewSVG starts a document of the given size in pixels. Close ends it.
 func NewSVG(w io.Writer, width, height float64) *SVG {
 	s := &SVG{w: bufio.NewWriter(w)}
-	s.put(`<svg xmlns="http://www.w3.org/2000/svg" width="`, num(width), `" height="`, num(height),
-		`" viewBox="0 0 `, num(width), ` `, num(height), `" stroke-linecap="round" stroke-linejoin="round">`, "\n")
+	s.open(` xmlns="http://www.w3.org/2000/svg"`, width, height)
 	return s
+}
+
+// NewInlineSVG starts a picture inside an HTML page. name is unlike those of the page's
+// other pictures, which share one space of ids.
+func NewInlineSVG(w io.Writer, name string, width, height float64) *SVG {
+	s := &SVG{w: bufio.NewWriter(w), name: name}
+	s.open("", width, height)
+	return s
+}
+
+func (s *SVG) open(space string, width, height float64) {
+	s.put(`<svg`, space, ` width="`, num(width), `" height="`, num(height),
+		`" viewBox="0 0 `, num(width), ` `, num(height), `" stroke-linecap="round" stroke-linejoin="round">`, "\n")
 }
 
 // Title names the picture for people who do not see it. Call it first.
@@ -111,7 +124,7 @@ func (s *SVG) Text(p view.Point, text string, f Font, c color.NRGBA) float64 {
 // Clip restricts what follows to r, until the returned function is called.
 func (s *SVG) Clip(r view.Rect) (restore func()) {
 	s.clips++
-	id := strconv.Itoa(s.clips)
+	id := s.name + strconv.Itoa(s.clips)
 	s.put(`<clipPath id="c`, id, `"><rect x="`, num(r.X), `" y="`, num(r.Y), `" width="`, num(math.Max(0, r.W)), `" height="`, num(math.Max(0, r.H)),
 		`"/></clipPath><g clip-path="url(#c`, id, `)">`, "\n")
 	open := true

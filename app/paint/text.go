@@ -5,10 +5,10 @@ import (
 	"image"
 	"image/color"
 	"math"
+	"sort"
 	"strings"
 	"sync"
 	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/image/font"
 	"golang.org/x/image/font/sfnt"
@@ -21,6 +21,9 @@ import (
 // TextWidth is the width of one line in pixels.
 func TextWidth(text string, f Font) float64 { return letters().width(text, f) }
 
+// Covers tells whether one face has every letter of a text.
+func Covers(text string, f Font) bool { return letters().covers(text, f) }
+
 // Fit is text if it is no wider than width, and otherwise its beginning with an ellipsis
 // ("" if not even that has room).
 func Fit(text string, f Font, width float64) string { return letters().fit(text, f, width) }
@@ -28,41 +31,54 @@ func Fit(text string, f Font, width float64) string { return letters().fit(text,
 // Wrap breaks text into lines no wider than width, at spaces where there are any. It
 // gives at most most lines (0: no limit); the last one then ends with an ellipsis.
 func Wrap(text string, f Font, width float64, most int) []string {
+	lines := Break(text, width, func(s string) float64 { return TextWidth(s, f) })
+	if most > 0 && len(lines) > most {
+		rest := strings.Join(lines[most-1:], " ")
+		lines = append(lines[:most-1], Fit(rest, f, width))
+	}
+	return lines
+}
+
+// Break is Wrap for letters that somebody else measures.
+func Break(text string, width float64, measure func(string) float64) []string {
 	var lines []string
-	for _, paragraph := range strings.Split(text, "\n") {
+	for paragraph := range strings.SplitSeq(text, "\n") {
 		line := ""
-		for _, word := range strings.Fields(paragraph) {
+		for word := range strings.FieldsSeq(paragraph) {
 			joined := word
 			if line != "" {
 				joined = line + " " + word
 			}
-			if TextWidth(joined, f) <= width {
+			if measure(joined) <= width {
 				line = joined
 				continue
 			}
 			if line != "" {
 				lines = append(lines, line)
 			}
-			line = word
-			for TextWidth(line, f) > width { // one word that is wider than the line
-				head := strings.TrimSuffix(Fit(line, f, width), "…")
-				if head == "" {
-					_, n := utf8.DecodeRuneInString(line)
-					head = line[:n]
-				}
-				if head == line {
+			for line = word; measure(line) > width; { // one word that is wider than the line
+				n := Fitting(line, width, measure)
+				if n == len(line) {
 					break
 				}
-				lines, line = append(lines, head), line[len(head):]
+				lines, line = append(lines, line[:n]), line[n:]
 			}
 		}
 		lines = append(lines, line)
 	}
-	if most > 0 && len(lines) > most {
-		rest := strings.Join(lines[most-1:], " ")
-		lines = append(lines[:most-1], Fit(rest, f, width))
-	}
 	return lines
+}
+
+// Fitting is how many bytes of a text fit into width, at least one rune.
+func Fitting(text string, width float64, measure func(string) float64) int {
+	ends := make([]int, 0, len(text))
+	for i := range text {
+		if i > 0 {
+			ends = append(ends, i)
+		}
+	}
+	ends = append(ends, len(text))
+	return ends[max(0, sort.Search(len(ends), func(i int) bool { return measure(text[:ends[i]]) > width })-1)]
 }
 
 // TextEnd writes a line that ends at p.
@@ -114,6 +130,7 @@ type typecase struct {
 type letter struct {
 	face    uint8
 	none    bool // nothing is written
+	odd     bool // the sign for an unknown character
 	glyph   sfnt.GlyphIndex
 	advance float32 // in ems
 }
@@ -176,6 +193,17 @@ func (t *typecase) width(text string, f Font) float64 {
 		pen.next(r)
 	}
 	return pen.x
+}
+
+func (t *typecase) covers(text string, f Font) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, r := range text {
+		if l := t.letter(r, f.face()); l.none || int(l.face) != f.face() || l.odd {
+			return false
+		}
+	}
+	return true
 }
 
 func (t *typecase) fit(text string, f Font, width float64) string {
@@ -250,7 +278,7 @@ func (t *typecase) find(r rune, face int) letter {
 	case unseen(r):
 		return letter{none: true}
 	}
-	for _, r := range []rune{r, '\ufffd', '?'} {
+	for i, r := range []rune{r, '\ufffd', '?'} {
 		for _, f := range []int{face, face ^ 2} {
 			g, err := t.fonts[f].GlyphIndex(&t.buffer, r)
 			if err != nil || g == 0 {
@@ -259,7 +287,7 @@ func (t *typecase) find(r rune, face int) letter {
 			em := t.fonts[f].UnitsPerEm()
 			a, err := t.fonts[f].GlyphAdvance(&t.buffer, g, fixed.I(int(em)), font.HintingNone)
 			if err == nil {
-				return letter{face: uint8(f), glyph: g, advance: float32(a) / 64 / float32(em)}
+				return letter{face: uint8(f), odd: i > 0, glyph: g, advance: float32(a) / 64 / float32(em)}
 			}
 		}
 	}

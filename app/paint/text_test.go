@@ -132,6 +132,17 @@ func TestTextFromManyGoroutines(t *testing.T) {
 }
 
 // 200 short texts are a full stage's worth.
+func TestCovers(t *testing.T) {
+	for text, want := range map[string][2]bool{
+		"Transfer of asset1 …": {true, true}, "Schlüssel für Größe, Übung": {true, true}, "": {true, true},
+		"日本": {}, "a 😀": {}, "a\u200bb": {}, "0\ufe0f\u20e3": {},
+	} {
+		if got := [2]bool{paint.Covers(text, paint.Font{}), paint.Covers(text, paint.Font{Mono: true, Bold: true})}; got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+}
+
 func BenchmarkTexts(b *testing.B) {
 	pic := newPicture(1200, 800)
 	m := paint.NewImage(pic)

@@ -1,6 +1,10 @@
 package paint
 
-import "image/color"
+import (
+	"image/color"
+
+	"github.com/fabriscope/fabriscope/app/view"
+)
 
 // Theme is the one file of tokens for what is drawn: the window's own widgets take their
 // colours from here too. Sizes are multiplied by Scale (1, or 1.6 for a presenter).
@@ -15,9 +19,9 @@ type Theme struct {
 	Text, Muted, Faint                  color.NRGBA // Faint only for what need not be read
 	Accent, OnAccent, Selected          color.NRGBA // Selected: the ground of a chosen thing
 
-	Proposal, Read, Write, Endorsement, Raft, Block color.NRGBA // message classes
-	Valid, Invalid, InvalidGround, Warn             color.NRGBA
-	Orgs                                            []color.NRGBA // taken in turn
+	Classes                             [view.ClassCount]color.NRGBA // of messages
+	Valid, Invalid, InvalidGround, Warn color.NRGBA
+	Orgs                                []color.NRGBA // taken in turn
 }
 
 // Dark is the dark palette. In both palettes text, muted text and every colour that says
@@ -29,7 +33,8 @@ func Dark() *Theme {
 		Line: hex(0x2a384c), Grid: hex(0x1a2231),
 		Text: hex(0xe8eef7), Muted: hex(0x90a2ba), Faint: hex(0x5b6b82),
 		Accent: hex(0x58a6ff), OnAccent: hex(0x08131f), Selected: hex(0x1f3550),
-		Proposal: hex(0x58a6ff), Read: hex(0x7dd3fc), Write: hex(0xffb454), Endorsement: hex(0xc3e88d), Raft: hex(0xc792ea), Block: hex(0xf2d16b),
+		Classes: [...]color.NRGBA{view.Plain: hex(0x90a2ba), view.Proposal: hex(0x58a6ff), view.Read: hex(0x7dd3fc), view.Write: hex(0xffb454),
+			view.Endorsement: hex(0xc3e88d), view.Raft: hex(0xc792ea), view.Block: hex(0xf2d16b)},
 		Valid: hex(0x34d399), Invalid: hex(0xff7a7a), InvalidGround: hex(0x2a222d), Warn: hex(0xffb454),
 		Orgs: []color.NRGBA{hex(0x2dd4bf), hex(0x8fa8ff), hex(0xe58fb1), hex(0xd9b25f), hex(0x6fc3e8), hex(0xa6cf6a),
 			hex(0xd39be8), hex(0xe59a73), hex(0x7fd1c0), hex(0xb0b8f5), hex(0xd8c888), hex(0x9fc0d8)},
@@ -44,7 +49,8 @@ func Light() *Theme {
 		Line: hex(0xd3dce8), Grid: hex(0xecf0f5),
 		Text: hex(0x142033), Muted: hex(0x55667e), Faint: hex(0x93a0b3),
 		Accent: hex(0x0b61ce), OnAccent: hex(0xffffff), Selected: hex(0xd7e6f8),
-		Proposal: hex(0x0b61ce), Read: hex(0x026c90), Write: hex(0xa44b09), Endorsement: hex(0x47700f), Raft: hex(0x7e3fb2), Block: hex(0x806000),
+		Classes: [...]color.NRGBA{view.Plain: hex(0x55667e), view.Proposal: hex(0x0b61ce), view.Read: hex(0x026c90), view.Write: hex(0xa44b09),
+			view.Endorsement: hex(0x47700f), view.Raft: hex(0x7e3fb2), view.Block: hex(0x806000)},
 		Valid: hex(0x0b7450), Invalid: hex(0xc02b2b), InvalidGround: hex(0xfaeeee), Warn: hex(0xa44b09),
 		Orgs: []color.NRGBA{hex(0x0d7266), hex(0x4457c7), hex(0xae396b), hex(0x826000), hex(0x186c90), hex(0x486f16),
 			hex(0x8a3fb0), hex(0xaa4716), hex(0x0f726a), hex(0x515cbc), hex(0x746414), hex(0x396a8d)},

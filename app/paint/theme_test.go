@@ -15,8 +15,10 @@ func TestContrast(t *testing.T) {
 	for _, th := range []*paint.Theme{paint.Dark(), paint.Light()} {
 		grounds := map[string]color.NRGBA{"ground": th.Ground, "band": th.Band, "panel": th.Panel, "raised": th.Raised,
 			"sunken": th.Sunken, "selected": th.Selected, "invalid ground": th.InvalidGround}
-		texts := map[string]color.NRGBA{"text": th.Text, "muted": th.Muted, "accent": th.Accent, "proposal": th.Proposal, "read": th.Read,
-			"write": th.Write, "endorsement": th.Endorsement, "raft": th.Raft, "block": th.Block, "valid": th.Valid, "invalid": th.Invalid, "warn": th.Warn}
+		texts := map[string]color.NRGBA{"text": th.Text, "muted": th.Muted, "accent": th.Accent, "valid": th.Valid, "invalid": th.Invalid, "warn": th.Warn}
+		for c := range view.Class(view.ClassCount) {
+			texts["class "+c.Name()] = th.Class(c)
+		}
 		for i, o := range th.Orgs {
 			texts[fmt.Sprintf("organisation %d", i+1)] = o
 			grounds[fmt.Sprintf("organisation %d's box", i+1)] = over(paint.Alpha(o, 0.06), th.Ground)
@@ -35,7 +37,7 @@ func TestContrast(t *testing.T) {
 		if c := contrast(th.OnAccent, th.Accent); c < 4.5 {
 			t.Errorf("%s: text on a button has contrast %.2f", th.Name, c)
 		}
-		for class := range view.Block + 1 {
+		for class := range view.Class(view.ClassCount) {
 			bar := over(paint.Alpha(th.Class(class), 0.35), th.Sunken)
 			if c := contrast(th.Text, bar); c < 4.5 {
 				t.Errorf("%s: text on a bar of class %d has contrast %.2f", th.Name, class, c)

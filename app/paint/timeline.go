@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
 	"github.com/fabriscope/fabriscope/app/view/timeline"
 )
 
@@ -30,10 +31,9 @@ func (p *TimelinePainter) Paint(dst *image.RGBA, f *timeline.Frame, th *Theme) {
 		d := newTimelineDraw(NewImage(p.still), f, th)
 		d.still()
 	}
-	for y := dst.Rect.Min.Y; y < dst.Rect.Max.Y; y++ {
-		copy(dst.Pix[dst.PixOffset(dst.Rect.Min.X, y):][:4*dst.Rect.Dx()], p.still.Pix[p.still.PixOffset(dst.Rect.Min.X, y):])
-	}
+	copyPicture(dst, p.still)
 	d := newTimelineDraw(NewImage(dst), f, th)
+	d.span()
 	d.playhead()
 }
 
@@ -42,6 +42,7 @@ func (p *TimelinePainter) Paint(dst *image.RGBA, f *timeline.Frame, th *Theme) {
 func DrawTimeline(c Canvas, f *timeline.Frame, th *Theme) {
 	d := newTimelineDraw(c, f, th)
 	d.still()
+	d.span()
 	d.playhead()
 }
 
@@ -77,7 +78,7 @@ func (d *timelineDraw) still() {
 	restore()
 	d.header()
 	if f.Empty {
-		text, font := or(f.Words.Empty, "Nothing has happened yet: messages and simulations appear here as they happen."), th.Sans(13)
+		text, font := f.Book.L("Nothing has happened yet: messages and simulations appear here as they happen."), th.Sans(13)
 		TextMiddle(c, view.Point{X: f.W / 2, Y: Baseline((f.Header+f.H)/2, font)}, Fit(text, font, f.W-32*d.k), font, th.Muted)
 	}
 }
@@ -117,9 +118,16 @@ func (d *timelineDraw) lanes() {
 			d.c.Rect(view.Rect{X: 6 * d.k, Y: l.Y + 1.5*d.k, W: f.Gutter - 12*d.k, H: l.H - 3*d.k}, 4*d.k, Style{Fill: th.Selected})
 			ink = th.Accent
 		}
+		if l.Pinned {
+			d.c.Rect(view.Rect{X: 2 * d.k, Y: l.Y + 3*d.k, W: 3 * d.k, H: l.H - 6*d.k}, 1.5*d.k, Style{Fill: th.Accent})
+		}
 		middle := math.Min(l.Y+l.H/2, l.Y+20*d.k)
 		d.c.Text(view.Point{X: x, Y: Baseline(middle, font)}, Fit(l.Name, font, f.Gutter-x-4*d.k), font, ink)
-		d.box(f.Gutter, l.Y+l.H-1, f.W, l.Y+l.H, th.Grid)
+		line := th.Grid
+		if l.Pinned && i+1 < len(f.Lanes) && !f.Lanes[i+1].Pinned {
+			line = th.Muted
+		}
+		d.box(f.Gutter, l.Y+l.H-1, f.W, l.Y+l.H, line)
 	}
 }
 
@@ -128,9 +136,9 @@ func (d *timelineDraw) header() {
 	f, th := d.f, d.th
 	d.box(0, 0, f.W, f.Header, th.Ground)
 	x := 16 * d.k
-	x += d.c.Text(view.Point{X: x, Y: 19 * d.k}, or(f.Words.Title, "Timeline"), th.SansBold(13), th.Text) + 12*d.k
+	x += d.c.Text(view.Point{X: x, Y: 19 * d.k}, f.Book.L("Timeline"), th.SansBold(13), th.Text) + 12*d.k
 	note := th.Sans(11)
-	d.c.Text(view.Point{X: x, Y: 19 * d.k}, Fit(or(f.Words.Note, "each slanted line is one message"), note, f.W-x-8*d.k), note, th.Muted)
+	d.c.Text(view.Point{X: x, Y: 19 * d.k}, Fit(f.Book.L("each slanted line is one message"), note, f.W-x-8*d.k), note, th.Muted)
 	font := th.Mono(10)
 	for _, t := range f.Ticks {
 		d.box(t.X, f.Header-5*d.k, t.X+1, f.Header, th.Line)
@@ -144,11 +152,24 @@ func (d *timelineDraw) header() {
 
 // note is where the words beside the title begin and end.
 func (d *timelineDraw) note() (from, to float64) {
-	from = 28*d.k + TextWidth(or(d.f.Words.Title, "Timeline"), d.th.SansBold(13))
-	return from, math.Min(from+TextWidth(or(d.f.Words.Note, "each slanted line is one message"), d.th.Sans(11)), d.f.W-8*d.k)
+	from = 28*d.k + TextWidth(d.f.Book.L("Timeline"), d.th.SansBold(13))
+	return from, math.Min(from+TextWidth(d.f.Book.L("each slanted line is one message"), d.th.Sans(11)), d.f.W-8*d.k)
 }
 
 // playhead draws the moment's line, its marker and its time.
+// span marks the part of the time that is selected.
+func (d *timelineDraw) span() {
+	f, ink := d.f, d.th.Accent
+	from, to := math.Round(f.Span[0]), math.Round(f.Span[1])
+	if to <= from {
+		return
+	}
+	d.c.Rect(view.Rect{X: from, Y: f.Header, W: to - from, H: f.H - f.Header}, 0, Style{Fill: Alpha(ink, 0.14)})
+	for _, x := range []float64{from, to - 1} {
+		d.c.Rect(view.Rect{X: x, Y: f.Header - 6*d.k, W: math.Max(1, math.Round(d.k)), H: f.H - f.Header + 6*d.k}, 0, Style{Fill: ink})
+	}
+}
+
 func (d *timelineDraw) playhead() {
 	f, th := d.f, d.th
 	if f.Playhead < f.Gutter-1 || f.Playhead > f.W {
@@ -252,7 +273,7 @@ func (d *timelineDraw) bar(b *timeline.Bar) {
 	if x1 <= x0 {
 		x1 = x0 + 1
 	}
-	if b.Kind == timeline.Down {
+	if b.Kind == facts.Down {
 		d.down(b, x0, x1)
 		return
 	}
@@ -262,7 +283,7 @@ func (d *timelineDraw) bar(b *timeline.Bar) {
 		ground = 0.42
 	case b.Overlaps:
 		ground = 0.08
-	case b.Kind == timeline.Await, b.Kind == timeline.Build, b.Kind == timeline.Launch:
+	case b.Kind == facts.Await, b.Kind == facts.Build, b.Kind == facts.Launch:
 		ground = 0.14
 	}
 	edge := ink
@@ -319,7 +340,7 @@ func (d *timelineDraw) label(b *timeline.Bar) {
 		right -= b.H / 2
 	}
 	ink := d.th.Text
-	if b.Kind == timeline.Down {
+	if b.Kind == facts.Down {
 		ink = d.th.Muted
 	}
 	if b.Tone == timeline.Dim {
@@ -327,7 +348,7 @@ func (d *timelineDraw) label(b *timeline.Bar) {
 	}
 	text := b.Label
 	if TextWidth(text, font) > right-left { // rather its first word alone than an ellipsis
-		if text, _, _ = strings.Cut(text, " "); b.Kind == timeline.Down || TextWidth(text, font) > right-left {
+		if text, _, _ = strings.Cut(text, " "); b.Kind == facts.Down || TextWidth(text, font) > right-left {
 			return
 		}
 	}

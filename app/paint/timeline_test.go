@@ -11,12 +11,13 @@ import (
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/view/timeline"
 	"github.com/fabriscope/fabriscope/internal/trace"
+	"github.com/fabriscope/fabriscope/internal/trace/runfile"
 )
 
 // mustRun reads the recorded run in which alice and bob change the same asset at once.
 func mustRun(t testing.TB) []trace.Event {
 	t.Helper()
-	run, err := trace.OpenRun("../view/timeline/testdata/two-clients-one-key.fscope")
+	run, err := runfile.Open("../view/testdata/two-clients-one-key.fscope")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +50,7 @@ func race(t testing.TB, events []trace.Event, x *timeline.Index) (txID string, w
 
 func TestTimeline(t *testing.T) {
 	events := mustRun(t)
-	x := timeline.New(100_000)
+	x := timeline.Alone(100_000)
 	x.Add(events)
 	tx, w := race(t, events, x)
 	at := view.Moment{Seq: 800, Time: events[799].Time}
@@ -75,7 +76,7 @@ func TestTimeline(t *testing.T) {
 			index := x
 			switch c.o.At = at; c.name {
 			case "empty":
-				index, c.o.At = timeline.New(100_000), view.Moment{}
+				index, c.o.At = timeline.Alone(100_000), view.Moment{}
 			case "faults":
 				index = faults()
 				c.o.Window, c.o.At = index.Fit(), view.Moment{Seq: 9, Time: 2_000_000_000}
@@ -89,7 +90,7 @@ func TestTimeline(t *testing.T) {
 
 // faults is a peer that is killed, a message that a hold keeps and two that get lost.
 func faults() *timeline.Index {
-	x := timeline.New(100_000)
+	x := timeline.Alone(100_000)
 	seq := uint64(0)
 	add := func(ms int64, e trace.Event) {
 		seq++
@@ -114,7 +115,7 @@ func faults() *timeline.Index {
 // TestTimelineAsSVG writes the same picture for a document.
 func TestTimelineAsSVG(t *testing.T) {
 	events := mustRun(t)
-	x := timeline.New(100_000)
+	x := timeline.Alone(100_000)
 	x.Add(events)
 	_, w := race(t, events, x)
 	var b bytes.Buffer
@@ -135,7 +136,7 @@ func TestTimelineAsSVG(t *testing.T) {
 // the middle too.
 func repeated(t testing.TB, n uint64) (x *timeline.Index, middle trace.Event) {
 	run := mustRun(t)
-	x = timeline.New(1_000_000)
+	x = timeline.Alone(1_000_000)
 	now := run[0].Time
 	for round, seq := uint64(0), uint64(0); seq < n; round++ {
 		last := run[0].Time

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"image"
 	"image/color"
-	"strconv"
-	"strings"
 
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/view/chain"
@@ -31,8 +29,8 @@ func ValidationHeight(v *chain.Validation, th *Theme) float64 {
 // The close-up's layout, in pixels at scale 1.
 const (
 	checkTop  = 52  // where the cards begin
-	checkMax  = 230 // a card's largest width
-	fewCards  = 3   // as wide as that many are fewer
+	checkMax  = 230 // a card's largest width where a page is full; fewer share what is left
+	rangeRoom = 62  // more for a range that has changed: bracket, keys and arrow
 	checkGap  = 14
 	checkIn   = 12
 	readPitch = 15
@@ -52,8 +50,8 @@ func DrawValidation(c Canvas, v *chain.Validation, r view.Rect, th *Theme) {
 		th = th.Larger(max(leastShare, r.H/need))
 	}
 	d := checkDraw{c: c, th: th, k: th.Scale, v: v, r: r, height: cardHeight(v) * th.Scale}
-	n := float64(max(fewCards, min(v.Total, chain.PageSize)))
-	d.width = min(checkMax*d.k, (r.W-(n-1)*checkGap*d.k)/n)
+	n := float64(max(1, min(v.Total, chain.PageSize)))
+	d.width = min(checkMax*d.k*chain.PageSize/n, (r.W-(n-1)*checkGap*d.k)/n)
 	d.head()
 	for i := range v.Cards {
 		if i > 0 {
@@ -71,7 +69,17 @@ func cardHeight(v *chain.Validation) float64 {
 	for i := range v.Cards {
 		lines = max(lines, len(v.Cards[i].Read), len(v.Cards[i].Found))
 	}
-	return 122 + float64(2*lines)*readPitch
+	return 122 + float64(2*lines)*readPitch + rangesRoom(v)
+}
+
+// rangesRoom is how much higher the cards are because of ranges that have changed.
+func rangesRoom(v *chain.Validation) float64 {
+	for i := range v.Cards {
+		if v.Cards[i].Range != nil {
+			return rangeRoom
+		}
+	}
+	return 0
 }
 
 type checkDraw struct {
@@ -89,11 +97,7 @@ func (d *checkDraw) place(i int) view.Rect {
 }
 
 func (d *checkDraw) head() {
-	title := strings.NewReplacer("{block}", strconv.FormatUint(d.v.Block, 10), "{peer}", view.Short(d.v.Peer)).Replace(or(d.v.Words.Title, "Block {block} at {peer}"))
-	if d.v.Peer == "" {
-		title = fmt.Sprintf("Block %d", d.v.Block)
-	}
-	d.c.Text(view.Point{X: d.r.X, Y: d.r.Y + 14*d.k}, title, d.th.SansBold(13), d.th.Text)
+	d.c.Text(view.Point{X: d.r.X, Y: d.r.Y + 14*d.k}, d.v.Title, d.th.SansBold(13), d.th.Text)
 	room := d.r.W
 	if d.v.Total > chain.PageSize {
 		room -= 180 * d.k
@@ -126,7 +130,7 @@ func (d *checkDraw) card(i int) {
 	switch {
 	case d.v.Stands == card.Position:
 		edge, width = th.Accent, 2*k
-	case card.Code == "VALID":
+	case card.Valid:
 		edge = th.Valid
 	case card.Code != "":
 		edge = th.Invalid
@@ -142,10 +146,10 @@ func (d *checkDraw) card(i int) {
 		y += 13 * k
 	}
 	y = r.Y + 76*k
-	d.c.Text(view.Point{X: x, Y: y}, or(d.v.Words.Read, "read when simulated"), th.Sans(10), th.Muted)
-	lines := (d.height/k - 122) / readPitch / 2
+	d.c.Text(view.Point{X: x, Y: y}, d.v.Book.L("read when simulated"), th.Sans(10), th.Muted)
+	lines := (d.height/k - 122 - rangesRoom(d.v)) / readPitch / 2
 	for n, line := range card.Read {
-		d.c.Text(view.Point{X: x, Y: y + float64(n+1)*readPitch*k}, Fit(line, th.Mono(10), right-x), th.Mono(10), th.Read)
+		d.c.Text(view.Point{X: x, Y: y + float64(n+1)*readPitch*k}, Fit(line, th.Mono(10), right-x), th.Mono(10), th.Class(view.Read))
 	}
 	if len(card.Read) == 0 {
 		d.c.Text(view.Point{X: x, Y: y + readPitch*k}, "-", th.Mono(10), th.Faint)
@@ -157,7 +161,10 @@ func (d *checkDraw) card(i int) {
 
 func (d *checkDraw) found(card *chain.CheckCard, at view.Point, room float64) {
 	th, k := d.th, d.k
-	d.c.Text(at, or(d.v.Words.Found, "found now"), th.Sans(10), th.Muted)
+	d.c.Text(at, d.v.Book.L("found now"), th.Sans(10), th.Muted)
+	if card.Range != nil && d.changed(card.Range, at, room) {
+		return
+	}
 	for n, f := range card.Found {
 		colour := th.Text
 		if f.Stale {
@@ -178,6 +185,59 @@ func (d *checkDraw) found(card *chain.CheckCard, at view.Point, room float64) {
 	}
 }
 
+// changed draws a range that has changed: a bracket over its keys and an arrow to the one that
+// came in or went. It is false where there is no room for them.
+func (d *checkDraw) changed(x *chain.Range, at view.Point, room float64) bool {
+	th, k, f := d.th, d.k, d.th.Mono(10)
+	gap, inner := 6*k, 7*k
+	wide := -gap
+	for i := range x.Keys {
+		wide += TextWidth(x.Keys[i].Text, f) + 2*inner + gap
+	}
+	more := ""
+	if x.More > 0 {
+		more = d.v.Book.L("+{{.N}} more", x.More)
+		wide += TextWidth(more, f) + gap
+	}
+	if wide > room {
+		return false
+	}
+	box := view.Rect{X: at.X, Y: at.Y + 34*k, W: wide, H: 20 * k}
+	top := box.Y - 6*k
+	d.c.Path([]view.Point{{X: box.X, Y: top + 4*k}, {X: box.X, Y: top}, {X: box.X + wide, Y: top}, {X: box.X + wide, Y: top + 4*k}}, false,
+		Style{Stroke: th.Class(view.Read), Width: 1.6 * k})
+	d.c.Text(view.Point{X: box.X, Y: top - 5*k}, Fit(x.Text, f, room), f, th.Class(view.Read))
+	left := box.X
+	for i := range x.Keys {
+		key := &x.Keys[i]
+		r := view.Rect{X: left, Y: box.Y, W: TextWidth(key.Text, f) + 2*inner, H: box.H}
+		edge, ink := th.Line, th.Text
+		if key.New || key.Gone {
+			edge, ink = th.Invalid, th.Invalid
+			d.arrow(view.Point{X: r.X + r.W/2, Y: r.Y + r.H}, x.By, view.Rect{X: at.X, W: room})
+		}
+		d.c.Rect(r, 4*k, Style{Fill: th.Sunken, Stroke: edge, Width: 1.2 * k})
+		d.c.Text(view.Point{X: r.X + inner, Y: Baseline(r.Y+r.H/2, f)}, key.Text, f, ink)
+		if key.Gone {
+			d.c.Rect(view.Rect{X: r.X + inner, Y: r.Y + r.H/2, W: r.W - 2*inner, H: k}, 0, Style{Fill: th.Invalid})
+		}
+		left += r.W + gap
+	}
+	d.c.Text(view.Point{X: left, Y: Baseline(box.Y+box.H/2, f)}, more, f, th.Muted)
+	return true
+}
+
+// arrow points up at a key of a range, and says below who brought it or took it.
+func (d *checkDraw) arrow(tip view.Point, text string, within view.Rect) {
+	th, k, f := d.th, d.k, d.th.SansBold(10)
+	foot := tip.Y + 17*k
+	d.c.Rect(view.Rect{X: tip.X - 0.8*k, Y: tip.Y + 6*k, W: 1.6 * k, H: 11 * k}, 0, Style{Fill: th.Warn})
+	d.c.Path([]view.Point{{X: tip.X, Y: tip.Y + 2*k}, {X: tip.X + 5*k, Y: tip.Y + 9*k}, {X: tip.X - 5*k, Y: tip.Y + 9*k}}, true, Style{Fill: th.Warn})
+	w := TextWidth(text, f)
+	x := max(within.X, min(tip.X-w/2, within.X+within.W-26*k-w)) // the mark stands at the right
+	d.c.Text(view.Point{X: x, Y: foot + 11*k}, text, f, th.Warn)
+}
+
 // mark draws a tick or a cross, and the code of an invalid transaction.
 func (d *checkDraw) mark(card *chain.CheckCard, r view.Rect) {
 	if card.Code == "" {
@@ -186,7 +246,7 @@ func (d *checkDraw) mark(card *chain.CheckCard, r view.Rect) {
 	th, k := d.th, d.k
 	at := view.Point{X: r.X + r.W - 21*k, Y: r.Y + r.H - 21*k}
 	colour, icon := th.Valid, "check"
-	if card.Code != "VALID" {
+	if !card.Valid {
 		colour, icon = th.Invalid, "cross"
 		room := r.W - (2*checkIn+22)*k
 		d.c.Text(view.Point{X: r.X + checkIn*k, Y: r.Y + r.H - 8*k}, Fit(codeWords(card.Code), th.SansBold(10), room), th.SansBold(10), th.Invalid)
@@ -204,7 +264,7 @@ func (d *checkDraw) stands() {
 	r, k := d.place(i), d.k
 	x, y := r.X+r.W/2, r.Y+r.H+6*k
 	d.c.Path([]view.Point{{X: x, Y: y}, {X: x + 8*k, Y: y + 9*k}, {X: x - 8*k, Y: y + 9*k}}, true, Style{Fill: d.th.Accent})
-	TextMiddle(d.c, view.Point{X: x, Y: y + 24*k}, or(d.v.Words.Stands, "the peer stands here"), d.th.SansBold(10), d.th.Accent)
+	TextMiddle(d.c, view.Point{X: x, Y: y + 24*k}, d.v.Book.L("the peer stands here"), d.th.SansBold(10), d.th.Accent)
 }
 
 // arcs draws from the cause of each conflict to its victim, the victim that is being

@@ -26,7 +26,7 @@ func TestValidationPicture(t *testing.T) {
 	}
 	for _, p := range pictures {
 		src, events := MustRun(t, p.run)
-		strip := chain.New(src)
+		strip := chain.Alone(src)
 		strip.Add(events)
 		conflict := MustFind(t, events, "a conflict", func(e *trace.Event) bool { return e.Kind == trace.Verdict && e.Key == "MVCC_READ_CONFLICT" })
 		seen := 0

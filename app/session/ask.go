@@ -1,16 +1,18 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
-	"sort"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/view/inspect"
+	"github.com/fabriscope/fabriscope/app/words"
 	"github.com/fabriscope/fabriscope/network"
 )
 
@@ -24,15 +26,10 @@ const (
 	maxShownValue = 400 // characters
 )
 
-// asked is what the running network said about the selection: what the trace cannot know
-// (addresses, process ids, digests over the whole state) and, where the trace does not
-// reach back to the beginning, state and history.
+// asked is what the running network said about the selection, and when to ask again.
 type asked struct {
 	sel     view.Selection
-	facts   []inspect.Fact
-	ledger  []namespaceState
-	history *network.LedgerAnswer
-	height  uint64
+	answer  answer
 	version int
 	stale   bool // to be asked again
 	asking  bool
@@ -40,55 +37,29 @@ type asked struct {
 	took    time.Duration // the last question: one that is dear is asked seldom
 }
 
-// namespaceState is the state of one namespace at a peer.
-type namespaceState struct {
-	name   string
-	answer *network.LedgerAnswer
+// answer is what the trace cannot know (addresses, process ids, digests over the whole
+// state) and, where the trace does not reach back to the beginning, state and history.
+type answer struct {
+	facts  []inspect.Fact
+	blocks []inspect.Block
 }
 
-// answer is what one question brought.
-type answer struct {
-	facts   []inspect.Fact
-	ledger  []namespaceState
-	history *network.LedgerAnswer
-	height  uint64
-}
+// question asks a running network.
+type question func(context.Context, *network.Network) (answer, error)
 
 // askLive asks the network about the selection now and then, in the background.
-func (s *Session) askLive(dt time.Duration) {
-	a := &s.asked
+func (l *Look) askLive(dt time.Duration) {
+	a := &l.asked
 	a.waited += dt
-	if a.asking || a.sel == s.selection && !a.stale && a.waited < max(askEvery, 20*a.took) {
+	if a.asking || a.sel == l.selection && !a.stale && a.waited < max(askEvery, 20*a.took) {
 		return
 	}
-	n := s.Net()
-	if n == nil {
+	n := l.s.Net()
+	if n == nil || l.s.hides() {
 		return
 	}
-	var ask func(context.Context) (answer, error)
-	sel, search := s.selection, s.document.search
-	switch sel.What {
-	case view.SelectNode:
-		if _, ok := s.nodes.byName[sel.Node]; ok {
-			ask = func(ctx context.Context) (answer, error) { return askNode(ctx, n, sel.Node) }
-		}
-	case view.SelectPeers:
-		ask = func(ctx context.Context) (answer, error) { return askSums(ctx, n) }
-	case view.SelectLedger:
-		if s.reachesBack() {
-			break
-		}
-		ask = func(ctx context.Context) (answer, error) { return askState(ctx, n, sel.Node, search) }
-	case view.SelectKey:
-		if s.reachesBack() {
-			break
-		}
-		peer := sel.Node
-		if peer == "" {
-			peer = s.somePeer()
-		}
-		ask = func(ctx context.Context) (answer, error) { return askKey(ctx, n, peer, sel) }
-	}
+	sel := l.selection
+	ask := l.question(sel)
 	if ask == nil {
 		a.stale = false
 		if a.sel != sel && a.sel.What != view.Nothing {
@@ -97,55 +68,71 @@ func (s *Session) askLive(dt time.Duration) {
 		return
 	}
 	a.asking, a.stale, a.waited = true, false, 0
-	s.aside(func(ctx context.Context) func() {
+	l.s.AskAside(func(ctx context.Context) func() {
 		ctx, cancel := context.WithTimeout(ctx, askTimeout)
 		defer cancel()
 		begin := time.Now()
-		got, err := ask(ctx)
+		got, err := ask(ctx, n)
 		took := time.Since(begin)
-		return func() {
-			s.heard(sel, got, err)
-			if a.took = took; err != nil {
-				a.took = 0 // one that failed is asked again soon
-			}
-		}
+		return func() { l.keepAnswer(sel, got, took, err) }
 	})
 }
 
-// heard takes an answer; an error leaves what was known.
-func (s *Session) heard(sel view.Selection, got answer, err error) {
-	a := &s.asked
-	a.asking = false
-	if err != nil {
-		if a.sel != sel {
-			*a = asked{sel: sel, version: a.version + 1, waited: a.waited}
+// question is what to ask about a selection, nil for nothing.
+func (l *Look) question(sel view.Selection) question {
+	switch sel.What {
+	case view.SelectNode:
+		if _, ok := l.s.Node(sel.Node); ok {
+			return func(ctx context.Context, n *network.Network) (answer, error) { return askNode(ctx, n, sel.Node), nil }
 		}
-		return
+	case view.SelectPeers:
+		return askSums
+	case view.SelectLedger:
+		if search := l.document.search; !l.reachesBack() {
+			return func(ctx context.Context, n *network.Network) (answer, error) {
+				return askState(ctx, n, sel.Node, search)
+			}
+		}
+	case view.SelectKey:
+		if peer := cmp.Or(sel.Node, l.somePeer()); !l.reachesBack() {
+			return func(ctx context.Context, n *network.Network) (answer, error) { return askKey(ctx, n, peer, sel) }
+		}
 	}
-	before := answer{a.facts, a.ledger, a.history, a.height}
-	if a.sel == sel && reflect.DeepEqual(before, got) {
-		return
+	return nil
+}
+
+// keepAnswer notes an answer; an error leaves what was known, and is asked again soon.
+func (l *Look) keepAnswer(sel view.Selection, got answer, took time.Duration, err error) {
+	a := &l.asked
+	a.asking, a.took = false, took
+	if err != nil {
+		a.took, got = 0, answer{}
+		if a.sel == sel {
+			return
+		}
 	}
-	a.sel, a.facts, a.ledger, a.history, a.height = sel, got.facts, got.ledger, got.history, got.height
-	a.version++
+	if a.sel != sel || !reflect.DeepEqual(a.answer, got) {
+		a.sel, a.answer = sel, got
+		a.version++
+	}
 }
 
 // reachesBack tells whether the panels have seen everything since the network's beginning.
-func (s *Session) reachesBack() bool { return s.lost == 0 && !s.resumed }
+func (l *Look) reachesBack() bool { return l.s.lost == 0 && !l.s.resumed }
 
 // somePeer is a peer that runs.
-func (s *Session) somePeer() string {
-	for _, name := range s.Peers() {
-		if s.nodes.byName[name].Running {
-			return name
+func (l *Look) somePeer() string {
+	for _, n := range l.s.Nodes() {
+		if n.Running && n.Role == "peer" {
+			return n.Name
 		}
 	}
 	return ""
 }
 
-func askNode(ctx context.Context, n *network.Network, node string) (answer, error) {
+func askNode(ctx context.Context, n *network.Network, node string) answer {
 	var a answer
-	for _, st := range n.Status(ctx) {
+	for _, st := range n.Nodes.Status(ctx) {
 		if st.Name != node {
 			continue
 		}
@@ -155,104 +142,86 @@ func askNode(ctx context.Context, n *network.Network, node string) (answer, erro
 			}
 		}
 		if !st.Running {
-			add("state", "not running")
-			return a, nil
+			add(words.L("state"), words.L("not running"))
+			return a
 		}
-		add("address", st.Addr)
+		add(words.L("address"), st.Addr)
 		if st.PID > 0 {
-			add("process", fmt.Sprint(st.PID))
+			add(words.L("process"), fmt.Sprint(st.PID))
 		}
-		add("height", fmt.Sprint(st.Height))
-		add("last block's hash", st.Hash)
-		add("commit hash", st.CommitHash)
-		add("chaincode runs as", strings.TrimSuffix(st.Runtime+": "+st.RuntimeWhy, ": "))
+		add(words.L("height"), fmt.Sprint(st.Height))
+		add(words.L("last block's hash"), st.Hash)
+		add(words.L("commit hash"), st.CommitHash)
+		add(words.L("chaincode runs as"), strings.TrimSuffix(st.Runtime+": "+st.RuntimeWhy, ": "))
 		for _, c := range st.Chaincodes {
 			label, _, _ := strings.Cut(c.PackageID, ":")
-			state := "starting"
+			state := words.L("starting")
 			if c.Ready {
-				state = "ready"
+				state = words.L("ready")
 			}
 			add(label, strings.TrimSpace(c.Runtime+" "+state))
 		}
 	}
-	return a, nil
+	return a
 }
 
 // askSums compares the peers' whole states.
 func askSums(ctx context.Context, n *network.Network) (answer, error) {
 	var a answer
-	sums, err := n.StateSums(ctx)
+	sums, err := n.Nodes.StateSums(ctx)
 	for name, sum := range sums {
-		a.facts = append(a.facts, inspect.Fact{Name: "state of " + view.Short(name), Value: sum})
+		a.facts = append(a.facts, inspect.Fact{Name: words.L("state of {{.Node}}", name), Value: sum})
 	}
-	sort.Slice(a.facts, func(i, j int) bool { return a.facts[i].Name < a.facts[j].Name })
+	slices.SortFunc(a.facts, func(x, y inspect.Fact) int { return strings.Compare(x.Name, y.Name) })
 	return a, err
 }
 
 // askState asks for the state of all namespaces, or for the keys that begin with search.
 func askState(ctx context.Context, n *network.Network, peer, search string) (answer, error) {
 	var a answer
-	names, err := n.Ledger(ctx, peer, network.LedgerQuery{})
+	names, err := n.Nodes.Ledger(ctx, peer, network.LedgerQuery{})
 	if err != nil {
 		return a, err
 	}
-	a.height = names.Height
-	for _, ns := range names.Namespaces {
-		if len(a.ledger) == askNamespaces {
-			break
-		}
-		got, err := n.Ledger(ctx, peer, network.LedgerQuery{Namespace: ns, Prefix: search, Limit: askEntries})
+	for _, ns := range names.Namespaces[:min(len(names.Namespaces), askNamespaces)] {
+		got, err := n.Nodes.Ledger(ctx, peer, network.LedgerQuery{Namespace: ns, Prefix: search, Limit: askEntries})
 		if err != nil {
 			return a, err
 		}
-		a.ledger = append(a.ledger, namespaceState{ns, got})
+		b := askedTable(words.L("State of {{.Namespace}}", ns), names.Height, words.L("key"), words.L("version"), words.L("value"))
+		b.Search = true
+		for _, e := range got.Entries {
+			key := inspect.Cell{Text: words.KeyText(e.Key), Mono: true, Link: view.Selection{What: view.SelectKey, Namespace: ns, Key: e.Key, Node: peer}}
+			b.Rows = append(b.Rows, []inspect.Cell{key, {Text: e.Version(), Mono: true}, {Text: valueText(e.Value), Mono: true}})
+		}
+		if got.More {
+			b.More = 1
+		}
+		a.blocks = append(a.blocks, b)
 	}
 	return a, nil
 }
 
 func askKey(ctx context.Context, n *network.Network, peer string, sel view.Selection) (answer, error) {
-	got, err := n.Ledger(ctx, peer, network.LedgerQuery{Namespace: sel.Namespace, Key: sel.Key, Limit: askHistory})
+	got, err := n.Nodes.Ledger(ctx, peer, network.LedgerQuery{Namespace: sel.Namespace, Key: sel.Key, Limit: askHistory})
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{history: got, height: got.Height}, nil
-}
-
-// blocks are the parts of a document that the trace could not give.
-func (a *asked) blocks(s *Session) []inspect.Block {
-	if a.sel != s.selection {
-		return nil
-	}
-	var out []inspect.Block
-	for _, ns := range a.ledger {
-		out = append(out, a.stateTable(ns))
-	}
-	if a.history != nil {
-		b := inspect.Block{Form: inspect.Table, Title: "History", Aside: inspect.Cell{Text: fmt.Sprintf("asked now, at height %d", a.height), Tone: inspect.Weak},
-			Header: []string{"transaction", "value"}}
-		for _, w := range a.history.History {
-			value := inspect.Cell{Text: valueText(w.Value), Mono: true}
-			if w.Deleted {
-				value = inspect.Cell{Text: "deleted", Tone: inspect.Bad}
-			}
-			b.Rows = append(b.Rows, []inspect.Cell{{Text: view.ShortID(w.TxID), Mono: true, Link: view.Selection{What: view.SelectTx, TxID: w.TxID}}, value})
+	b := askedTable(words.L("History"), got.Height, words.L("transaction"), words.L("value"))
+	for _, w := range got.History {
+		value := inspect.Cell{Text: valueText(w.Value), Mono: true}
+		if w.Deleted {
+			value = inspect.Cell{Text: words.L("deleted"), Tone: inspect.Bad}
 		}
-		out = append(out, b)
+		b.Rows = append(b.Rows, []inspect.Cell{{Text: view.ShortID(w.TxID), Mono: true, Link: view.Selection{What: view.SelectTx, TxID: w.TxID}}, value})
 	}
-	return out
+	return answer{blocks: []inspect.Block{b}}, nil
 }
 
-func (a *asked) stateTable(ns namespaceState) inspect.Block {
-	b := inspect.Block{Form: inspect.Table, Title: "State of " + ns.name, Search: true, Header: []string{"key", "version", "value"},
-		Aside: inspect.Cell{Text: fmt.Sprintf("asked now, at height %d", a.height), Tone: inspect.Weak}}
-	for _, e := range ns.answer.Entries {
-		key := inspect.Cell{Text: printable(e.Key), Mono: true, Link: view.Selection{What: view.SelectKey, Namespace: ns.name, Key: e.Key, Node: a.sel.Node}}
-		b.Rows = append(b.Rows, []inspect.Cell{key, {Text: e.Version(), Mono: true}, {Text: valueText(e.Value), Mono: true}})
-	}
-	if ns.answer.More {
-		b.More = 1
-	}
-	return b
+// askedTable is a part of a document that the trace could not give.
+func askedTable(title string, height uint64, header ...string) inspect.Block {
+	return inspect.Block{Form: inspect.Table, Title: title, Header: header,
+		Aside: inspect.Cell{Text: words.L("asked now, at height {{.Height}}", height), Tone: inspect.Weak}}
 }
 
 // valueText is a value in one line.
@@ -260,7 +229,7 @@ func valueText(value []byte) string {
 	if !utf8.Valid(value) {
 		return fmt.Sprintf("%.40x", value)
 	}
-	return clip(printable(string(value)), maxShownValue)
+	return view.Clip(printable(string(value)), maxShownValue)
 }
 
 // printable shows the separators of composite keys as spaces.
@@ -271,16 +240,4 @@ func printable(text string) string {
 		}
 		return r
 	}, text))
-}
-
-// AskLedger asks a running peer for its state or a key's history, as it is now.
-func (s *Session) AskLedger(peer string, q network.LedgerQuery, done func(*network.LedgerAnswer, error)) {
-	var got *network.LedgerAnswer
-	s.act(func(err error) { done(got, err) }, func(ctx context.Context, n *network.Network) error {
-		ctx, cancel := context.WithTimeout(ctx, askTimeout)
-		defer cancel()
-		var err error
-		got, err = n.Ledger(ctx, peer, q)
-		return err
-	}, nil)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +11,8 @@ import (
 	"github.com/fabriscope/fabriscope/app/session"
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/view/inspect"
+	"github.com/fabriscope/fabriscope/internal/link"
+	"github.com/fabriscope/fabriscope/internal/trace"
 	"github.com/fabriscope/fabriscope/network"
 )
 
@@ -48,12 +49,6 @@ func TestTheNetworkAnswers(t *testing.T) {
 	s.until("the node's address", func() bool { return strings.Contains(textOf(s.Document()), "127.0.0.1:") })
 	s.Select(view.Selection{What: view.SelectPeers})
 	s.until("the digests over the state", func() bool { return strings.Contains(textOf(s.Document()), "state of peer0.org1") })
-	var got *network.LedgerAnswer
-	s.AskLedger(peer, network.LedgerQuery{Namespace: "basic", Prefix: "other1"}, func(a *network.LedgerAnswer, err error) { got = a })
-	s.until("an answer", func() bool { return got != nil })
-	if len(got.Entries) != 11 {
-		t.Errorf("%d entries", len(got.Entries))
-	}
 }
 
 // A network that goes on has a past which its trace does not know.
@@ -75,21 +70,9 @@ func TestGoesOn(t *testing.T) {
 
 // Nodes that are processes of their own can be acted on in the same way.
 func TestProcesses(t *testing.T) {
-	var done error
+	s := mustStart(t, small+"placement: process\n", session.StartOptions{})
 	var steps []string
-	started := false
-	goroutines := runtime.NumGoroutine()
-	opened, err := session.Launch(mustTopology(t, small+"placement: process\n"), session.StartOptions{}, func(err error) { done, started = err, true })
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := drive(t, opened, goroutines)
-	s.until("the first nodes", func() bool { return len(s.Nodes()) > 0 })
-	s.until("the start", func() bool { return started })
-	if done != nil {
-		t.Fatal(done)
-	}
-	for _, p := range s.Progress() {
+	for _, p := range s.World.Now().Steps {
 		steps = append(steps, p.Name)
 	}
 	mustContain(t, strings.Join(steps, " "), "nodes", "chaincode basic: launch")
@@ -100,28 +83,35 @@ func TestProcesses(t *testing.T) {
 	if o := s.mustSubmit(call("alice", "TransferAsset", "asset1", "carol")); !o.Valid {
 		t.Error(o.Text)
 	}
-	var got *network.LedgerAnswer
-	s.AskLedger(peer, network.LedgerQuery{Namespace: "basic", Key: "asset1"}, func(a *network.LedgerAnswer, err error) { got = a })
-	s.until("an answer", func() bool { return got != nil })
+	got, err := s.Net().Nodes.Ledger(t.Context(), peer, network.LedgerQuery{Namespace: "basic", Key: "asset1"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if len(got.History) == 0 || got.History[0].Time.After(time.Now().Add(time.Hour)) {
 		t.Errorf("history %+v", got)
+	}
+	s.must("lie", func(done func(error)) { s.Lie(peer, true, done) })
+	s.until("the lie is listed", func() bool { n, _ := s.Node(peer); return n.Lies })
+	s.must("cut", func(done func(error)) { s.Cut("alice", peer, done) })
+	s.until("the link is listed", func() bool { return len(s.Links()) > 0 })
+	if l := s.Links(); len(l) != 1 || !l[0].Shape.Cut {
+		t.Errorf("links %+v", l)
+	}
+	s.Hold(link.Filter{Kind: trace.Forward, Count: 1}, nil)
+	s.Hold(link.Filter{Kind: trace.RaftHeartbeat}, nil)
+	s.until("the holds are listed", func() bool { return len(s.Holds()) >= 2 })
+	if h := s.Holds(); len(h) != 2 {
+		t.Errorf("with many processes a hold is listed more than once: %+v", h)
 	}
 }
 
 // A network that cannot start says why; nothing is left of it.
-func TestLaunchFails(t *testing.T) {
-	goroutines := runtime.NumGoroutine()
-	var failed error
+func TestStartFails(t *testing.T) {
 	topology := mustTopology(t, strings.Replace(small, "sample: asset", "path: /no/such/folder", 1))
-	opened, err := session.Launch(topology, session.StartOptions{}, func(err error) { failed = err })
-	if err != nil {
-		t.Fatal(err)
+	_, err := session.Start(t.Context(), topology, session.StartOptions{})
+	if err == nil {
+		t.Fatal("it runs")
 	}
-	s := drive(t, opened, goroutines)
-	s.until("the failure", func() bool { return failed != nil })
-	trouble := session.Explain(failed)
+	trouble := session.Explain(err)
 	mustContain(t, trouble.What+trouble.Remedy, "/no/such/folder")
-	if s.Running() || s.Why() == "" {
-		t.Error("the network runs")
-	}
 }

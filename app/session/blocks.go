@@ -5,19 +5,19 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"iter"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
+	peerpb "github.com/hyperledger/fabric-protos-go-apiv2/peer"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/view/chain"
 	"github.com/fabriscope/fabriscope/app/view/inspect"
+	"github.com/fabriscope/fabriscope/app/words"
 	"github.com/fabriscope/fabriscope/internal/wire"
 	"github.com/fabriscope/fabriscope/peer/validate"
 )
@@ -48,25 +48,18 @@ type BlockCounts struct {
 
 // Text sums up in one sentence.
 func (c BlockCounts) Text() string {
-	text := fmt.Sprintf("%s with %s, %d of them rejected", counted(c.Blocks, "block"), counted(c.Transactions, "transaction"), c.Invalid)
+	text := words.L("{{.Blocks}} with {{.Transactions}}, {{.Invalid}} of them rejected",
+		words.L("{{.N}} blocks", c.Blocks), words.L("{{.N}} transactions", c.Transactions), c.Invalid)
 	if c.Differ > 0 {
-		text += fmt.Sprintf("; %s not the recorded one", counted(c.Differ, "verdict"))
+		text += "; " + words.L("{{.N}} verdicts not the recorded ones", c.Differ)
 	}
 	if c.Problems > 0 {
-		text += fmt.Sprintf("; %s could not be judged as a peer would", counted(c.Problems, "block"))
+		text += "; " + words.L("{{.N}} blocks could not be judged as a peer would", c.Problems)
 	}
 	if c.Unshown > 0 {
-		text += fmt.Sprintf("; %s at the end not shown, open fewer at a time", counted(c.Unshown, "block"))
+		text += "; " + words.L("{{.N}} blocks at the end not shown, open fewer at a time", c.Unshown)
 	}
 	return text + "."
-}
-
-// counted gives "1 block" or "2 blocks".
-func counted(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // OpenBlocks judges the blocks of any Fabric network again, as a peer would, and shows
@@ -74,26 +67,26 @@ func counted(n int, what string) string {
 // progress (may be nil) hears how many blocks are judged.
 func OpenBlocks(ctx context.Context, paths []string, o StartOptions, progress func(blocks int)) (*Session, error) {
 	if len(paths) == 0 {
-		return nil, errors.New("no file was named; choose files with blocks, as \"peer channel fetch\" writes them")
+		return nil, words.NewFault("no file was named", "choose files with blocks, as \"peer channel fetch\" writes them")
 	}
 	paths = inOrder(paths)
 	b := &blockBook{byTx: map[string]int{}}
-	err := validate.Inspect(ctx, b.read(paths, progress), b.line)
+	err := validate.Inspect(ctx, b.keepAll(ReadBlocks(paths), progress), b.keepVerdict)
 	if err != nil {
 		return nil, err
 	}
 	if len(b.blocks) == 0 {
-		return nil, fmt.Errorf("there is no block in %s; choose files as \"peer channel fetch\" writes them", strings.Join(paths, ", "))
+		return nil, words.NewFault("there is no block in {{.Files}}", "choose files with blocks, as \"peer channel fetch\" writes them", strings.Join(paths, ", "))
 	}
 	o.File = paths[0]
 	s := newSession(Blocks, nil, o)
 	s.blocks = b
 	s.name = filepath.Base(paths[0])
 	if len(paths) > 1 {
-		s.name = fmt.Sprintf("%s and %d more", s.name, len(paths)-1)
+		s.name = words.L("{{.File}} and {{.N}} more", s.name, len(paths)-1)
 	}
 	s.Playhead.Playing = false
-	s.Chain.SetBlocks(b.strip())
+	s.Chain.SetBlocks(b.chainBlocks())
 	return s, nil
 }
 
@@ -105,20 +98,6 @@ func (s *Session) Counts() BlockCounts {
 	return s.blocks.counts
 }
 
-// Problems lists, for blocks of another network, what could not be judged and why.
-func (s *Session) Problems() []string {
-	if s.blocks == nil {
-		return nil
-	}
-	var out []string
-	for _, b := range s.blocks.blocks {
-		if b.Problem != "" {
-			out = append(out, fmt.Sprintf("Block %d: %s", b.Number, b.Problem))
-		}
-	}
-	return out
-}
-
 // FirstInvalid selects the first transaction that was rejected; false if there is none.
 func (s *Session) FirstInvalid() bool {
 	if s.blocks == nil {
@@ -126,7 +105,7 @@ func (s *Session) FirstInvalid() bool {
 	}
 	for _, b := range s.blocks.blocks {
 		for _, t := range b.Txs {
-			if code := cmp.Or(t.Code, t.Recorded); code != "" && code != "VALID" {
+			if rejected(t) {
 				s.Select(view.Selection{What: view.SelectTx, TxID: t.TxID})
 				return true
 			}
@@ -135,35 +114,31 @@ func (s *Session) FirstInvalid() bool {
 	return false
 }
 
-// read gives the blocks of several files, keeping what is shown of them.
-func (b *blockBook) read(files []string, progress func(int)) iter.Seq2[*commonpb.Block, error] {
+// rejected tells whether a transaction has a verdict, ours or else the recorded one, and is
+// not valid.
+func rejected(t inspect.ForeignTx) bool {
+	code := cmp.Or(t.Code, t.Recorded)
+	return code != "" && code != peerpb.TxValidationCode_VALID.String()
+}
+
+// keepAll passes blocks on and keeps what is shown of them.
+func (b *blockBook) keepAll(blocks iter.Seq2[*commonpb.Block, error], progress func(int)) iter.Seq2[*commonpb.Block, error] {
 	return func(yield func(*commonpb.Block, error) bool) {
-		for _, name := range files {
-			f, err := os.Open(name)
-			if err != nil {
-				yield(nil, fmt.Errorf("%w; choose files with blocks", err))
+		for block, err := range blocks {
+			if err == nil {
+				b.keepBlock(block)
+				if progress != nil {
+					progress(b.counts.Blocks)
+				}
+			}
+			if !yield(block, err) {
 				return
 			}
-			for block, err := range wire.ReadBlocks(f) {
-				if err != nil {
-					err = fmt.Errorf("%s: %w", name, err)
-				} else {
-					b.keep(block)
-					if progress != nil {
-						progress(b.counts.Blocks)
-					}
-				}
-				if !yield(block, err) || err != nil {
-					f.Close()
-					return
-				}
-			}
-			f.Close()
 		}
 	}
 }
 
-func (b *blockBook) keep(block *commonpb.Block) {
+func (b *blockBook) keepBlock(block *commonpb.Block) {
 	b.counts.Blocks++
 	raw, err := proto.Marshal(block)
 	if err != nil || len(b.blocks) >= maxForeignBlocks || b.bytes+len(raw) > maxForeignBytes {
@@ -179,8 +154,8 @@ func (b *blockBook) keep(block *commonpb.Block) {
 	}
 }
 
-// line takes what the inspection says about one transaction or block.
-func (b *blockBook) line(l validate.Line) error {
+// keepVerdict notes what the inspection says about one transaction or block.
+func (b *blockBook) keepVerdict(l validate.Line) error {
 	i := len(b.blocks) - 1
 	for i >= 0 && b.blocks[i].Number != l.Block {
 		i--
@@ -194,13 +169,16 @@ func (b *blockBook) line(l validate.Line) error {
 	}
 	b.counts.Transactions++
 	t := inspect.ForeignTx{TxID: l.TxID, Reason: l.Text()}
+	if l.Reason != nil && l.Reason.By != nil {
+		t.By = l.Reason.By.TxID
+	}
 	if l.Code != nil {
 		t.Code = l.Code.String()
 	}
 	if l.Recorded != nil {
 		t.Recorded = l.Recorded.String()
 	}
-	if code := cmp.Or(t.Code, t.Recorded); code != "" && code != "VALID" {
+	if rejected(t) {
 		b.counts.Invalid++
 	}
 	if l.Differs() {
@@ -215,8 +193,8 @@ func (b *blockBook) line(l validate.Line) error {
 	return nil
 }
 
-// strip gives the blocks as the chain panel wants them.
-func (b *blockBook) strip() []chain.Block {
+// chainBlocks gives the blocks as the chain panel wants them.
+func (b *blockBook) chainBlocks() []chain.Block {
 	out := make([]chain.Block, 0, len(b.blocks))
 	for _, f := range b.blocks {
 		block := &commonpb.Block{}
@@ -236,23 +214,35 @@ func (b *blockBook) strip() []chain.Block {
 	return out
 }
 
+// ReadBlocks reads the blocks of files and folders (wire.ReadBlockFiles); the error for a
+// file that holds something else says what.
+func ReadBlocks(paths []string) iter.Seq2[*commonpb.Block, error] {
+	return func(yield func(*commonpb.Block, error) bool) {
+		for _, path := range paths {
+			for block, err := range wire.ReadBlockFiles([]string{path}) {
+				if errors.Is(err, wire.ErrMalformed) {
+					err = insteadOf(BlockFile, path, err)
+				}
+				if !yield(block, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
 // inOrder sorts files by the number of the first block in each: a dialog gives them in
 // any order. Files that cannot be read keep their places at the end.
 func inOrder(paths []string) []string {
 	first := map[string]uint64{}
 	for _, path := range paths {
 		first[path] = ^uint64(0)
-		f, err := os.Open(path)
-		if err != nil {
-			continue
-		}
-		for block, err := range wire.ReadBlocks(f) {
+		for block, err := range wire.ReadBlockFiles([]string{path}) {
 			if err == nil {
 				first[path] = block.GetHeader().GetNumber()
 			}
 			break
 		}
-		f.Close()
 	}
 	paths = slices.Clone(paths)
 	slices.SortStableFunc(paths, func(a, b string) int { return cmp.Compare(first[a], first[b]) })

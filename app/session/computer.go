@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fabriscope/fabriscope/app/words"
 	"github.com/fabriscope/fabriscope/chaincode"
 	"github.com/fabriscope/fabriscope/chaincode/samples/bundle"
 )
@@ -27,8 +28,8 @@ type Finding struct {
 	Remedy  string `json:"remedy,omitempty"`
 }
 
-// Title is the name with its version.
-func (f Finding) Title() string { return strings.TrimSpace(f.Name + " " + f.Version) }
+// Title is what is found, in the window's language, with its version.
+func (f Finding) Title() string { return strings.TrimSpace(words.Found(f.Name) + " " + f.Version) }
 
 // Computer looks for Docker, Go, memory, room for temporary files and a display. It takes
 // up to three seconds where Docker does not answer: call it in the background.
@@ -53,41 +54,41 @@ func findDocker(ctx context.Context) Finding {
 	version, err := chaincode.DockerVersion(ctx)
 	if err != nil {
 		return Finding{Name: "Docker", Detail: err.Error(),
-			Remedy: "chaincode runs as ordinary processes instead; for containers install Docker (apt-get install docker.io) and let your user use it"}
+			Remedy: words.L("chaincode runs as ordinary processes instead; for containers install Docker (apt-get install docker.io) and let your user use it")}
 	}
 	version, _, _ = strings.Cut(version, "+") // what a distribution adds
-	return Finding{Name: "Docker", Version: version, OK: true, Detail: "containers for chaincode, " + builderImage(ctx)}
+	return Finding{Name: "Docker", Version: version, OK: true, Detail: words.L("containers for chaincode") + ", " + builderImage(ctx)}
 }
 
 // builderImage says whether the image is there that compiles chaincode from source.
 func builderImage(ctx context.Context) string {
 	out, err := exec.CommandContext(ctx, "docker", "images", "--quiet", "fabriscope-builder").Output()
 	if err == nil && len(strings.TrimSpace(string(out))) > 0 {
-		return "builder image ready"
+		return words.L("builder image ready")
 	}
-	return "builder image made with the first chaincode from source"
+	return words.L("builder image made with the first chaincode from source")
 }
 
 func findGo(ctx context.Context) Finding {
 	out, err := exec.CommandContext(ctx, "go", "version").Output()
 	if err != nil {
-		return Finding{Name: "Go", Detail: "not found: chaincode from source cannot be compiled without Docker",
-			Remedy: "install Go 1.26 or newer from https://go.dev/dl/; the samples run without it"}
+		return Finding{Name: "Go", Detail: words.L("not found: chaincode from source cannot be compiled without Docker"),
+			Remedy: words.L("install Go 1.26 or newer from https://go.dev/dl/; the samples run without it")}
 	}
 	version := ""
-	if words := strings.Fields(string(out)); len(words) > 2 { // go version go1.26.8 linux/amd64
-		version = strings.TrimPrefix(words[2], "go")
+	if parts := strings.Fields(string(out)); len(parts) > 2 { // go version go1.26.8 linux/amd64
+		version = strings.TrimPrefix(parts[2], "go")
 	}
-	return Finding{Name: "Go", Version: version, OK: true, Detail: "compiles chaincode without Docker too"}
+	return Finding{Name: "Go", Version: version, OK: true, Detail: words.L("compiles chaincode without Docker too")}
 }
 
 func findSamples(context.Context) Finding {
 	names := strings.Join(chaincode.SampleNames(), ", ")
 	if bundle.Available() {
-		return Finding{Name: "Samples", OK: true, Detail: "inside the program as a static binary: " + names}
+		return Finding{Name: "Samples", OK: true, Detail: words.L("inside the program as a static binary: {{.Names}}", names)}
 	}
-	return Finding{Name: "Samples", OK: true, Detail: "run as this program itself: " + names,
-		Remedy: "build with \"make build\" to start them faster and with less memory, and as containers without a compiler"}
+	return Finding{Name: "Samples", OK: true, Detail: words.L("run as this program itself: {{.Names}}", names),
+		Remedy: words.L("build with \"make build\" to start them faster and with less memory, and as containers without a compiler")}
 }
 
 // enoughMemory is what a network of the default size needs with its window, in bytes.
@@ -96,11 +97,11 @@ const enoughMemory = 1 << 30
 func findMemory(context.Context) Finding {
 	total, free, err := memory("/proc/meminfo")
 	if err != nil {
-		return Finding{Name: "Memory", OK: true, Detail: fmt.Sprintf("not known here, %d cores", runtime.NumCPU())}
+		return Finding{Name: "Memory", OK: true, Detail: words.L("not known here, {{.N}} cores", runtime.NumCPU())}
 	}
-	f := Finding{Name: "Memory", OK: free >= enoughMemory, Detail: fmt.Sprintf("%s free of %s, %d cores", gigabytes(free), gigabytes(total), runtime.NumCPU())}
+	f := Finding{Name: "Memory", OK: free >= enoughMemory, Detail: words.L("{{.Free}} free of {{.All}}, {{.N}} cores", gigabytes(free), gigabytes(total), runtime.NumCPU())}
 	if !f.OK {
-		f.Remedy = "close other programs, or start the network \"one-of-each\", which needs the least"
+		f.Remedy = words.L("close other programs, or start the network \"one-of-each\", which needs the least")
 	}
 	return f
 }
@@ -136,11 +137,11 @@ func memory(path string) (total, free uint64, err error) {
 func findTemp(context.Context) Finding {
 	dir, err := os.MkdirTemp("", "fabriscope-")
 	if err != nil {
-		return Finding{Name: "Temp folder", Detail: err.Error(), Remedy: "set TMPDIR to a folder that can be written"}
+		return Finding{Name: "Temp folder", Detail: err.Error(), Remedy: words.L("set TMPDIR to a folder that can be written")}
 	}
 	defer os.RemoveAll(dir)
 	if len(dir) > 70 {
-		return Finding{Name: "Temp folder", Detail: dir + " is too long a path for unix sockets", Remedy: "set TMPDIR to a shorter path, like /tmp"}
+		return Finding{Name: "Temp folder", Detail: words.L("{{.Folder}} is too long a path for unix sockets", dir), Remedy: words.L("set TMPDIR to a shorter path, like /tmp")}
 	}
 	return Finding{Name: "Temp folder", OK: true, Detail: os.TempDir()}
 }
@@ -151,16 +152,16 @@ func findDisplay(context.Context) Finding {
 			return Finding{Name: "Graphics", OK: true, Detail: graphics("/dev/dri") + " (" + name + "=" + v + ")"}
 		}
 	}
-	return Finding{Name: "Graphics", Detail: "no display", Remedy: "every command here works without one"}
+	return Finding{Name: "Graphics", Detail: words.L("no display"), Remedy: words.L("every command here works without one")}
 }
 
 // graphics says whether there is a graphics card to draw with.
 func graphics(devices string) string {
 	if os.Getenv("LIBGL_ALWAYS_SOFTWARE") != "" {
-		return "software OpenGL: drawn by the processor, as LIBGL_ALWAYS_SOFTWARE asks"
+		return words.L("software OpenGL: drawn by the processor, as LIBGL_ALWAYS_SOFTWARE asks")
 	}
 	if cards, err := filepath.Glob(filepath.Join(devices, "render*")); err == nil && len(cards) > 0 {
-		return "OpenGL with a graphics card"
+		return words.L("OpenGL with a graphics card")
 	}
-	return "software OpenGL: no graphics card, drawn by the processor"
+	return words.L("software OpenGL: no graphics card, drawn by the processor")
 }

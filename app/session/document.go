@@ -6,6 +6,8 @@ import (
 
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/view/inspect"
+	"github.com/fabriscope/fabriscope/app/words"
+	"github.com/fabriscope/fabriscope/network"
 )
 
 // document is the inspector's document with what it was made from.
@@ -23,6 +25,7 @@ type documentKey struct {
 	search    string
 	seq       uint64 // of the playhead
 	live      int    // version of what the network was asked
+	book      *words.Book
 }
 
 // documentAge is how long a document is shown while only the moment moves.
@@ -31,11 +34,11 @@ const documentAge = 250 * time.Millisecond
 func (d *document) forget() { d.doc = nil }
 
 // Search sets what the inspector looks for in a ledger's state.
-func (s *Session) Search(text string) {
-	if text = strings.TrimSpace(text); text != s.document.search {
-		s.document.search = text
-		s.document.forget()
-		s.asked.stale = true
+func (l *Look) Search(text string) {
+	if text = strings.TrimSpace(text); text != l.document.search {
+		l.document.search = text
+		l.document.forget()
+		l.asked.stale = true
 	}
 }
 
@@ -44,54 +47,67 @@ func (s *Session) Search(text string) {
 // at once when the selection or the search changes, and again while there was too much to
 // read at once; the same pointer means the same
 // content.
-func (s *Session) Document() *inspect.Document {
-	d := &s.document
-	if s.selection.What == view.Nothing {
+func (l *Look) Document() *inspect.Document {
+	d := &l.document
+	if l.selection.What == view.Nothing {
 		return nil
 	}
-	key := documentKey{selection: s.selection, search: d.search, seq: s.Playhead.At.Seq, live: s.asked.version}
-	if d.doc != nil && (key == d.key && !d.doc.Partial || d.age < documentAge) {
+	key := documentKey{selection: l.selection, search: d.search, seq: l.s.Playhead.At.Seq, live: l.asked.version, book: words.Now()}
+	if d.doc != nil && key.book == d.key.book && (key == d.key && !d.doc.Partial || d.age < documentAge) {
 		return d.doc
 	}
 	d.key, d.age = key, 0
 	d.made++
-	d.doc = inspect.Of(s.input())
-	d.doc.Blocks = append(d.doc.Blocks, s.asked.blocks(s)...)
+	d.doc = inspect.Of(l.input())
+	if l.asked.sel == l.selection {
+		d.doc.Blocks = append(d.doc.Blocks, l.asked.answer.blocks...)
+	}
 	return d.doc
 }
 
 // input gathers what a document is made from.
-func (s *Session) input() inspect.Input {
-	in := inspect.Input{Source: s.source, Index: s.Index, At: s.Playhead.At, Selection: s.selection, Search: s.document.search}
-	if s.Kind == Recorded { // how it ends is no secret: whoever made the run has seen it
-		in.Ahead = s.Axis.End().Seq
+func (l *Look) input() inspect.Input {
+	in := inspect.Input{Book: l.document.key.book, Source: l.s.source, Index: l.s.Index, At: l.s.Playhead.At, Selection: l.selection, Search: l.document.search}
+	if l.s.Kind == Recorded { // how it ends is no secret: whoever made the run has seen it
+		in.Ahead = l.s.Axis.End().Seq
 	}
-	if s.blocks != nil {
-		in.Blocks = s.blocks.blocks
+	if l.s.blocks != nil {
+		in.Blocks = l.s.blocks.blocks
 	}
-	if s.asked.sel == s.selection {
-		in.Live = s.asked.facts
+	if l.asked.sel == l.selection {
+		in.Live = l.asked.answer.facts
 	}
-	if t := s.topology; t != nil {
-		in.Policies = map[string]string{}
-		for _, c := range t.Chaincodes {
-			if c.Policy != "" {
-				in.Policies[c.Name] = c.Policy
-			}
-		}
-		for i := range t.Organizations {
-			o := &t.Organizations[i]
-			org := inspect.Org{Name: o.Name, MSP: o.MSPID}
-			for p := range *o.Peers {
-				org.Nodes = append(org.Nodes, o.PeerName(p))
-			}
-			in.Orgs = append(in.Orgs, org)
-		}
-		ordering := inspect.Org{Name: t.Orderers.Organization, MSP: t.Orderers.Organization + "MSP"}
-		for i := range t.Orderers.Nodes {
-			ordering.Nodes = append(ordering.Nodes, t.Orderers.NodeName(i))
-		}
-		in.Orgs = append(in.Orgs, ordering)
+	if t := l.s.topology; t != nil {
+		in.Policies, in.Orgs = policiesOf(t), orgsOf(t)
 	}
 	return in
+}
+
+// policiesOf are the endorsement policies that a topology gives its chaincodes, by name.
+func policiesOf(t *network.Topology) map[string]string {
+	policies := map[string]string{}
+	for _, c := range t.Chaincodes {
+		if c.Policy != "" {
+			policies[c.Name] = c.Policy
+		}
+	}
+	return policies
+}
+
+// orgsOf are a topology's organisations with their nodes, the ordering service's last.
+func orgsOf(t *network.Topology) []inspect.Org {
+	var all []inspect.Org
+	for i := range t.Organizations {
+		o := &t.Organizations[i]
+		org := inspect.Org{Name: o.Name, MSP: o.MSPID}
+		for p := range *o.Peers {
+			org.Nodes = append(org.Nodes, o.PeerName(p))
+		}
+		all = append(all, org)
+	}
+	ordering := inspect.Org{Name: t.Orderers.Organization, MSP: t.Orderers.Organization + "MSP"}
+	for i := range t.Orderers.Nodes {
+		ordering.Nodes = append(ordering.Nodes, t.Orderers.NodeName(i))
+	}
+	return append(all, ordering)
 }

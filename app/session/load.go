@@ -8,32 +8,15 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fabriscope/fabriscope/app/session/script"
+	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/words"
 	"github.com/fabriscope/fabriscope/network/load"
 )
 
 // LoadOptions says what load to make; see package network/load. Workload, Clients and
 // Duration (or Count) are what a person chooses.
 type LoadOptions = load.Options
-
-// Workload is a kind of load with what it does in words.
-type Workload struct {
-	Name, Text string
-}
-
-// Workloads lists the kinds of load.
-func Workloads() []Workload {
-	texts := map[string]string{
-		"create": "every transaction creates a key of its own: nothing can conflict",
-		"read":   "queries of one key: nothing is ordered",
-		"hot":    "everybody changes the same keys: most transactions conflict",
-		"mixed":  "half reads, most of the rest creates, a tenth hot",
-	}
-	var out []Workload
-	for _, name := range load.Workloads() {
-		out = append(out, Workload{name, texts[name]})
-	}
-	return out
-}
 
 // maxLoads bounds the loads of one session at a time.
 const maxLoads = 4
@@ -75,12 +58,12 @@ func (t LoadTotals) PerSecond() float64 {
 func (t LoadTotals) Text() string {
 	switch {
 	case t.Err != nil:
-		return sentence(t.Err.Error())
+		return view.Sentence(words.Now().Fault(t.Err))
 	case t.Summary != nil:
-		return fmt.Sprintf("%d transactions, %d of them valid, %.0f a second; half took less than %.1f ms, 99 %% less than %.1f ms.",
-			t.Summary.Committed, t.Summary.Valid, t.Summary.ThroughputTxS, t.Summary.LatencyMS.P50, t.Summary.LatencyMS.P99)
+		return words.L("{{.All}} transactions, {{.Valid}} of them valid, {{.Rate}} a second; half took less than {{.Half}} ms, 99 % less than {{.Most}} ms.", t.Summary.Committed,
+			t.Summary.Valid, fmt.Sprintf("%.0f", t.Summary.ThroughputTxS), fmt.Sprintf("%.1f", t.Summary.LatencyMS.P50), fmt.Sprintf("%.1f", t.Summary.LatencyMS.P99))
 	default:
-		return fmt.Sprintf("%d transactions in %s.", t.Committed, t.Elapsed.Round(time.Second))
+		return words.L("{{.N}} transactions in {{.Time}}.", t.Committed, t.Elapsed.Round(time.Second))
 	}
 }
 
@@ -102,15 +85,15 @@ func (r *LoadRun) Stop() {
 }
 
 // StartLoad makes a load in the background; done hears of its end.
-func (s *Session) StartLoad(o LoadOptions, done func(LoadTotals)) (*LoadRun, error) {
-	n, err := s.live()
+func (a *Acts) StartLoad(o LoadOptions, done func(LoadTotals)) (*LoadRun, error) {
+	n, err := a.liveNetwork()
 	if err != nil {
 		return nil, err
 	}
-	if len(s.Loads()) >= maxLoads {
-		return nil, fmt.Errorf("%d loads run already; stop one first", maxLoads)
+	if len(a.Loads()) >= maxLoads {
+		return nil, words.NewFault("{{.N}} loads run already", "stop one first", maxLoads)
 	}
-	stop, cancel := context.WithCancel(s.ctx)
+	stop, cancel := context.WithCancel(a.ctx)
 	r := &LoadRun{Options: o, stop: cancel, begun: time.Now(), totals: LoadTotals{Running: true}}
 	o.Stop = stop.Done()
 	o.Progress = func(committed int, elapsed time.Duration) {
@@ -118,8 +101,8 @@ func (s *Session) StartLoad(o LoadOptions, done func(LoadTotals)) (*LoadRun, err
 		defer r.mu.Unlock()
 		r.totals.Committed = committed
 	}
-	note := s.notes.step(s, loadCall(o))
-	err = s.background(func(ctx context.Context) func() {
+	note := a.notes.Step(script.Load(o))
+	err = a.runBackground(func(ctx context.Context) func() {
 		defer cancel()
 		summary, err := load.Run(ctx, n, o)
 		r.mu.Lock()
@@ -129,13 +112,11 @@ func (s *Session) StartLoad(o LoadOptions, done func(LoadTotals)) (*LoadRun, err
 		}
 		r.mu.Unlock()
 		return func() {
-			s.loads = slices.DeleteFunc(s.loads, func(x *LoadRun) bool { return x == r })
-			if err != nil {
-				note.failed = err.Error()
-			}
+			a.loads = slices.DeleteFunc(a.loads, func(x *LoadRun) bool { return x == r })
+			note.Fail(err)
 			if r.stopped.Load() {
 				o.Duration = max(100*time.Millisecond, r.Totals().Elapsed.Round(100*time.Millisecond))
-				note.text = loadCall(o)
+				note.Replace(script.Load(o))
 			}
 			if done != nil {
 				done(r.Totals())
@@ -144,12 +125,12 @@ func (s *Session) StartLoad(o LoadOptions, done func(LoadTotals)) (*LoadRun, err
 	})
 	if err != nil {
 		cancel()
-		note.failed = err.Error()
+		note.Fail(err)
 		return nil, err
 	}
-	s.loads = append(s.loads, r)
+	a.loads = append(a.loads, r)
 	return r, nil
 }
 
 // Loads lists the loads that run.
-func (s *Session) Loads() []*LoadRun { return s.loads }
+func (a *Acts) Loads() []*LoadRun { return a.loads }

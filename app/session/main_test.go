@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/fabriscope/fabriscope/app/session"
 	"github.com/fabriscope/fabriscope/chaincode/samples"
+	"github.com/fabriscope/fabriscope/internal/trace"
 	"github.com/fabriscope/fabriscope/network"
 )
 
@@ -152,9 +154,36 @@ func (d *driven) until(what string, holds func() bool) {
 			return
 		}
 		if time.Now().After(end) {
-			d.t.Fatalf("waited in vain: %s; last error of the trace: %s", what, d.LastError())
+			d.t.Fatalf("waited in vain: %s; last error of the trace: %s", what, d.lastError())
 		}
 	}
+}
+
+// lastError is the newest error event of the trace, "" if there is none.
+func (d *driven) lastError() (text string) {
+	if d.Source() == nil {
+		return ""
+	}
+	events, _, _ := d.Source().Since(0, 1<<20)
+	for _, e := range events {
+		if e.Kind == trace.ErrorEvent {
+			text = e.Note
+		}
+	}
+	return text
+}
+
+// untilAgreed waits until every peer has committed the newest block: endorsers at different
+// heights give different results.
+func (d *driven) untilAgreed() {
+	d.t.Helper()
+	d.until("all peers have the newest block", func() bool {
+		now := d.World.Now()
+		return !slices.ContainsFunc(d.Peers(), func(peer string) bool {
+			i, _ := d.World.ID(peer)
+			return now.Node(i).Height != now.Newest
+		})
+	})
 }
 
 func call(identity, function string, args ...string) session.Call {
@@ -166,7 +195,7 @@ func (d *driven) mustSubmit(c session.Call) session.Outcome {
 	d.t.Helper()
 	var got *session.Outcome
 	d.Submit(c, func(o session.Outcome) { got = &o })
-	d.until(c.String(), func() bool { return got != nil })
+	d.until(fmt.Sprint(c), func() bool { return got != nil })
 	return *got
 }
 
@@ -174,7 +203,7 @@ func (d *driven) mustEvaluate(c session.Call) session.Outcome {
 	d.t.Helper()
 	var got *session.Outcome
 	d.Evaluate(c, func(o session.Outcome) { got = &o })
-	d.until(c.String(), func() bool { return got != nil })
+	d.until(fmt.Sprint(c), func() bool { return got != nil })
 	return *got
 }
 

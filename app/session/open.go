@@ -11,14 +11,16 @@ import (
 	"time"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/words"
 	"github.com/fabriscope/fabriscope/internal/sqlite"
 	"github.com/fabriscope/fabriscope/internal/trace"
+	"github.com/fabriscope/fabriscope/internal/trace/runfile"
 	"github.com/fabriscope/fabriscope/network"
 )
 
 // runReader reads a run file in the background, a bounded distance ahead of the panels.
 type runReader struct {
-	file    *trace.Run
+	file    *runfile.Run
 	count   uint64 // events in the file when it was opened
 	batches chan runBatch
 	stop    context.CancelFunc
@@ -36,20 +38,29 @@ type runBatch struct {
 // runAhead is how many batches are read before the panels take them.
 const runAhead = 16
 
+// OpenRunFile opens a file that holds a recorded run.
+func OpenRunFile(path string) (*runfile.Run, error) {
+	if info, err := os.Stat(path); err != nil {
+		return nil, words.NewFault("{{.Cause}}", "name a run file that was recorded in the window or with --record", err)
+	} else if !info.Mode().IsRegular() || info.Size() == 0 {
+		return nil, insteadOf(RunFile, path, words.NewFault("{{.File}} holds no run", "name a run file that was recorded in the window or with --record", path))
+	}
+	file, err := runfile.Open(path)
+	switch {
+	case errors.Is(err, sqlite.ErrCorrupt) || errors.Is(err, sqlite.ErrForeign):
+		return nil, insteadOf(RunFile, path, words.NewFault("{{.File}} is damaged or no run file", "name one that was recorded in the window or with --record, or record the run again", path))
+	case err != nil:
+		return nil, fmt.Errorf("open the run %s: %w", path, err)
+	}
+	return file, nil
+}
+
 // OpenRun opens a recorded run. It returns as soon as the file is known to be one; the
 // following Ticks read it, and Loading tells how far they are.
 func OpenRun(path string, o StartOptions) (*Session, error) {
-	if info, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("%w; choose a run file that exists", err)
-	} else if !info.Mode().IsRegular() || info.Size() == 0 {
-		return nil, fmt.Errorf("%s holds no run; choose a file that was recorded here or with --record", path)
-	}
-	file, err := trace.OpenRun(path)
-	if errors.Is(err, sqlite.ErrCorrupt) || errors.Is(err, sqlite.ErrForeign) {
-		return nil, fmt.Errorf("%s is damaged or no run file; choose one that was recorded here or with --record, or record the run again", path)
-	}
+	file, err := OpenRunFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("open the run %s: %w", path, err)
+		return nil, err
 	}
 	meta, err := file.Meta()
 	count, errCount := file.Count()
@@ -57,14 +68,14 @@ func OpenRun(path string, o StartOptions) (*Session, error) {
 		return nil, errors.Join(fmt.Errorf("open the run %s: %w", path, err), file.Close())
 	}
 	o.File = path
-	s := newSession(Recorded, view.RunSource{Run: file}, o)
+	s := newSession(Recorded, file, o)
 	s.meta = meta
 	s.name = cmp.Or(meta.Name, filepath.Base(path))
 	s.Playhead.Pace, s.Playhead.Playing = view.Stretch, false
 	if meta.Topology != "" {
 		if t, err := network.ParseTopology(meta.Name, []byte(meta.Topology)); err == nil {
 			s.topology = t
-			s.describe(t)
+			s.describe()
 			s.loadPositions()
 		}
 	}
@@ -101,12 +112,12 @@ func (r *runReader) close() error {
 }
 
 // addRecorded takes what has been read, for as long as one frame allows.
-func (s *Session) addRecorded() bool {
+func (s *Session) addRecorded(budget time.Duration) bool {
 	r := s.run
 	if r.loaded {
 		return false
 	}
-	for begin := time.Now(); time.Since(begin) < tickBudget; {
+	for begin := time.Now(); time.Since(begin) < budget; {
 		select {
 		case b, ok := <-r.batches:
 			if !ok {
@@ -114,7 +125,7 @@ func (s *Session) addRecorded() bool {
 				return true
 			}
 			s.cursor, s.lost = b.next, s.lost+b.lost
-			s.take(b.events)
+			s.distribute(b.events)
 			s.findBeginning(b.events)
 		default:
 			return true
@@ -154,20 +165,20 @@ func (s *Session) Loading() (share float64, done bool) {
 	return min(1, float64(s.cursor)/float64(s.run.count)), false
 }
 
-// Damage says what is wrong with a recording, "" if nothing was found.
+// Damage says what is wrong with a recording, "" if nothing was found, or it is still being
+// read.
 func (s *Session) Damage() string {
-	if s.run == nil {
+	if s.run == nil || !s.run.loaded {
 		return ""
 	}
-	if err := s.run.file.Damage(); err != nil {
-		return sentence(err.Error())
-	}
 	first, _, ok := s.Axis.Bounds()
-	switch {
+	switch err := s.run.file.Damage(); {
+	case err != nil:
+		return words.L("The recording is damaged, {{.N}} events are missing: {{.Cause}}.", s.lost, err)
 	case s.lost > 0:
-		return fmt.Sprintf("%d events are missing in this recording.", s.lost)
-	case ok && first > 1 && s.run.loaded:
-		return fmt.Sprintf("The recording is long: its first %d events are too far back to be gone to.", first-1)
+		return words.L("{{.N}} events are missing in this recording.", s.lost)
+	case ok && first > 1:
+		return words.L("The recording is long: its first {{.N}} events are too far back to be gone to.", first-1)
 	}
 	return ""
 }

@@ -28,8 +28,8 @@ type told struct {
 // maxWeak bounds the lines of a script between two frames.
 const maxWeak = 512
 
-// begin takes a place for an action; it is false when there is none.
-func (o *outcomes) begin() bool {
+// reserve takes a place for an action; it is false when there is none.
+func (o *outcomes) reserve() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.under >= maxActions {
@@ -39,9 +39,9 @@ func (o *outcomes) begin() bool {
 	return true
 }
 
-// beginSoon waits for a place until ctx ends.
-func (o *outcomes) beginSoon(ctx context.Context) error {
-	for !o.begin() {
+// awaitRoom waits for a place until ctx ends.
+func (o *outcomes) awaitRoom(ctx context.Context) error {
+	for !o.reserve() {
 		o.mu.Lock()
 		if o.room == nil {
 			o.room = make(chan struct{})
@@ -57,15 +57,23 @@ func (o *outcomes) beginSoon(ctx context.Context) error {
 	return nil
 }
 
-// end queues the callback of an action that has its place.
-func (o *outcomes) end(f func()) {
+// queueCallback queues the callback of an action that has its place.
+func (o *outcomes) queueCallback(f func()) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.queue = append(o.queue, told{f: f})
 }
 
-// mention queues something that may be lost.
-func (o *outcomes) mention(f func()) {
+// queueAside queues the callback of something that has no place of its own: whoever calls it
+// bounds how much of it there is.
+func (o *outcomes) queueAside(f func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.queue = append(o.queue, told{f: f, aside: true})
+}
+
+// queueHint queues something that may be lost.
+func (o *outcomes) queueHint(f func()) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.weak >= maxWeak {
@@ -78,8 +86,8 @@ func (o *outcomes) mention(f func()) {
 	o.weak++
 }
 
-// take empties the queue.
-func (o *outcomes) take() []told {
+// drain empties the queue.
+func (o *outcomes) drain() []told {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	queue := o.queue
@@ -102,37 +110,3 @@ func (o *outcomes) pending() int {
 	defer o.mu.Unlock()
 	return o.under
 }
-
-// background runs work outside the user interface and calls what it returns (nil:
-// nothing) at the next Tick.
-func (s *Session) background(work func(ctx context.Context) (tell func())) error {
-	if !s.outcomes.begin() {
-		return ErrBusy
-	}
-	s.work.Add(1)
-	go func() {
-		defer s.work.Done()
-		tell := work(s.ctx)
-		if tell == nil {
-			tell = func() {}
-		}
-		s.outcomes.end(tell)
-	}()
-	return nil
-}
-
-// aside is background for the session's own questions, of which there is one of a kind at
-// a time: they count neither as actions nor towards their bound.
-func (s *Session) aside(work func(ctx context.Context) (tell func())) {
-	s.work.Add(1)
-	go func() {
-		defer s.work.Done()
-		tell := work(s.ctx)
-		s.outcomes.mu.Lock()
-		defer s.outcomes.mu.Unlock()
-		s.outcomes.queue = append(s.outcomes.queue, told{f: tell, aside: true})
-	}()
-}
-
-// Pending tells how many actions are under way.
-func (s *Session) Pending() int { return s.outcomes.pending() }

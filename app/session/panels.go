@@ -1,14 +1,15 @@
 package session
 
 import (
-	"time"
-
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/view/chain"
+	"github.com/fabriscope/fabriscope/app/view/facts"
 	"github.com/fabriscope/fabriscope/app/view/inspect"
 	"github.com/fabriscope/fabriscope/app/view/meter"
 	"github.com/fabriscope/fabriscope/app/view/stage"
 	"github.com/fabriscope/fabriscope/app/view/timeline"
+	"github.com/fabriscope/fabriscope/app/words"
+	"github.com/fabriscope/fabriscope/internal/file"
 	"github.com/fabriscope/fabriscope/internal/trace"
 	"github.com/fabriscope/fabriscope/network"
 )
@@ -16,6 +17,7 @@ import (
 // Panels are the models of the window's panels. Tick gives them every event once, in
 // order; each answers for any moment of the trace.
 type Panels struct {
+	World    *facts.World // what the others know the network by
 	Stage    *stage.World
 	Timeline *timeline.Index
 	Chain    *chain.Strip
@@ -24,26 +26,33 @@ type Panels struct {
 }
 
 func newPanels(source view.Source, limit int) Panels {
-	return Panels{Stage: stage.New(source), Timeline: timeline.New(limit), Chain: chain.New(source), Meter: meter.New(), Index: inspect.NewIndex(source)}
+	world := facts.New(source, limit)
+	return Panels{World: world, Stage: stage.New(world), Timeline: timeline.New(world), Chain: chain.New(world), Meter: meter.New(), Index: inspect.New(world)}
 }
 
-func (p *Panels) add(events []trace.Event) {
-	p.Stage.Add(events)
-	p.Timeline.Add(events)
-	p.Chain.Add(events)
-	p.Meter.Add(events)
-	p.Index.Add(events)
+// SetBook changes the language of the panels.
+func (p *Panels) SetBook(b *words.Book) {
+	p.Stage.SetBook(b)
+	p.Chain.SetBook(b)
 }
 
-// describe tells the panels what the network consists of, before its events do.
-func (p *Panels) describe(t *network.Topology) { p.Stage.Describe(layoutOf(t)) }
+// Short is a node's name as the panels show it.
+func (p *Panels) Short(node string) string { return p.World.Names().Short(node) }
+
+func (p *Panels) learn(events []trace.Event) {
+	p.World.Add(events, func(e *facts.Step, gap bool) {
+		p.Timeline.Take(e, gap)
+		p.Meter.Take(e, gap)
+	})
+	p.Stage.Take(events)
+}
 
 // layoutOf is what the stage wants to know of a topology.
-func layoutOf(t *network.Topology) stage.Layout {
-	l := stage.Layout{Channel: t.Channel, MaxTx: t.Block.MaxMessageCount, MaxBytes: int(t.Block.PreferredMaxBytes), Timeout: time.Duration(t.Block.BatchTimeout)}
+func layoutOf(t *network.Topology) facts.Layout {
+	l := facts.Layout{Channel: t.Channel}
 	for i := range t.Organizations {
 		o := &t.Organizations[i]
-		org := stage.LayoutOrg{Name: o.Name}
+		org := facts.LayoutOrg{Name: o.Name}
 		for p := range *o.Peers {
 			org.Peers = append(org.Peers, o.PeerName(p))
 		}
@@ -53,7 +62,7 @@ func layoutOf(t *network.Topology) stage.Layout {
 		l.Orderers = append(l.Orderers, t.Orderers.NodeName(i))
 	}
 	for _, c := range t.Clients {
-		l.Clients = append(l.Clients, stage.LayoutClient{Name: c.Name, Org: c.Organization})
+		l.Clients = append(l.Clients, facts.LayoutClient{Name: c.Name, Org: c.Organization})
 	}
 	return l
 }
@@ -61,11 +70,11 @@ func layoutOf(t *network.Topology) stage.Layout {
 // StageCopy gives what makes a second stage with the same events and the same places of
 // the boxes. It may be called on another goroutine and takes as long as reading the trace.
 func (s *Session) StageCopy() func() *stage.World {
-	source, t, positions, last := s.source, s.topology, s.Stage.Positions(), s.Axis.End().Seq
+	source, t, positions, last, book := s.source, s.topology, s.Stage.Positions(), s.Axis.End().Seq, s.Stage.Book()
 	return func() *stage.World {
-		w := stage.New(source)
+		w := stage.Alone(source)
 		if t != nil {
-			w.Describe(layoutOf(t))
+			w.Facts().Describe(layoutOf(t))
 		}
 		for cursor := uint64(0); cursor < last; {
 			events, next, _ := source.Since(cursor, tickBatch)
@@ -76,54 +85,42 @@ func (s *Session) StageCopy() func() *stage.World {
 			cursor = next
 		}
 		w.SetPositions(positions)
+		w.SetBook(book)
 		return w
 	}
-}
-
-// StageHeld lists the held messages as the stage wants them.
-func (s *Session) StageHeld() []stage.Held {
-	var out []stage.Held
-	for _, h := range s.held.held {
-		out = append(out, stage.Held{Msg: h.ID, Node: h.Event.Node})
-	}
-	return out
 }
 
 // loadPositions puts the stage's boxes where the person left them: beside the topology's
 // file, or in the settings for samples.
 func (s *Session) loadPositions() {
-	if s.file != "" && FileKind(s.file) == "topology" {
+	if s.file != "" && Recognise(s.file).Kind == TopologyFile {
 		positions, err := readLayout(layoutPath(s.file))
 		if err != nil {
 			s.log.Warn("positions of the stage", "error", err)
 		}
 		s.Stage.SetPositions(positions)
-	} else if p := s.settings.Layouts[s.name]; p != nil {
+	} else if p := s.settings.layout(s.name); p != nil {
 		s.Stage.SetPositions(p)
 	}
 	s.moved = len(s.Stage.Positions()) > 0
 }
 
-// SavePositions keeps where boxes of the stage were moved to; Close does it too.
-func (s *Session) SavePositions() error {
+// positionsToKeep gives what writes the places that boxes of the stage were moved to. It
+// may be called on another goroutine.
+func (s *Session) positionsToKeep() (write func() error) {
 	positions := s.Stage.Positions()
 	if len(positions) == 0 && !s.moved {
-		return nil // nothing was moved, and nothing is kept
+		return func() error { return nil } // nothing was moved, and nothing is kept
 	}
-	s.moved = len(positions) > 0
-	if s.file != "" && FileKind(s.file) == "topology" {
+	if s.file != "" && Recognise(s.file).Kind == TopologyFile {
 		b, err := indented(positions)
-		if err != nil {
-			return err
+		return func() error {
+			if err != nil {
+				return err
+			}
+			return file.WriteAtomically(layoutPath(s.file), b)
 		}
-		return writeAtomically(layoutPath(s.file), b)
 	}
-	if _, ok := s.settings.Layouts[s.name]; !ok && len(s.settings.Layouts) >= maxLayouts {
-		clear(s.settings.Layouts)
-	}
-	delete(s.settings.Layouts, s.name)
-	if len(positions) > 0 {
-		s.settings.Layouts[s.name] = positions
-	}
-	return s.settings.Save()
+	s.settings.keepLayout(s.name, positions)
+	return s.settings.toKeep()
 }

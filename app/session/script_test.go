@@ -3,12 +3,15 @@ package session_test
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fabriscope/fabriscope/app/session"
+	"github.com/fabriscope/fabriscope/app/view/facts"
 	"github.com/fabriscope/fabriscope/internal/link"
 	"github.com/fabriscope/fabriscope/internal/trace"
 	"github.com/fabriscope/fabriscope/network"
@@ -79,7 +82,7 @@ func (s *driven) breakAndUpgrade() {
 	s.must("slow", func(done func(error)) { s.SetLink("alice", peer, link.Shape{Latency: 1e6}, done) })
 	s.must("heal", func(done func(error)) { s.Heal(done) })
 	s.must("upgrade", func(done func(error)) {
-		s.Upgrade("basic", "2.0", func(_ *network.Deployment, err error) { done(err) })
+		s.Deploy(network.Chaincode{Name: "basic", Sample: "asset", Version: "2.0"}, nil, func(_ *network.Deployment, err error) { done(err) })
 	})
 }
 
@@ -121,10 +124,6 @@ func TestScriptWithGaps(t *testing.T) {
 	if err := scenario.Check("gaps.star", []byte(script)); err != nil {
 		t.Error(err)
 	}
-	s.ForgetNotes()
-	if strings.Contains(s.Script(), "noted") || s.ScriptSteps() != 0 {
-		t.Error(s.Script())
-	}
 }
 
 // A sample's name is enough to start it again.
@@ -157,23 +156,21 @@ expect(r.ok, "it works")
 func TestRunScript(t *testing.T) {
 	goroutines := runtime.NumGoroutine()
 	var said []string
-	var lines int
 	ended, running := false, false
-	steps := make(chan string, 100)
 	opened, run, err := session.RunScript("test.star", []byte(lesson), session.Hooks{
-		Line:    func(int) { lines++ },
-		Say:     func(text string) { said = append(said, text) },
+		Say:     func(text scenario.Text) { said = append(said, text.String()) },
 		Network: func() { running = true },
 		End:     func(err error) { ended = true },
-	}, session.StartOptions{Progress: func(p network.Step) { steps <- p.Name }})
+	}, session.StartOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := drive(t, opened, goroutines)
 	s.until("a question", func() bool { q, answered := run.Question(); return q != nil && !answered })
-	for name := ""; name != "chaincode basic: install"; name = <-steps {
+	if steps := s.World.Now().Steps; !slices.ContainsFunc(steps, func(p facts.Done) bool { return p.Name == "chaincode basic: install" }) {
+		t.Errorf("progress %v", steps)
 	}
-	if !running || s.Topology() == nil || s.Channel() != "mychannel" || run.Chapter().Title != "One" || len(said) != 1 {
+	if !running || s.Topology() == nil || s.Channel() != "mychannel" || run.Chapter().Title.ID != "One" || len(said) != 1 {
 		t.Errorf("running %v, chapter %+v, said %v", running, run.Chapter(), said)
 	}
 	if right, ok := run.Answer(0); right || !ok {
@@ -185,8 +182,8 @@ func TestRunScript(t *testing.T) {
 	s.until("a pause", func() bool { _, paused := run.Paused(); return paused })
 	run.Continue()
 	s.until("the end", func() bool { return ended })
-	if run.Err() != nil || run.Running() || lines < 8 {
-		t.Errorf("%v, %d lines", run.Err(), lines)
+	if run.Err() != nil || run.Running() || len(run.Steps()) < 8 {
+		t.Errorf("%v, %d steps", run.Err(), len(run.Steps()))
 	}
 	if got := s.Highlight(); !slices.Equal(got, []string{"peer0.org1.example.com", "alice"}) {
 		t.Errorf("highlight %v", got)
@@ -224,6 +221,62 @@ expect(all([r.ok for r in wait([a, b])]), "both are valid")
 	s.until("the end", func() bool { return !run.Running() })
 	if run.Err() != nil || len(s.Holds()) != 0 {
 		t.Errorf("%v, holds %v", run.Err(), s.Holds())
+	}
+}
+
+// What a scenario breaks is listed as what a person breaks is, in a recorded run too.
+func TestFaultsOfAScript(t *testing.T) {
+	goroutines := runtime.NumGoroutine()
+	opened, run, err := session.RunScript("test.star", []byte(strings.Split(lesson, "chapter(")[0]+`
+lie("peer0.org1")
+pause("peer0.org1", "basic_1.0")
+link("alice", "peer0.org1", latency = "1ms")
+hold("broadcast", node = "alice")
+go_on("look")
+lie("peer0.org1", on = False)
+pause("peer0.org1", "basic_1.0", on = False)
+heal()
+go_on("all is well")
+`), session.Hooks{}, session.StartOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := drive(t, opened, goroutines)
+	waits := func(text string) func() bool {
+		return func() bool { said, _ := run.Paused(); return said.ID == text && s.Behind() == 0 }
+	}
+	s.until("the faults", waits("look"))
+	mustListFaults(t, s.Session)
+	path := filepath.Join(t.TempDir(), "faults.fscope")
+	s.must("record", func(done func(error)) { s.StartRecording(path, done) })
+	s.must("stop", func(done func(error)) { s.StopRecording(func(_ string, err error) { done(err) }) })
+	run.Continue()
+	s.until("no faults", waits("all is well"))
+	if n, _ := s.Node("peer0.org1.example.com"); n.Lies || len(n.Paused) > 0 || len(s.Links()) > 0 {
+		t.Errorf("left: %+v, links %v", n, s.Links())
+	}
+	run.Continue()
+	s.until("the end", func() bool { return !run.Running() })
+
+	recorded, err := session.OpenRun(path, session.StartOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := drive(t, recorded, runtime.NumGoroutine())
+	r.until("the run is read", func() bool { _, done := r.Loading(); return done })
+	mustListFaults(t, r.Session)
+}
+
+func mustListFaults(t *testing.T, s *session.Session) {
+	t.Helper()
+	if n, _ := s.Node("peer0.org1.example.com"); !n.Lies || !slices.Equal(n.Paused, []string{"basic_1.0"}) {
+		t.Errorf("node %+v", n)
+	}
+	if l := s.Links(); len(l) != 1 || l[0].A != "alice" || l[0].Shape.Latency != time.Millisecond {
+		t.Errorf("links %+v", l)
+	}
+	if h := s.Holds(); len(h) != 1 || h[0].Filter.Kind != trace.Broadcast || h[0].Filter.Node != "alice" {
+		t.Errorf("holds %+v", h)
 	}
 }
 

@@ -9,22 +9,32 @@
 // frame, and all other methods. Actions return at once and work in the background; their
 // outcomes wait in a bounded queue until the next Tick, which calls the action's callback.
 // So callbacks need no locks, and a network that is slow or stuck never stops the window.
-// Nothing in the network ever waits for a Session.
+// Nothing in the network ever waits for a Session. BeginClose gives the end of a session
+// to the background too, and tells which nodes have not stopped yet.
+//
+// # Its parts
+//
+// A Session is what is open, its clock and its end. With it come Members (who takes part),
+// Chaincodes (what the channel runs and how it gets there), Acts (transactions, queries and
+// loads), Faults (what is broken on purpose), Look (the selection and what there is to say
+// about it), Events (the trace as a list), Replays
+// (transactions of one's own in slow motion), Records (how it is kept) and the models of the Panels. They share the core: the
+// network, the way to act on it in the background, and the notes of what was done.
 //
 // Read next: start.go and open.go (the three kinds of session), tick.go (what a frame
-// does), act.go and faults.go (actions), script.go (what was done, as a scenario).
+// does), core.go, acts.go and faults.go (actions); package script (scenarios) and package
+// draft (topologies while they are edited).
 package session
 
 import (
 	"cmp"
 	"context"
-	"errors"
 	"log/slog"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
+	"github.com/fabriscope/fabriscope/app/words"
 	"github.com/fabriscope/fabriscope/internal/link"
 	"github.com/fabriscope/fabriscope/internal/trace"
 	"github.com/fabriscope/fabriscope/network"
@@ -46,17 +56,16 @@ const (
 	livePayloadBytes = 32 << 20  // and messages that can be opened to the last field
 	recordedEvents   = 3_000_000 // about 100 bytes each
 	maxActions       = 256       // actions under way, or done and not yet told
-	stopTimeout      = 20 * time.Second
 )
 
 // Errors of a session.
 var (
 	// ErrNotLive: the session has no running network to act on.
-	ErrNotLive = errors.New("this is a recording, not a running network: nothing can be changed in it; start a network to try things out")
+	ErrNotLive error = words.NewFault("this is a recording, not a running network: nothing can be changed in it", "start a network to try things out")
 	// ErrStopped: the network was live and has been stopped.
-	ErrStopped = errors.New("the network is stopped; start it again to act on it")
+	ErrStopped error = words.NewFault("the network is stopped", "start it again to act on it")
 	// ErrBusy: too many actions are under way.
-	ErrBusy = errors.New("256 actions are under way already; wait for some of them, or use a load for many transactions")
+	ErrBusy error = words.NewFault("256 actions are under way already", "wait for some of them, or use a load for many transactions")
 )
 
 // StartOptions says how to run a network in a session. The zero value is fine.
@@ -68,7 +77,12 @@ type StartOptions struct {
 	File string
 	// Progress hears of every finished step of the start, from another goroutine.
 	Progress func(network.Step)
-	Settings *Settings // nil: defaults, not kept
+	// Begins hears the name of every step when it begins, and Waiting, of one that takes
+	// long, what is odd about the nodes ("" if nothing is), also from another goroutine.
+	Begins   func(step string)
+	Waiting  func(step, why string)
+	Watch    *StartWatch // tells how far the start is; nil: nobody asks
+	Settings *Settings   // nil: defaults, not kept
 	Log      *slog.Logger
 	// NoDeploy leaves the topology's chaincodes alone.
 	NoDeploy bool
@@ -78,53 +92,44 @@ type StartOptions struct {
 	// is called when the session closes. The program lists the network with it, so that
 	// commands in a terminal find it.
 	OnNetwork func(*network.Network) (gone func())
+	// StopTimeout is how long the nodes may take to stop in good order when the session
+	// closes, before they are killed; 0: 20 s.
+	StopTimeout time.Duration
 	// MaxEvents is how many events a live session can go back over; 0: 300,000.
 	MaxEvents int
 }
 
-// Session is what the window shows, and everything that can be done with it.
+// Session is what is open: its trace, its clock, and the parts with which a person acts
+// on it.
 type Session struct {
-	Kind     Kind
+	*core
 	Axis     *view.Axis
 	Playhead *view.Playhead
 	Panels
+	Members
+	Chaincodes
+	Acts
+	Faults
+	Look
+	Records
+	Events  *Events
+	Replays *Replays
 
-	name, file string
-	settings   *Settings
-	source     view.Source
-	recorder   *trace.Recorder // live
-	run        *runReader      // recorded
-	blocks     *blockBook      // blocks of another network
-	net        atomic.Pointer[network.Network]
-	topology   *network.Topology // a copy of our own: the network changes its one
-	log        *slog.Logger
+	file        string
+	source      view.Source
+	horizon     *facts.Horizon // of a live session: the same source
+	run         *runReader     // recorded
+	blocks      *blockBook     // blocks of another network
+	stopTimeout time.Duration
 
-	onNetwork func(*network.Network) (gone func())
-	gone      atomic.Pointer[func()] // what onNetwork gave
-
-	ctx      context.Context // ends with Close
-	cancel   context.CancelFunc
-	work     sync.WaitGroup
-	outcomes outcomes
-
-	cursor    uint64 // events given to the panels
-	lost      uint64
-	selection view.Selection
-	listeners []func(view.Selection)
-	document  document
-	asked     asked
-	nodes     nodeBook
-	held      heldBook
-	notes     notes
-	recording recording
-	loads     []*LoadRun
-	steps     []*stepListener
-	script    *ScriptRun
-	resumed   bool // the network had a past when it was started
-	moved     bool // positions of the stage are kept somewhere
-	meta      trace.Meta
-	opened    view.Moment // of a recording: where the playhead was put
-	closed    bool
+	limit   int    // events that can be gone back over
+	cursor  uint64 // events given to the panels
+	lost    uint64
+	guide   guide
+	resumed bool // the network had a past when it was started
+	moved   bool // positions of the stage are kept somewhere
+	meta    trace.Meta
+	opened  view.Moment // of a recording: where the playhead was put
 }
 
 func newSession(kind Kind, source view.Source, o StartOptions) *Session {
@@ -138,12 +143,16 @@ func newSession(kind Kind, source view.Source, o StartOptions) *Session {
 	if kind != Live {
 		limit = recordedEvents
 	}
-	s := &Session{Kind: kind, Axis: view.NewAxis(limit), Playhead: view.NewPlayhead(), file: o.File, settings: o.Settings, onNetwork: o.OnNetwork,
-		source: source, log: o.Log}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.nodes.init()
-	s.held.numbers, s.held.spent = map[link.HoldID]int{}, map[link.HoldID]bool{}
-	s.Panels = newPanels(source, limit)
+	c := &core{Kind: kind, onNetwork: o.OnNetwork, settings: o.Settings, log: o.Log}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	s := &Session{core: c, Axis: view.NewAxis(limit), Playhead: view.NewPlayhead(), Panels: newPanels(source, limit), file: o.File,
+		source: source, limit: limit, stopTimeout: cmp.Or(o.StopTimeout, stopTimeout)}
+	s.Members, s.Chaincodes, s.Acts = Members{core: c}, Chaincodes{core: c}, Acts{core: c, submitted: s.submitted, decided: s.decided}
+	s.Faults, s.Records, s.Look = Faults{core: c}, Records{core: c}, Look{s: s}
+	s.Events, s.Replays = &Events{s: s}, &Replays{s: s}
+	c.panels = &s.Panels
+	s.numbers = map[link.HoldID]int{}
+	c.notes.Held = s.Held
 	return s
 }
 
@@ -161,36 +170,7 @@ func (s *Session) Channel() string {
 	if s.blocks != nil {
 		return s.blocks.channel
 	}
-	return s.nodes.channel
-}
-
-// Topology is a copy of what the network consists of, peers and ordering nodes that were
-// added included; nil where it is not known.
-func (s *Session) Topology() *network.Topology { return s.topology }
-
-// Net is the running network, nil unless the session is live and its network runs.
-func (s *Session) Net() *network.Network {
-	n := s.net.Load()
-	if n == nil {
-		return nil
-	}
-	select {
-	case <-n.Done():
-		return nil
-	default:
-		return n
-	}
-}
-
-// Running tells whether a network can be acted on.
-func (s *Session) Running() bool { return s.Net() != nil && !s.closed }
-
-// Why says in one sentence why nothing can be done here, "" if something can.
-func (s *Session) Why() string {
-	if _, err := s.live(); err != nil {
-		return err.Error()
-	}
-	return ""
+	return s.now().Channel
 }
 
 // Source is the trace behind everything that is shown; nil for Blocks.
@@ -198,61 +178,3 @@ func (s *Session) Source() view.Source { return s.source }
 
 // Settings are those that the session was opened with.
 func (s *Session) Settings() *Settings { return s.settings }
-
-// live gives the network to act on, or says why there is none.
-func (s *Session) live() (*network.Network, error) {
-	if s.Kind != Live {
-		return nil, ErrNotLive
-	}
-	n := s.Net()
-	if n == nil || s.closed {
-		return nil, ErrStopped
-	}
-	return n, nil
-}
-
-// use makes n the session's network.
-func (s *Session) use(n *network.Network) {
-	s.net.Store(n)
-	if s.onNetwork == nil {
-		return
-	}
-	if gone := s.onNetwork(n); gone != nil {
-		s.gone.Store(&gone)
-	}
-}
-
-// Close ends everything that the session does: actions, loads, the script, a recording,
-// and the network with its processes, sockets and temporary folder.
-func (s *Session) Close(ctx context.Context) error {
-	if s.closed {
-		return nil
-	}
-	s.closed = true
-	s.cancel()
-	var errs []error
-	if n := s.net.Load(); n != nil {
-		stop, cancel := context.WithTimeout(ctx, stopTimeout)
-		defer cancel()
-		errs = append(errs, n.Stop(stop))
-	}
-	s.work.Wait()
-	if gone := s.gone.Swap(nil); gone != nil {
-		(*gone)()
-	}
-	if n := s.net.Load(); n != nil { // a script may have started it meanwhile
-		stop, cancel := context.WithTimeout(ctx, stopTimeout)
-		defer cancel()
-		errs = append(errs, n.Stop(stop))
-	}
-	if s.recorder != nil { // one that was just begun is not known to the session yet
-		if err := s.recorder.StopRecording(); !errors.Is(err, trace.ErrNotRecording) {
-			errs = append(errs, err)
-		}
-		s.recording = recording{}
-	}
-	if s.run != nil {
-		errs = append(errs, s.run.close())
-	}
-	return errors.Join(append(errs, s.SavePositions())...)
-}

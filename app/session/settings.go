@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/words"
+	"github.com/fabriscope/fabriscope/chaincode"
+	"github.com/fabriscope/fabriscope/internal/file"
 	"github.com/fabriscope/fabriscope/network"
 )
 
@@ -22,8 +25,9 @@ const (
 	maxLayouts       = 200
 )
 
-// Settings are what a person chose, kept from one start to the next. All methods may be
-// called from any goroutine; the fields belong to the user interface.
+// Settings are what a person chose, kept from one start to the next. They belong to the
+// goroutine of the user interface; sessions, which start on others, take their layout by
+// layout.
 type Settings struct {
 	Width        float32                          `json:"width,omitempty"`
 	Height       float32                          `json:"height,omitempty"`
@@ -34,15 +38,21 @@ type Settings struct {
 	ReduceMotion bool                             `json:"reduceMotion,omitempty"`
 	Presenter    bool                             `json:"presenter,omitempty"`
 	Heartbeats   bool                             `json:"heartbeats,omitempty"`
-	ScaleNS      int64                            `json:"scaleNS,omitempty"` // how much of the trace one second shows
-	Folder       string                           `json:"folder,omitempty"`  // of the last opened file
-	Recent       []Recent                         `json:"recent,omitempty"`  // newest first
-	Lessons      map[string]LessonProgress        `json:"lessons,omitempty"` // by the lesson's name
-	Layouts      map[string]map[string]view.Point `json:"layouts,omitempty"` // positions on the stage, by sample
-	Values       map[string]string                `json:"values,omitempty"`  // anything else that a panel remembers
+	ScaleNS      int64                            `json:"scaleNS,omitempty"`  // how much of the trace one second shows
+	ReplayNS     int64                            `json:"replayNS,omitempty"` // and in replays of a transaction
+	Runtime      string                           `json:"runtime,omitempty"`  // of chaincode: docker, process, "" as topologies say
+	Starts       map[string]int64                 `json:"starts,omitempty"`   // how long they took last, ns, by network and runtime
+	Folder       string                           `json:"folder,omitempty"`   // of the last opened file
+	Recent       []Recent                         `json:"recent,omitempty"`   // newest first
+	Lessons      map[string]LessonProgress        `json:"lessons,omitempty"`  // by the lesson's name
+	Layouts      map[string]map[string]view.Point `json:"layouts,omitempty"`  // positions on the stage, by sample
+	Values       map[string]string                `json:"values,omitempty"`   // anything else that a panel remembers
 
-	path string
-	mu   sync.Mutex // of the file
+	path     string
+	versions int        // that Save was asked for
+	mu       sync.Mutex // of the file, and of written
+	written  int
+	shared   sync.Mutex // of Layouts
 }
 
 // Recent is a file that was opened.
@@ -66,6 +76,17 @@ type LessonProgress struct {
 	Changed time.Time `json:"changed"`
 }
 
+// with is the progress after more of it: who takes a lesson again loses nothing.
+func (p LessonProgress) with(now LessonProgress) LessonProgress {
+	if p.Done && !now.Done || p.Step > now.Step {
+		return p
+	}
+	if p.Done && now.Asked > 0 && p.Right*now.Asked > now.Right*p.Asked {
+		now.Right, now.Asked = p.Right, p.Asked
+	}
+	return now
+}
+
 // Share is how far the lesson is, 0 to 1.
 func (p LessonProgress) Share() float64 {
 	if p.Done {
@@ -79,8 +100,21 @@ func (p LessonProgress) Share() float64 {
 
 // DefaultSettings are those of a first start; they are kept nowhere.
 func DefaultSettings() *Settings {
-	return &Settings{Width: 1440, Height: 900, ScaleNS: int64(4 * time.Millisecond), Panels: map[string]bool{}, Splits: map[string]float64{},
-		Lessons: map[string]LessonProgress{}, Layouts: map[string]map[string]view.Point{}, Values: map[string]string{}}
+	return &Settings{Width: 1440, Height: 900, ScaleNS: int64(4 * time.Millisecond), ReplayNS: int64(4 * time.Millisecond), Panels: map[string]bool{}, Splits: map[string]float64{},
+		Lessons: map[string]LessonProgress{}, Layouts: map[string]map[string]view.Point{}, Values: map[string]string{}, Starts: map[string]int64{}}
+}
+
+// Took tells how long the last start of a network took with a choice of runtime; 0: not known.
+func (s *Settings) Took(network, runtime string) time.Duration {
+	return time.Duration(s.Starts[network+" "+runtime])
+}
+
+// KeepTook keeps how long a start took.
+func (s *Settings) KeepTook(network, runtime string, took time.Duration) {
+	if len(s.Starts) >= maxLayouts {
+		clear(s.Starts)
+	}
+	s.Starts[network+" "+runtime] = int64(took)
 }
 
 // SettingsPath is where the settings are kept: fabriscope/settings.json in the folder that
@@ -88,7 +122,7 @@ func DefaultSettings() *Settings {
 func SettingsPath() (string, error) {
 	dir, err := os.UserConfigDir()
 	if err != nil {
-		return "", fmt.Errorf("no folder for settings: %w; set XDG_CONFIG_HOME or HOME", err)
+		return "", words.NewFault("no folder for settings: {{.Cause}}", "set XDG_CONFIG_HOME or HOME", err)
 	}
 	return filepath.Join(dir, "fabriscope", "settings.json"), nil
 }
@@ -115,9 +149,9 @@ func LoadSettings(path string) (s *Settings, note string) {
 	fresh.path = path
 	kept := ""
 	if os.Rename(path, path+".broken") == nil {
-		kept = "; the old file is kept as " + path + ".broken"
+		kept = words.L("; the old file is kept as {{.File}}", path+".broken")
 	}
-	return fresh, fmt.Sprintf("The settings could not be read (%v), so the program starts with its defaults%s.", err, kept)
+	return fresh, words.L("The settings could not be read ({{.Cause}}), so the program starts with its defaults{{.Kept}}.", err, kept)
 }
 
 // repair makes what was read usable.
@@ -128,6 +162,9 @@ func (s *Settings) repair() {
 	}
 	if s.ScaleNS <= 0 {
 		s.ScaleNS = d.ScaleNS
+	}
+	if s.ReplayNS <= 0 {
+		s.ReplayNS = d.ReplayNS
 	}
 	if s.Panels == nil {
 		s.Panels = d.Panels
@@ -144,21 +181,38 @@ func (s *Settings) repair() {
 	if s.Values == nil {
 		s.Values = d.Values
 	}
+	if s.Starts == nil {
+		s.Starts = d.Starts
+	}
+	if s.Runtime != chaincode.RuntimeDocker && s.Runtime != chaincode.RuntimeProcess {
+		s.Runtime = ""
+	}
 	s.Recent = s.Recent[:min(len(s.Recent), maxRecent)]
 }
 
 // Save writes the settings. A crash in between leaves the old file as it was.
-func (s *Settings) Save() error {
+func (s *Settings) Save() error { return s.toKeep()() }
+
+// toKeep gives what writes the settings as they are now. It may be called on another
+// goroutine.
+func (s *Settings) toKeep() (write func() error) {
 	if s.path == "" {
-		return nil
+		return func() error { return nil }
 	}
+	s.shared.Lock()
 	b, err := indented(s)
-	if err != nil {
-		return err
+	s.shared.Unlock()
+	s.versions++
+	version := s.versions
+	return func() error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if err != nil || version < s.written { // what is newer has been written already
+			return err
+		}
+		s.written = version
+		return file.WriteAtomically(s.path, b)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return writeAtomically(s.path, b)
 }
 
 func indented(v any) ([]byte, error) {
@@ -166,28 +220,27 @@ func indented(v any) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write as JSON: %w", err)
 	}
-	return b, nil
+	return append(b, '\n'), nil
 }
 
-// writeAtomically writes a file so that it is there wholly or as before.
-func writeAtomically(path string, b []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("keep %s: %w", path, err)
+// layout gives where the boxes of a run were moved to, nil if nowhere.
+func (s *Settings) layout(name string) map[string]view.Point {
+	s.shared.Lock()
+	defer s.shared.Unlock()
+	return s.Layouts[name]
+}
+
+// keepLayout keeps where the boxes of a run were moved to. What is kept does not change.
+func (s *Settings) keepLayout(name string, positions map[string]view.Point) {
+	s.shared.Lock()
+	defer s.shared.Unlock()
+	if _, ok := s.Layouts[name]; !ok && len(s.Layouts) >= maxLayouts {
+		clear(s.Layouts)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return fmt.Errorf("keep %s: %w", path, err)
+	delete(s.Layouts, name)
+	if len(positions) > 0 {
+		s.Layouts[name] = positions
 	}
-	_, err = f.Write(append(b, '\n'))
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		return fmt.Errorf("keep %s: %w", path, err)
-	}
-	return nil
 }
 
 // Opened puts a file at the top of the recent ones.
@@ -223,7 +276,7 @@ func readLayout(path string) (map[string]view.Point, error) {
 	}
 	var positions map[string]view.Point
 	if err := json.Unmarshal(b, &positions); err != nil {
-		return nil, fmt.Errorf("the positions in %s cannot be read: %w; remove the file", path, err)
+		return nil, words.NewFault("the positions in {{.File}} cannot be read: {{.Cause}}", "remove the file", path, err)
 	}
 	return positions, nil
 }

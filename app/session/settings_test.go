@@ -94,6 +94,34 @@ func TestPositions(t *testing.T) {
 	}
 }
 
+// A session opens in the background while another one keeps its positions.
+func TestPositionsAreKeptWhileOthersAreRead(t *testing.T) {
+	settings, _ := session.LoadSettings(filepath.Join(t.TempDir(), "settings.json"))
+	opened := make(chan *session.Session)
+	go func() {
+		defer close(opened)
+		for range 10 {
+			s, err := session.OpenRun("../view/testdata/two-clients-one-key.fscope", session.StartOptions{Settings: settings})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			opened <- s
+		}
+	}()
+	at := view.Point{}
+	for s := range opened {
+		at = view.Point{X: at.X + 1, Y: 7}
+		s.Stage.Move("alice", at)
+		if err := s.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := settings.Layouts["two-clients-one-key.star"]["alice"]; got != at {
+		t.Errorf("alice is kept at %v, not at %v", got, at)
+	}
+}
+
 // The computer is looked at; nothing that is found lacks its words.
 func TestComputer(t *testing.T) {
 	findings := session.Computer(context.Background())

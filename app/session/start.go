@@ -5,9 +5,12 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/fabriscope/fabriscope/app/session/draft"
+	"github.com/fabriscope/fabriscope/app/view/facts"
+	"github.com/fabriscope/fabriscope/app/words"
 	"github.com/fabriscope/fabriscope/assets"
 	"github.com/fabriscope/fabriscope/internal/trace"
 	"github.com/fabriscope/fabriscope/network"
@@ -25,45 +28,21 @@ func Start(ctx context.Context, t *network.Topology, o StartOptions) (*Session, 
 	if err != nil {
 		return nil, err
 	}
-	n, err := network.Start(ctx, t, network.Options{Dir: o.Dir, Trace: s.recorder, Log: o.Log, Progress: o.Progress, NoDeploy: o.NoDeploy})
+	o.Watch.begin(s.recorder, t)
+	n, err := network.Start(ctx, t, network.Options{Dir: o.Dir, Trace: s.recorder, Log: o.Log, Progress: o.Progress, Begins: o.Begins, Waiting: o.Waiting,
+		NoDeploy: o.NoDeploy})
 	if err != nil {
 		return nil, joinClose(ctx, s, err)
 	}
-	s.use(n)
-	for s.Behind() > 0 && s.addEvents() { // so that lists of nodes are there before the first frame
+	s.adoptNetwork(n)
+	for s.Behind() > 0 && s.addEvents(mostBudget) { // so that lists of nodes are there before the first frame
 	}
 	return s, nil
 }
 
-// Launch is Start for a window that wants to see the network come to life: the session is
-// there at once, and the following Ticks show what happens. done hears when the network
-// can be used, or why it could not be started; then the session can only be closed.
-func Launch(t *network.Topology, o StartOptions, done func(error)) (*Session, error) {
-	t, err := withRuntime(t, o.Runtime)
-	if err != nil {
-		return nil, err
-	}
-	s, err := newLive(t, o)
-	if err != nil {
-		return nil, err
-	}
-	err = s.background(func(ctx context.Context) func() {
-		n, err := network.Start(ctx, t, network.Options{Dir: o.Dir, Trace: s.recorder, Log: o.Log, Progress: o.Progress, NoDeploy: o.NoDeploy})
-		if err == nil {
-			s.use(n)
-		}
-		return func() {
-			if done != nil {
-				done(err)
-			}
-		}
-	})
-	return s, err
-}
-
 // withRuntime gives a copy whose chaincodes run in another way.
 func withRuntime(t *network.Topology, how string) (*network.Topology, error) {
-	c, err := copyTopology(t)
+	c, err := draft.Copy(t)
 	if err == nil && how != "" {
 		c.SetRuntime(how)
 		err = c.Check()
@@ -82,8 +61,9 @@ func joinClose(ctx context.Context, s *Session, err error) error {
 // newLive makes a live session whose network does not run yet.
 func newLive(t *network.Topology, o StartOptions) (*Session, error) {
 	rec := trace.NewRecorder(trace.Options{MaxEvents: cmp.Or(o.MaxEvents, liveEvents), MaxPayloadBytes: livePayloadBytes})
-	s := newSession(Live, rec, o)
-	s.recorder = rec
+	horizon := facts.NewHorizon(rec)
+	s := newSession(Live, horizon, o)
+	s.recorder, s.horizon = rec, horizon
 	if before, err := os.ReadDir(o.Dir); o.Dir != "" && err == nil {
 		s.resumed = len(before) > 0
 	}
@@ -98,29 +78,15 @@ func newLive(t *network.Topology, o StartOptions) (*Session, error) {
 
 // setTopology takes a copy of the topology and shows it on the stage.
 func (s *Session) setTopology(t *network.Topology) error {
-	c, err := copyTopology(t)
+	c, err := draft.Copy(t)
 	if err != nil {
 		return err
 	}
 	s.topology = c
-	s.notes.topology(c)
-	s.describe(c)
+	s.notes.Start(c)
+	s.describe()
 	s.loadPositions()
 	return nil
-}
-
-// copyTopology makes a copy that shares nothing with t.
-func copyTopology(t *network.Topology) (*network.Topology, error) {
-	b, err := t.YAML()
-	if err != nil {
-		return nil, fmt.Errorf("copy the topology: %w", err)
-	}
-	c, err := network.ParseTopology(t.Name, b)
-	if err != nil {
-		return nil, fmt.Errorf("copy the topology: %w", err)
-	}
-	c.Dir = t.Dir
-	return c, nil
 }
 
 // Sample is a topology that comes with the program.
@@ -129,6 +95,23 @@ type Sample struct {
 	Title   string // as the topology names itself
 	Summary string // what it consists of, in one line
 	About   string // the topology's own first comment, "" if it has none
+}
+
+// Summary says what a topology consists of, in one line.
+func Summary(t *network.Topology) string {
+	peers := 0
+	for i := range t.Organizations {
+		peers += *t.Organizations[i].Peers
+	}
+	parts := []string{words.L("{{.N}} organisations", len(t.Organizations)), words.L("{{.N}} peers", peers), words.L("{{.N}} ordering nodes", t.Orderers.Nodes)}
+	var names []string
+	for i := range t.Chaincodes {
+		names = append(names, t.Chaincodes[i].Name)
+	}
+	if len(names) > 0 {
+		parts = append(parts, words.L("chaincode {{.Name}}", strings.Join(names, ", ")))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // Samples lists the topologies that come with the program, those for a first look first.
@@ -140,7 +123,7 @@ func Samples() []Sample {
 			continue
 		}
 		b, _ := assets.Topology(name)
-		out = append(out, Sample{Name: name, Title: t.Name, Summary: t.Summary(), About: firstComment(string(b))})
+		out = append(out, Sample{Name: name, Title: t.Name, Summary: Summary(t), About: firstComment(string(b))})
 	}
 	return out
 }
@@ -157,23 +140,14 @@ func SampleTopology(name string) (*network.Topology, error) {
 // sampleOrder puts the samples for a first look before the others.
 func sampleOrder(names []string) []string {
 	first := []string{"two-organisations", "one-of-each", "consortium", "slow-links", "crowded"}
-	var out []string
-	has := map[string]bool{}
-	for _, n := range names {
-		has[n] = true
-	}
-	for _, n := range first {
-		if has[n] {
-			out = append(out, n)
-			delete(has, n)
+	rank := func(name string) int {
+		if i := slices.Index(first, name); i >= 0 {
+			return i
 		}
+		return len(first)
 	}
-	for _, n := range names {
-		if has[n] {
-			out = append(out, n)
-		}
-	}
-	return out
+	slices.SortStableFunc(names, func(a, b string) int { return rank(a) - rank(b) })
+	return names
 }
 
 // firstComment is the comment that a file begins with, in one line.
@@ -189,21 +163,12 @@ func firstComment(text string) string {
 	return strings.TrimSpace(strings.Join(words, " "))
 }
 
-// OpenTopology reads a topology file; wrong content gives a *network.TopologyError.
-func OpenTopology(path string) (*network.Topology, error) { return network.LoadTopology(path) }
-
-// FileKind says what a file is for the window by its name: "topology", "scenario", "run",
-// "blocks", "" if it is none of them.
-func FileKind(path string) string {
-	switch strings.ToLower(filepath.Ext(path)) {
-	case ".yaml", ".yml":
-		return "topology"
-	case ".star":
-		return "scenario"
-	case ".fscope":
-		return "run"
-	case ".block", ".pb", ".blocks":
-		return "blocks"
+// OpenTopology reads a topology file; wrong content gives a *network.TopologyError, or
+// says what else the file is.
+func OpenTopology(path string) (*network.Topology, error) {
+	t, err := network.LoadTopology(path)
+	if err != nil {
+		return nil, insteadOf(TopologyFile, path, err)
 	}
-	return ""
+	return t, nil
 }

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/words"
 	"github.com/fabriscope/fabriscope/network"
 )
 
@@ -24,25 +26,29 @@ func Explain(err error) Trouble {
 	}
 	t := Trouble{Detail: err.Error()}
 	var topology *network.TopologyError
+	var fault *words.Fault
 	switch {
 	case errors.Is(err, context.Canceled):
-		return Trouble{What: "It was stopped before it was done.", Detail: t.Detail}
+		return Trouble{What: words.L("It was stopped before it was done."), Detail: t.Detail}
 	case errors.Is(err, context.DeadlineExceeded):
-		return Trouble{What: "It took too long and was given up.", Remedy: "See whether all nodes run and no message is held.", Detail: t.Detail}
+		return Trouble{What: words.L("It took too long and was given up."), Remedy: words.L("See whether all nodes run and no message is held."), Detail: t.Detail}
 	case errors.As(err, &topology):
-		return Trouble{What: sentence(topology.Problem), Remedy: "Change " + topology.Key + " in the topology.", Detail: t.Detail}
+		return Trouble{What: view.Sentence(topology.Problem), Remedy: words.L("Change {{.Key}} in the topology.", topology.Key), Detail: t.Detail}
+	case errors.As(err, &fault):
+		what, remedy := fault.In(words.Now())
+		return Trouble{What: view.Sentence(what), Remedy: view.Sentence(remedy), Detail: t.Detail}
 	case errors.Is(err, fs.ErrNotExist):
-		t.Remedy = "Choose a file that exists."
+		t.Remedy = words.L("Choose a file that exists.")
 	case errors.Is(err, fs.ErrPermission):
-		t.Remedy = "Choose a folder that you may write to."
+		t.Remedy = words.L("Choose a folder that you may write to.")
 	}
 	line, _, _ := strings.Cut(t.Detail, "\n")
 	what, remedy, ok := cutLast(line, "; ")
 	if !ok {
-		t.What = sentence(line)
+		t.What = view.Sentence(line)
 		return t
 	}
-	t.What, t.Remedy = sentence(what), sentence(remedy)
+	t.What, t.Remedy = view.Sentence(what), view.Sentence(remedy)
 	return t
 }
 

@@ -112,6 +112,7 @@ type Playhead struct {
 	Scale    time.Duration // Stretch: how much of the trace one second shows
 	PerEvent time.Duration // Events: how long each event is shown
 	At       Moment
+	Until    uint64        // a replay pauses at this event; 0: no replay
 	event    uint64        // Events: the event that is shown
 	into     time.Duration // Events: how far into it
 }
@@ -133,12 +134,49 @@ func (p *Playhead) Tick(dt time.Duration, a *Axis) bool {
 	case Live:
 		p.follow(dt, a.End())
 	case Stretch:
+		if p.Until > 0 {
+			p.replay(dt, a)
+			break
+		}
 		t := p.At.Time + int64(float64(dt)*float64(p.Scale)/float64(time.Second))
 		p.At = a.At(min(t, a.End().Time))
 	case Events:
 		p.events(dt, a)
 	}
+	if p.Until > 0 && p.At.Seq >= p.Until && p.Pace != Live {
+		p.At = a.Moment(p.Until)
+		p.Playing, p.Until = false, 0
+	}
 	return p.At != before
+}
+
+// longestRest is how long a replay shows at most that nothing happens: waiting for a batch
+// takes many times as long as everything else.
+const longestRest = 1200 * time.Millisecond
+
+// Replay shows what lies between two events in slow motion and pauses at the second.
+func (p *Playhead) Replay(a *Axis, from, until uint64, scale time.Duration) {
+	p.Seek(a.Moment(from))
+	p.Pace, p.Playing, p.Scale, p.Until = Stretch, true, scale, until
+}
+
+// replay moves by dt of the screen's time; where nothing happens for long it hurries.
+func (p *Playhead) replay(dt time.Duration, a *Axis) {
+	for left := float64(dt); left > 0 && p.At.Seq < p.Until; {
+		next := a.Moment(min(a.Next(p.At.Seq, 1), p.Until))
+		if next.Seq <= p.At.Seq {
+			next = a.Moment(p.Until)
+		}
+		gap := next.Time - a.Moment(a.Next(p.At.Seq+1, -1)).Time
+		rate := max(float64(p.Scale)/float64(time.Second), float64(gap)/float64(longestRest)) // of the trace's time to the screen's
+		if needed := float64(next.Time-p.At.Time) / rate; needed <= left {
+			p.At, left = next, left-needed
+			continue
+		}
+		t := p.At.Time + int64(left*rate)
+		p.At = Moment{Seq: min(max(a.At(t).Seq, p.At.Seq), next.Seq-1), Time: t}
+		return
+	}
 }
 
 // events moves from one event that is not quiet to the next, each in PerEvent. The time
@@ -187,7 +225,7 @@ func (p *Playhead) follow(dt time.Duration, end Moment) {
 
 // Seek puts the playhead at a moment and pauses a live view.
 func (p *Playhead) Seek(m Moment) {
-	p.At, p.event, p.into = m, m.Seq, 0
+	p.At, p.event, p.into, p.Until = m, m.Seq, 0, 0
 	if p.Pace == Live {
 		p.Pace, p.Playing = Stretch, false
 	}
@@ -201,6 +239,6 @@ func (p *Playhead) Step(a *Axis, n int) {
 
 // GoLive follows the trace's end again.
 func (p *Playhead) GoLive(a *Axis) {
-	p.Pace, p.Playing, p.into = Live, true, 0
+	p.Pace, p.Playing, p.into, p.Until = Live, true, 0, 0
 	p.At = a.End()
 }

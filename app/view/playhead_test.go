@@ -188,6 +188,49 @@ func TestStretch(t *testing.T) {
 	}
 }
 
+// A replay shows what happens at its scale, hurries where nothing does, and pauses at its end,
+// whatever pace it has got meanwhile.
+func TestReplay(t *testing.T) {
+	events := Events(1, 0, 10, 12, 1000, 2000, 2002, 2010)
+	events[3].Kind = trace.RaftHeartbeat
+	a := view.NewAxis(1000)
+	a.Add(events)
+	p := view.NewPlayhead()
+	p.Replay(a, 2, 6, 2*time.Millisecond)
+	took, seen := time.Duration(0), map[uint64]bool{}
+	for p.Playing && took < time.Minute {
+		p.Tick(10*time.Millisecond, a)
+		took += 10 * time.Millisecond
+		seen[p.At.Seq] = true
+	}
+	// Two milliseconds take a second, twice; nearly two seconds without news take 1.2.
+	if took < 3190*time.Millisecond || took > 3230*time.Millisecond {
+		t.Errorf("it takes %v", took)
+	}
+	if p.At != a.Moment(6) || p.Until != 0 {
+		t.Errorf("it ends at %+v, until %d", p.At, p.Until)
+	}
+	for seq := uint64(2); seq <= 6; seq++ {
+		if !seen[seq] {
+			t.Errorf("event %d is not shown", seq)
+		}
+	}
+	p.Replay(a, 2, 6, 2*time.Millisecond)
+	p.Pace = view.Events
+	for range 1000 {
+		p.Tick(10*time.Millisecond, a)
+	}
+	if p.At != a.Moment(6) || p.Playing {
+		t.Errorf("event by event it goes on to %+v", p.At)
+	}
+	for name, leave := range map[string]func(){"seek": func() { p.Seek(a.Start()) }, "live": func() { p.GoLive(a) }, "step": func() { p.Step(a, 1) }} {
+		p.Replay(a, 2, 6, time.Millisecond)
+		if leave(); p.Until != 0 {
+			t.Errorf("%s does not leave a replay", name)
+		}
+	}
+}
+
 // A live playhead stands at the newest event; its clock runs on for a second, so that
 // messages arrive, and then stands still.
 func TestLive(t *testing.T) {

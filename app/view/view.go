@@ -9,28 +9,17 @@ package view
 
 import (
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/fabriscope/fabriscope/internal/trace"
 )
 
-// Source is a trace to read: a live recorder (*trace.Recorder) or a run file (RunSource).
+// Source is a trace to read: a live recorder (*trace.Recorder) or a run file (*runfile.Run).
 type Source interface {
 	Since(cursor uint64, max int) (events []trace.Event, next, lost uint64)
 	ByTx(txID string) []trace.Event
 	Payload(seq uint64) (name string, bytes []byte, ok bool)
-}
-
-// RunSource lets a run file be read where a live trace can be.
-type RunSource struct{ *trace.Run }
-
-// ByTx gives a transaction's events; what cannot be read is missing, and Damage tells.
-func (s RunSource) ByTx(txID string) []trace.Event {
-	events, err := s.Run.ByTx(txID)
-	if err != nil {
-		return nil
-	}
-	return events
 }
 
 // Moment is a place in the trace: everything up to and including the event Seq has
@@ -100,59 +89,10 @@ func Fit(bounds Rect, w, h, margin float64) Camera {
 	return Camera{Scale: s, Origin: Point{bounds.X - (w/s-bounds.W)/2, bounds.Y - (h/s-bounds.H)/2}}
 }
 
-// Class is a message's shape and colour on every panel.
-type Class uint8
-
-// The classes, with their shapes.
-const (
-	Plain       Class = iota // everything else: a small disc
-	Proposal                 // disc
-	Read                     // ring
-	Write                    // square
-	Endorsement              // diamond
-	Raft                     // triangle
-	Block                    // rounded square
-)
-
-// ClassOf gives the class of a kind of event.
-func ClassOf(k trace.Kind) Class {
-	switch k {
-	case trace.Proposal, trace.GatewayCall, trace.Broadcast, trace.Forward, trace.Submitted, trace.SimulateStart,
-		trace.ChaincodeTransaction, trace.ChaincodeInit:
-		return Proposal
-	case trace.ProposalResponse, trace.GatewayAnswer, trace.Endorsed, trace.ChaincodeCompleted:
-		return Endorsement
-	case trace.ChaincodePutState, trace.ChaincodeDelState, trace.WriteAdded:
-		return Write
-	case trace.ReadAdded, trace.RangeAdded, trace.ChaincodeResponse:
-		return Read
-	case trace.DeliverBlock, trace.DeliverFiltered, trace.BlockCut, trace.BlockWritten, trace.BlockPulled, trace.ValidateFrom,
-		trace.PolicyJudged, trace.VersionCheck, trace.Verdict, trace.Committed:
-		return Block
-	}
-	switch {
-	case strings.HasPrefix(string(k), "raft."):
-		return Raft
-	case strings.HasPrefix(string(k), "chaincode.put_"), strings.HasPrefix(string(k), "chaincode.write"), strings.HasPrefix(string(k), "chaincode.purge"):
-		return Write
-	case strings.HasPrefix(string(k), "chaincode.get_"), strings.HasPrefix(string(k), "chaincode.query_"):
-		return Read
-	}
-	return Plain
-}
-
 // Quiet tells whether an event is of the kind that goes on all the time and is left out
-// of stepping and of the stage unless asked for: Raft's heartbeats.
-func Quiet(k trace.Kind) bool { return k == trace.RaftHeartbeat || k == trace.RaftHeartbeatAck }
-
-// Short is the name of a node or chaincode as panels show it:
-// "peer0.org1.example.com" is "peer0.org1", "orderer2.example.com" is "orderer2",
-// "asset_1.0@peer0.org1.example.com" is "asset 1.0".
-func Short(node string) string {
-	if label, _, ok := strings.Cut(node, "@"); ok && strings.Contains(label, "_") {
-		return strings.Replace(label, "_", " ", 1)
-	}
-	return strings.TrimSuffix(node, ".example.com")
+// of stepping and of the stage unless asked for: Raft's heartbeats, and waits for the disk.
+func Quiet(k trace.Kind) bool {
+	return k == trace.RaftHeartbeat || k == trace.RaftHeartbeatAck || k == trace.DiskSync
 }
 
 // ShortID is the beginning of a transaction id or a hash.
@@ -169,4 +109,12 @@ func PeerOf(node string) string {
 		return peer
 	}
 	return ""
+}
+
+// Toggled is a list with a name added, or without it if it was there.
+func Toggled(names []string, name string) []string {
+	if i := slices.Index(names, name); i >= 0 {
+		return slices.Delete(slices.Clone(names), i, i+1)
+	}
+	return append(slices.Clone(names), name)
 }

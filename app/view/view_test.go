@@ -8,16 +8,17 @@ import (
 )
 
 func TestShortNames(t *testing.T) {
+	names := view.NamesOf([]string{"peer0.org1.example.com", "orderer2.example.com"}, []string{"alice"})
 	for name, want := range map[string]string{
 		"peer0.org1.example.com":              "peer0.org1",
 		"orderer2.example.com":                "orderer2",
 		"asset_1.0@peer0.org1.example.com":    "asset 1.0",
-		"my_asset_1.0@peer0.org1.example.com": "my asset_1.0",
+		"my_asset_1.0@peer0.org1.example.com": "my_asset 1.0",
 		"User1@org1.example.com":              "User1@org1",
 		"alice":                               "alice",
 		"":                                    "",
 	} {
-		if got := view.Short(name); got != want {
+		if got := names.Short(name); got != want {
 			t.Errorf("%s is shown as %q, not as %q", name, got, want)
 		}
 	}

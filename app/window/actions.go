@@ -6,9 +6,9 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/driver/desktop"
-	"fyne.io/fyne/v2/lang"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/words"
 )
 
 // where says when an action can be used.
@@ -47,51 +47,57 @@ func command(k fyne.KeyName) []chord { return []chord{{key: k, mods: ctrl}} }
 
 // makeActions is the one table of everything that the window can do at a key.
 func (s *Shell) makeActions() []action {
-	file, run, show, help := lang.L("File"), lang.L("Time"), lang.L("View"), lang.L("Help")
+	file, run, show, help := words.L("File"), words.L("Time"), words.L("View"), words.L("Help")
 	all := []action{
-		{"start", file, lang.L("Start a network"), "", command(fyne.KeyN), always, s.startDefault},
-		{"open", file, lang.L("Open a file ..."), "", command(fyne.KeyO), always, s.chooseFile},
-		{"home", file, lang.L("Start screen"), "", nil, inRun, s.goHome},
-		{"record", file, lang.L("Record the run to a file, or stop recording"), "", command(fyne.KeyR), inLive, s.toggleRecording},
-		{"export", file, lang.L("Export a picture or a report ..."), "", command(fyne.KeyE), inRun, s.showExport},
-		{"settings", file, lang.L("Settings ..."), "", command(fyne.KeyComma), always, s.showSettings},
-		{"quit", file, lang.L("Quit"), "", command(fyne.KeyQ), always, s.leave},
+		{"start", file, words.L("Start a network"), "", command(fyne.KeyN), always, s.startDefault},
+		{"open", file, words.L("Open a file ..."), "", command(fyne.KeyO), always, s.chooseFile},
+		{"home", file, words.L("Start screen"), "", nil, inRun, s.goHome},
+		{"record", file, words.L("Record the run to a file, or stop recording"), "", command(fyne.KeyR), inLive, s.toggleRecording},
+		{"export", file, words.L("Export a picture or a report ..."), "", command(fyne.KeyE), inRun, s.showExport},
+		{"settings", file, words.L("Settings ..."), "", command(fyne.KeyComma), always, s.showSettings},
+		{"quit", file, words.L("Quit"), "", command(fyne.KeyQ), always, s.leave},
 
-		{"play", run, lang.L("Play or pause; go on in a lesson"), "", key(fyne.KeySpace), inRun, s.playPause},
-		{"step", run, lang.L("Next event"), "", key(fyne.KeyRight), inRun, func() { s.step(1) }},
-		{"back", run, lang.L("Event before"), "", key(fyne.KeyLeft), inRun, func() { s.step(-1) }},
-		{"next", run, lang.L("Next event of the selection"), "", shifted(fyne.KeyRight), inRun, func() { s.stepSelection(1) }},
-		{"previous", run, lang.L("Event of the selection before"), "", shifted(fyne.KeyLeft), inRun, func() { s.stepSelection(-1) }},
-		{"page", run, lang.L("Go on (clicker)"), "", key(fyne.KeyPageDown), inRun, s.clickOn},
-		{"pageback", run, lang.L("Go back (clicker)"), "", key(fyne.KeyPageUp), inRun, func() { s.step(-1) }},
-		{"first", run, lang.L("Beginning"), "", key(fyne.KeyHome), inRun, func() { s.seek(s.session.Axis.Start()) }},
-		{"last", run, lang.L("End"), "", key(fyne.KeyEnd), inRun, func() { s.seek(s.session.Axis.End()) }},
-		{"live", run, lang.L("Live: follow the newest event"), "lL", nil, inRun, s.goLive},
-		{"events", run, lang.L("Event by event: the same time for each"), "eE", nil, inRun, s.eventPace},
-		{"faster", run, lang.L("Faster: one second shows more"), "+=", nil, inRun, func() { s.scale(2) }},
-		{"slower", run, lang.L("Slower: one second shows less"), "-", nil, inRun, func() { s.scale(0.5) }},
+		{"play", run, words.L("Play or pause; go on in a lesson"), "", key(fyne.KeySpace), inRun, s.playPause},
+		{"step", run, words.L("Next event"), "", key(fyne.KeyRight), inRun, func() { s.step(1) }},
+		{"back", run, words.L("Event before"), "", key(fyne.KeyLeft), inRun, func() { s.step(-1) }},
+		{"next", run, words.L("Next event of the selection"), "", shifted(fyne.KeyRight), inRun, func() { s.stepSelection(1) }},
+		{"previous", run, words.L("Event of the selection before"), "", shifted(fyne.KeyLeft), inRun, func() { s.stepSelection(-1) }},
+		{"page", run, words.L("Go on (clicker)"), "", key(fyne.KeyPageDown), inRun, s.clickOn},
+		{"pageback", run, words.L("Go back (clicker)"), "", key(fyne.KeyPageUp), inRun, func() { s.step(-1) }},
+		{"first", run, words.L("Beginning"), "", key(fyne.KeyHome), inRun, func() { s.seek(s.session.Axis.Start()) }},
+		{"last", run, words.L("End"), "", key(fyne.KeyEnd), inRun, func() { s.seek(s.session.Axis.End()) }},
+		{"live", run, words.L("Live: follow the newest event"), "lL", nil, inRun, s.goLive},
+		{"events", run, words.L("Event by event: the same time for each"), "eE", nil, inRun, s.eventPace},
+		{"faster", run, words.L("Faster: one second shows more"), "+=", nil, inRun, func() { s.scale(2) }},
+		{"slower", run, words.L("Slower: one second shows less"), "-", nil, inRun, func() { s.scale(0.5) }},
+		{"replay", run, words.L("Show the selected transaction in slow motion"), "aA", nil, inRun, s.replay},
+		{"submit", run, words.L("Submit a first transaction, after a start"), "sS", nil, inLive, s.submitFirst},
+		{"nextlesson", run, words.L("Next lesson, when one is over"), "nN", nil, inRun, s.nextLesson},
 
-		{"palette", show, lang.L("Command palette"), "", command(fyne.KeyK), always, s.showPalette},
-		{"presenter", show, lang.L("Presenter mode"), "", key(fyne.KeyF5), always, func() { s.setPresenter(!s.presenter) }},
-		{"fit", show, lang.L("Fit the stage"), "fF", nil, inRun, func() { s.main.stage.Fit() }},
-		{"closeup", show, lang.L("Enlarge the validation of the selected block"), "vV", nil, inRun, s.toggleCloseUp},
-		{"whole", show, lang.L("Timeline: the whole run"), "wW", nil, inRun, s.wholeTimeline},
-		{"follow", show, lang.L("Timeline: follow the playhead"), "tT", nil, inRun, s.followTimeline},
-		{"quiet", show, lang.L("Timeline: only lanes on which something happens"), "qQ", nil, inRun, s.quietLanes},
-		{"peers", show, lang.L("Compare the peers"), "pP", nil, inRun, func() { s.session.Select(view.Selection{What: view.SelectPeers}) }},
-		{"heartbeats", show, lang.L("Show Raft's heartbeats"), "hH", nil, inRun, s.toggleHeartbeats},
+		{"palette", show, words.L("Command palette"), "", command(fyne.KeyK), always, s.showPalette},
+		{"presenter", show, words.L("Presenter mode"), "", key(fyne.KeyF5), always, func() { s.setPresenter(!s.presenter) }},
+		{"fit", show, words.L("Fit the stage"), "fF", nil, inRun, func() { s.main.stage.Fit() }},
+		{"closeup", show, words.L("Enlarge the validation of the selected block"), "vV", nil, inRun, s.toggleCloseUp},
+		{"whole", show, words.L("Timeline: the whole run"), "wW", nil, inRun, s.wholeTimeline},
+		{"follow", show, words.L("Timeline: follow the playhead"), "tT", nil, inRun, s.followTimeline},
+		{"quiet", show, words.L("Timeline: only lanes on which something happens"), "qQ", nil, inRun, s.quietLanes},
+		{"pin", show, words.L("Timeline: keep the selected node's lane at the top, or let it go"), "xX", nil, inRun, func() { s.main.pin() }},
+		{"markfrom", show, words.L("Timeline: the marked span begins at the playhead"), "[", nil, inRun, func() { s.main.markHere(true) }},
+		{"markto", show, words.L("Timeline: the marked span ends at the playhead"), "]", nil, inRun, func() { s.main.markHere(false) }},
+		{"peers", show, words.L("Compare the peers"), "pP", nil, inRun, func() { s.session.Select(view.Selection{What: view.SelectPeers}) }},
+		{"heartbeats", show, words.L("Show Raft's heartbeats"), "hH", nil, inRun, s.toggleHeartbeats},
 	}
 	for i, k := range drawerKinds() {
-		all = append(all, action{"drawer" + k.icon, show, lang.L("Drawer") + ": " + k.title, string(rune('1' + i)), nil, inRun, func() { s.toggleDrawer(i + 1) }})
+		all = append(all, action{"drawer" + k.icon, show, words.L("Drawer") + ": " + k.title, string(rune('1' + i)), nil, inRun, func() { s.toggleDrawer(i + 1) }})
 	}
 	for _, p := range panelNames() {
-		all = append(all, action{"panel" + p.name, show, lang.L("Show or hide") + ": " + p.title, "", p.keys, inRun, func() { s.togglePanel(p.name) }})
+		all = append(all, action{"panel" + p.name, show, words.L("Show or hide") + ": " + p.title, "", p.keys, inRun, func() { s.togglePanel(p.name) }})
 	}
 	return append(all,
-		action{"reset", show, lang.L("Lay the stage out anew"), "", nil, inRun, s.resetStage},
-		action{"dark", show, lang.L("Dark theme"), "", nil, always, func() { s.setTheme("dark") }},
-		action{"light", show, lang.L("Light theme"), "", nil, always, func() { s.setTheme("light") }},
-		action{"help", help, lang.L("Keys and help"), "?", key(fyne.KeyF1), always, s.showHelp},
+		action{"reset", show, words.L("Lay the stage out anew"), "", nil, inRun, s.resetStage},
+		action{"dark", show, words.L("Dark theme"), "", nil, always, func() { s.setTheme("dark") }},
+		action{"light", show, words.L("Light theme"), "", nil, always, func() { s.setTheme("light") }},
+		action{"help", help, words.L("Keys and help"), "?", key(fyne.KeyF1), always, s.showHelp},
 	)
 }
 
@@ -102,8 +108,8 @@ type panelName struct {
 
 func panelNames() []panelName {
 	alt := func(k fyne.KeyName) []chord { return []chord{{k, fyne.KeyModifierAlt}} }
-	return []panelName{{"inspector", lang.L("Inspector"), alt(fyne.KeyI)}, {"timeline", lang.L("Timeline"), alt(fyne.KeyT)},
-		{"chain", lang.L("Chain"), alt(fyne.KeyC)}, {"caption", lang.L("Caption"), alt(fyne.KeyP)}}
+	return []panelName{{"inspector", words.L("Inspector"), alt(fyne.KeyI)}, {"timeline", words.L("Timeline"), alt(fyne.KeyT)},
+		{"chain", words.L("Chain"), alt(fyne.KeyC)}, {"caption", words.L("Caption"), alt(fyne.KeyP)}}
 }
 
 // usable tells whether an action can be used now.
@@ -154,15 +160,15 @@ func (c chord) text() string {
 	}
 	switch c.key {
 	case fyne.KeySpace:
-		return text + lang.L("Space")
+		return text + words.L("Space")
 	case fyne.KeyLeft:
 		return text + "←"
 	case fyne.KeyRight:
 		return text + "→"
 	case fyne.KeyPageUp:
-		return text + lang.L("Page up")
+		return text + words.L("Page up")
 	case fyne.KeyPageDown:
-		return text + lang.L("Page down")
+		return text + words.L("Page down")
 	}
 	return text + string(c.key)
 }
@@ -241,6 +247,8 @@ func (s *Shell) escape() {
 		s.main.setCloseUp(0, "")
 	case s.main.rail.open > 0 && !s.presenter:
 		s.main.rail.toggle(s.main.rail.open)
+	case s.lesson != nil && s.lesson.over():
+		s.main.card.leave()
 	case s.presenter:
 		s.setPresenter(false)
 	default:
@@ -284,13 +292,17 @@ func (s *Shell) clickOn() {
 }
 
 func (s *Shell) step(n int) {
+	if n > 0 && s.session.Replays.AtEnd() {
+		s.stepReplay()
+		return
+	}
 	s.session.Playhead.Step(s.session.Axis, n)
 	s.moved()
 }
 
 func (s *Shell) stepSelection(n int) {
 	if !s.session.StepSelection(n) {
-		s.toast(lang.L("There is no further event of the selection."))
+		s.toast(words.L("There is no further event of the selection."))
 	}
 	s.moved()
 }
@@ -321,11 +333,10 @@ func (s *Shell) eventPace() {
 // scale makes time pass factor times as fast.
 func (s *Shell) scale(factor float64) {
 	p := s.session.Playhead
-	scale := float64(p.Scale) * factor
 	if p.Pace == view.Live {
-		scale = float64(p.Scale)
+		factor = 1
 	}
-	s.setPace(view.Stretch, time.Duration(min(stretchMost, max(stretchLeast, scale))))
+	s.setPace(view.Stretch, view.Scaled(p.Scale, factor))
 }
 
 // setPace changes how the playhead moves; it goes on playing if it did.
@@ -335,8 +346,8 @@ func (s *Shell) setPace(pace view.Pace, scale time.Duration) {
 		s.goLive()
 		return
 	}
-	p.Pace, p.Scale = pace, scale
-	s.settings.ScaleNS = int64(scale)
+	p.Pace = pace
+	s.setScale(scale)
 	s.moved()
 }
 
@@ -346,7 +357,7 @@ func (s *Shell) toggleCloseUp() {
 		return
 	}
 	if s.session.Source() == nil {
-		s.toast(lang.L("Blocks alone do not tell how they were validated."))
+		s.toast(words.L("Blocks alone do not tell how they were validated."))
 		return
 	}
 	sel := s.session.Selection()
@@ -362,7 +373,7 @@ func (s *Shell) toggleCloseUp() {
 		}
 	}
 	if sel.What != view.SelectBlock || sel.Block == 0 {
-		s.toast(lang.L("Select a block in the chain first."))
+		s.toast(words.L("Select a block in the chain first."))
 		return
 	}
 	s.main.setCloseUp(sel.Block, sel.Node)
@@ -402,5 +413,5 @@ func (s *Shell) resetStage() {
 
 func (s *Shell) copied(text string) {
 	s.app.Clipboard().SetContent(text)
-	s.toast(lang.L("Copied."))
+	s.toast(words.L("Copied."))
 }

@@ -21,39 +21,57 @@ type captionLine struct {
 func newCaption() *captionLine {
 	c := &captionLine{}
 	c.picture = look.NewPicture(100, 20, func(to paint.Canvas, w, h float64, k *paint.Theme) {
-		if k.Scale > 1.3 {
-			c.large(to, w, h, k)
-			return
+		lines, f := c.lines(w, k.Scale > presenterAt)
+		pitch := f.Size * captionPitch
+		y := h/2 - pitch*float64(len(lines)-1)/2
+		for i, line := range lines {
+			if k.Scale > presenterAt {
+				paint.TextMiddle(to, view.Point{X: w / 2, Y: paint.Baseline(y+pitch*float64(i), f)}, line, f, k.Text)
+				continue
+			}
+			to.Text(view.Point{X: 15, Y: paint.Baseline(y+pitch*float64(i), f)}, line, f, k.Muted)
 		}
-		f := paint.Font{Size: look.SizeSmall + 1}
-		to.Text(view.Point{X: 15, Y: paint.Baseline(h/2, f)}, paint.Fit(c.text, f, w-30), f, k.Muted)
+		if c.hint != "" {
+			paint.TextEnd(to, view.Point{X: w - 12, Y: h - 7}, c.hint, paint.Font{Size: look.SizeTiny}, k.Muted)
+		}
 	})
 	c.object = container.NewStack(look.OnPanel(c.picture), look.Column(0, look.HLine()))
 	return c
 }
 
-// large writes the caption of presenter mode in the middle, in at most three lines.
-func (c *captionLine) large(to paint.Canvas, w, h float64, k *paint.Theme) {
-	f := paint.Font{Size: look.SizeTitle}
-	lines := paint.Wrap(c.text, f, w-120, 0)
-	if len(lines) > 2 {
-		f.Size = look.SizeBody
-		lines = paint.Wrap(c.text, f, w-120, 3)
+const (
+	presenterAt  = 1.3 // the scale from which on the caption stands large, in the middle
+	captionPitch = 1.35
+)
+
+// lines are the caption as it is written in a width: as large as two lines allow, and with as many
+// as it takes.
+func (c *captionLine) lines(w float64, large bool) ([]string, paint.Font) {
+	f, margin := paint.Font{Size: look.SizeSmall + 1}, 30.0
+	if large {
+		f.Size, margin = look.SizeTitle, 120
+		if len(paint.Wrap(c.text, f, w-margin, 0)) > 2 {
+			f.Size = look.SizeBody
+		}
 	}
-	pitch := f.Size * 1.35
-	y := h/2 - pitch*float64(len(lines)-1)/2
-	for i, line := range lines {
-		paint.TextMiddle(to, view.Point{X: w / 2, Y: paint.Baseline(y+pitch*float64(i), f)}, line, f, k.Text)
-	}
-	small := paint.Font{Size: look.SizeTiny}
-	paint.TextEnd(to, view.Point{X: w - 12, Y: h - 7}, c.hint, small, k.Muted)
+	return paint.Wrap(c.text, f, w-margin, 0), f
 }
 
-func (c *captionLine) set(text, hint string) {
-	if text != c.text || hint != c.hint {
-		c.text, c.hint = text, hint
-		c.picture.Refresh()
+// height is how high the caption must be in a width, in the unit of pictures; low is what it has
+// anyway. One that is higher covers what is above it for as long as it is said: nothing moves.
+func (c *captionLine) height(w, low float64, large bool) float64 {
+	lines, f := c.lines(w, large)
+	return max(low, 11+f.Size*captionPitch*float64(len(lines)))
+}
+
+// set says something else, and tells whether it is.
+func (c *captionLine) set(text, hint string) (changed bool) {
+	if text == c.text && hint == c.hint {
+		return false
 	}
+	c.text, c.hint = text, hint
+	c.picture.Refresh()
+	return true
 }
 
 // captionText is what a lesson says, or what happens at the playhead.

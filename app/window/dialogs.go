@@ -7,18 +7,18 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/dialog"
-	"fyne.io/fyne/v2/lang"
 	"fyne.io/fyne/v2/layout"
 	"fyne.io/fyne/v2/storage"
 	"fyne.io/fyne/v2/widget"
 
 	"github.com/fabriscope/fabriscope/app/session"
 	"github.com/fabriscope/fabriscope/app/window/look"
+	"github.com/fabriscope/fabriscope/app/words"
 )
 
-// popUp shows content in a card over everything; Escape or the returned function closes
-// it. With width 0 it is as wide as the content.
-func (s *Shell) popUp(content fyne.CanvasObject, width float32) (shut func()) {
+// popUp shows content in a card over everything; Escape and closePopup close it. With width
+// 0 it is as wide as the content.
+func (s *Shell) popUp(content fyne.CanvasObject, width float32) {
 	c := s.win.Canvas()
 	room := fyne.NewSize(min(look.Px(width), c.Size().Width-look.Px(40)), 0)
 	body := container.NewStack(look.Gap(room.Width/look.Px(1), 0), look.Inset(18, 14, content))
@@ -27,29 +27,36 @@ func (s *Shell) popUp(content fyne.CanvasObject, width float32) (shut func()) {
 	// Wrapped text knows its height once it has a width.
 	p.Resize(fyne.NewSize(room.Width, p.MinSize().Height))
 	p.Resize(fyne.NewSize(room.Width, p.MinSize().Height))
-	open := true
-	shut = func() {
-		if open {
-			open = false
-			p.Hide()
-		}
+	s.popups = append(s.popups, p.Hide)
+}
+
+// shut makes of something to do what closes the newest popup first.
+func (s *Shell) shut(do func()) func() {
+	return func() {
+		s.closePopup()
+		do()
 	}
-	s.popups = append(s.popups, shut)
-	return shut
+}
+
+// closer is the button that only closes the newest popup.
+func (s *Shell) closer() *look.Button {
+	return look.Primary(words.L("Close"), func() { s.closePopup() })
 }
 
 // closePopup closes the newest popup; false if there is none.
 func (s *Shell) closePopup() bool {
-	if o := s.win.Canvas().Overlays().Top(); o == nil {
-		s.popups = nil
+	over := s.win.Canvas().Overlays()
+	shown := len(over.List())
+	s.popups = s.popups[:min(len(s.popups), shown)] // those above have closed by themselves
+	switch n := len(s.popups); {
+	case shown == 0:
 		return false
-	}
-	if n := len(s.popups); n > 0 {
+	case n < shown: // Fyne's own, such as a file dialog's question
+		over.Remove(over.Top())
+	default:
 		s.popups[n-1]()
 		s.popups = s.popups[:n-1]
-		return true
 	}
-	s.win.Canvas().Overlays().Remove(s.win.Canvas().Overlays().Top())
 	return true
 }
 
@@ -58,34 +65,41 @@ func (s *Shell) closePopups() {
 	}
 }
 
-// showError says what happened, why, and what to do.
+// showError says what happened, why, and what to do; nothing where err is nil.
 func (s *Shell) showError(err error) {
 	if err == nil {
 		return
 	}
 	t := session.Explain(err)
-	var shut func()
-	ok := look.Primary(lang.L("Close"), func() { shut() })
-	shut = s.popUp(look.ErrorBox(lang.L("That did not work"), t.What, t.Remedy, ok), 520)
+	ok := s.closer()
+	s.popUp(look.ErrorBox(words.L("That did not work"), t.What, t.Remedy, ok), 520)
 	s.win.Canvas().Focus(ok)
 }
 
 // confirm asks before something that cannot be taken back.
 func (s *Shell) confirm(title, text string, do func()) {
-	var shut func()
-	yes := look.Primary(lang.L("Go on"), func() { shut(); do() })
-	no := look.Secondary(lang.L("Cancel"), func() { shut() })
-	shut = s.popUp(look.Column(10, look.Title(title), look.Body(text).Wrapped(),
+	yes := look.Primary(words.L("Go on"), s.shut(do))
+	no := look.Secondary(words.L("Cancel"), func() { s.closePopup() })
+	s.popUp(look.Column(10, look.Title(title), look.Body(text).Wrapped(),
 		container.NewHBox(layout.NewSpacer(), no, yes)), 440)
 	s.win.Canvas().Focus(yes)
+}
+
+// told is what hears how something ended: it shows the error, or says what was done.
+func (s *Shell) told(text string) func(error) {
+	return func(err error) {
+		if err != nil {
+			s.showError(err)
+			return
+		}
+		s.toast(text)
+	}
 }
 
 // openFile lets a person choose a file with one of the endings.
 func (s *Shell) openFile(endings []string, got func(path string)) {
 	d := dialog.NewFileOpen(func(r fyne.URIReadCloser, err error) {
-		if err != nil {
-			s.showError(err)
-		}
+		s.showError(err)
 		if r == nil {
 			return
 		}
@@ -104,9 +118,7 @@ func (s *Shell) openFile(endings []string, got func(path string)) {
 // saveFile lets a person choose where to save a file.
 func (s *Shell) saveFile(name string, got func(path string)) {
 	d := dialog.NewFileSave(func(w fyne.URIWriteCloser, err error) {
-		if err != nil {
-			s.showError(err)
-		}
+		s.showError(err)
 		if w == nil {
 			return
 		}
@@ -122,9 +134,7 @@ func (s *Shell) saveFile(name string, got func(path string)) {
 
 func (s *Shell) openFolder(got func(path string)) {
 	d := dialog.NewFolderOpen(func(u fyne.ListableURI, err error) {
-		if err != nil {
-			s.showError(err)
-		}
+		s.showError(err)
 		if u != nil {
 			got(u.Path())
 		}

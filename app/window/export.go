@@ -5,25 +5,26 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"image/draw"
 	"io"
 	"os"
 	"time"
 
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/lang"
 
 	"github.com/fabriscope/fabriscope/app/paint"
+	"github.com/fabriscope/fabriscope/app/player/write"
+	"github.com/fabriscope/fabriscope/app/report"
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/view/stage"
 	"github.com/fabriscope/fabriscope/app/view/timeline"
 	"github.com/fabriscope/fabriscope/app/window/look"
-	"github.com/fabriscope/fabriscope/network/report"
+	"github.com/fabriscope/fabriscope/app/words"
 )
 
 // Sizes of exported pictures, in pixels.
 const (
 	exportMargin  = 24
-	exportWidth   = 1600
 	gifWidth      = 960
 	gifFrames     = 60
 	gifEvery      = 80 * time.Millisecond
@@ -34,40 +35,34 @@ const (
 
 // showExport lists what can be saved.
 func (s *Shell) showExport() {
-	var shut func()
-	row := func(title, explained, name string, write func(io.Writer) error) *look.TapCard {
-		return look.NewTapRow(title, look.Column(0, look.Heading(title), look.Muted(explained).Cut()), func() {
-			shut()
-			s.saveFile(name, func(path string) { s.export(path, write) })
-		})
+	row := func(title, explained, name string, export func(path string)) *look.TapCard {
+		return look.NewTapRow(title, look.Column(0, look.Heading(title), look.Muted(explained).Cut()), s.shut(func() { s.saveFile(name, export) }))
+	}
+	written := func(write func(io.Writer) error) func(path string) {
+		return func(path string) { s.saved(path)(writeFile(path, write)) }
 	}
 	base := fileName(s.session.Name())
-	list := look.Column(6,
-		row(lang.L("Stage as PNG"), lang.L("a picture of the network at the playhead"), base+"-stage.png", s.stagePNG),
-		row(lang.L("Stage as SVG"), lang.L("the same, to be enlarged without loss"), base+"-stage.svg", s.stageSVG),
-		row(lang.L("Timeline as PNG"), lang.L("what the timeline shows now"), base+"-timeline.png", s.timelinePNG),
-		row(lang.L("Timeline as SVG"), lang.L("the same, to be enlarged without loss"), base+"-timeline.svg", s.timelineSVG),
-	)
-	list.Add(look.NewTapRow(lang.L("Animation as GIF"), look.Column(0, look.Heading(lang.L("Animation as GIF")),
-		look.Muted(lang.L("the stage over the span that the timeline shows")).Cut()), func() {
-		shut()
-		s.saveFile(base+".gif", s.exportGIF)
-	}))
-	if s.session.Source() != nil {
-		list.Add(row(lang.L("Report as HTML"), lang.L("summary, charts, blocks and every invalid transaction, in one file"), base+".html", s.reportHTML))
+	animated := words.L("the stage over the span that the timeline shows")
+	if _, _, ofTx := s.animatedSpan(); ofTx {
+		animated = words.L("the stage over the life of the selected transaction")
 	}
-	shut = s.popUp(look.Column(10, look.Title(lang.L("Export")), list,
-		container.NewHBox(look.Secondary(lang.L("Cancel"), func() { shut() }))), 480)
+	list := look.Column(6,
+		row(words.L("Stage as PNG"), words.L("a picture of the network at the playhead"), base+"-stage.png", written(s.stagePNG)),
+		row(words.L("Stage as SVG"), words.L("the same, to be enlarged without loss"), base+"-stage.svg", written(s.stageSVG)),
+		row(words.L("Timeline as PNG"), words.L("what the timeline shows now"), base+"-timeline.png", written(s.timelinePNG)),
+		row(words.L("Timeline as SVG"), words.L("the same, to be enlarged without loss"), base+"-timeline.svg", written(s.timelineSVG)),
+		row(words.L("Animation as GIF"), animated, base+".gif", s.exportGIF))
+	if s.session.Source() != nil {
+		list.Add(row(words.L("Page for a browser"), words.L("the run in motion, forwards and backwards, with its report; one file"), base+".html", written(s.reportHTML)))
+	}
+	s.popUp(look.Column(10, look.Title(words.L("Export")), list,
+		container.NewHBox(look.Secondary(words.L("Cancel"), func() { s.closePopup() }))), 480)
 	s.win.Canvas().Focus(list.Objects[0].(*look.TapCard))
 }
 
-// export writes a file and says so, or why it could not.
-func (s *Shell) export(path string, write func(io.Writer) error) {
-	if err := writeFile(path, write); err != nil {
-		s.showError(err)
-		return
-	}
-	s.toast(lang.L("Saved {{.File}}", map[string]any{"File": path}))
+// saved says that a file was written, or why it could not be.
+func (s *Shell) saved(path string) func(error) {
+	return s.told(words.L("Saved {{.File}}", map[string]any{"File": path}))
 }
 
 func writeFile(path string, write func(io.Writer) error) error {
@@ -107,14 +102,18 @@ func (s *Shell) stagePNG(to io.Writer) error {
 	pic := image.NewRGBA(image.Rect(0, 0, int(w*exportEnlarge), int(h*exportEnlarge)))
 	var p paint.StagePainter
 	p.Paint(pic, f, cam, s.exportTheme().Larger(exportEnlarge))
-	return paint.WritePNG(to, pic)
+	whole := image.NewRGBA(image.Rect(0, 0, pic.Rect.Dx(), pic.Rect.Dy()+exportEnlarge*int(paint.FooterHigh)))
+	draw.Draw(whole, pic.Rect, pic, image.Point{}, draw.Src)
+	s.footer(paint.Scaled(paint.NewImage(whole), exportEnlarge, view.Point{}), w, float64(pic.Rect.Dy())/exportEnlarge)
+	return paint.WritePNG(to, whole)
 }
 
 func (s *Shell) stageSVG(to io.Writer) error {
 	f := s.main.stageFrame()
 	w, h, cam := picture(f, 0)
-	c := paint.NewSVG(to, w, h)
+	c := paint.NewSVG(to, w, h+paint.FooterHigh)
 	paint.DrawStage(c, f, cam, s.exportTheme())
+	s.footer(c, w, h)
 	return c.Close()
 }
 
@@ -135,34 +134,48 @@ func (s *Shell) timelineSVG(to io.Writer) error {
 	return c.Close()
 }
 
+// animatedSpan is what an animation shows: the life of the selected transaction, else what the
+// timeline shows.
+func (s *Shell) animatedSpan() (from, span int64, ofTx bool) {
+	w := s.main.window
+	if tx := s.session.Selection().Tx(); tx != "" {
+		if life, ok := s.session.Timeline.OfTx(tx); ok {
+			w, ofTx = life, true
+		}
+	}
+	return w.From, w.Span(), ofTx
+}
+
+// footer writes below a stage of a width and height when it is, and what happens there.
+func (s *Shell) footer(c paint.Canvas, w, h float64) {
+	m := s.main
+	text, _ := m.captionText()
+	since := time.Duration(m.n.Playhead.At.Time - m.n.Axis.Start().Time)
+	paint.DrawFooter(c, view.Rect{Y: h, W: w, H: paint.FooterHigh}, fmt.Sprintf("%.4f s", since.Seconds()), text, s.exportTheme())
+}
+
 // exportGIF writes the animation in the background and tells how far it is.
 func (s *Shell) exportGIF(path string) {
-	span := s.main.window.Span()
+	from, span, _ := s.animatedSpan()
 	if span <= 0 {
-		s.showError(errors.New("the timeline shows nothing yet; let something happen first"))
+		s.showError(words.NewFault("the timeline shows nothing yet", "let something happen first"))
 		return
 	}
 	if s.session.Source() == nil {
-		s.showError(errors.New("blocks of another network have no messages that could move; export the chain's report instead"))
+		s.showError(words.NewFault("blocks of another network have no messages that could move", "export the chain's report instead"))
 		return
 	}
-	a := &animation{from: s.main.window.From, span: span, selection: s.session.Selection(), theme: s.exportTheme(), world: s.session.StageCopy()}
+	a := &animation{from: from, span: span, selection: s.session.Selection(), theme: s.exportTheme(), world: s.session.StageCopy()}
 	for i := range a.moments {
 		a.moments[i] = s.session.Axis.At(a.from + int64(i)*span/gifFrames)
 	}
 	tell := func(percent int) {
-		s.do(func() { s.toast(lang.L("Animation: {{.Percent}} %", map[string]any{"Percent": percent})) })
+		s.do(func() { s.toast(words.L("Animation: {{.Percent}} %", map[string]any{"Percent": percent})) })
 	}
-	s.toast(lang.L("Animation: {{.Percent}} %", map[string]any{"Percent": 0}))
+	s.toast(words.L("Animation: {{.Percent}} %", map[string]any{"Percent": 0}))
 	go func() {
 		err := writeFile(path, func(to io.Writer) error { return a.write(to, tell) })
-		s.do(func() {
-			if err != nil {
-				s.showError(err)
-				return
-			}
-			s.toast(lang.L("Saved {{.File}}", map[string]any{"File": path}))
-		})
+		s.do(func() { s.saved(path)(err) })
 	}()
 }
 
@@ -200,5 +213,5 @@ func (s *Shell) reportHTML(to io.Writer) error {
 	if meta.Name == "" {
 		meta.Name = s.session.Name()
 	}
-	return report.WriteHTML(to, s.session.Source(), report.PageInfo{Meta: meta})
+	return write.Page(to, s.session.Source(), report.PageInfo{Meta: meta}, s.session.PageHead(write.MostEvents))
 }

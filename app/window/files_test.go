@@ -12,6 +12,7 @@ import (
 	"fyne.io/fyne/v2"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/internal/trace"
 )
 
 func TestExports(t *testing.T) {
@@ -38,15 +39,18 @@ func TestExports(t *testing.T) {
 }
 
 func TestWrongFileIsExplained(t *testing.T) {
-	s, _ := MustShell(t, Options{})
+	s, pump := MustShell(t, Options{})
 	s.open([]string{"nothing.txt"})
 	if s.win.Canvas().Overlays().Top() == nil {
 		t.Error("a file of an unknown kind is not refused with words")
 	}
 	s.closePopups()
-	s.open([]string{filepath.Join(t.TempDir(), "missing.yaml")})
-	if s.win.Canvas().Overlays().Top() == nil {
-		t.Error("a missing file is not refused with words")
+	for _, ending := range endings() {
+		s.open([]string{filepath.Join(t.TempDir(), "missing"+ending)})
+		until(t, pump, "a missing "+ending+" is refused with words", func() bool { return s.win.Canvas().Overlays().Top() != nil })
+		if s.closePopups(); s.start == nil {
+			t.Errorf("a missing %s does not lead back to the start screen", ending)
+		}
 	}
 }
 
@@ -131,4 +135,27 @@ func TestGIFInTheBackground(t *testing.T) {
 	if g, err := gif.DecodeAll(f); err != nil || len(g.Image) < 10 {
 		t.Errorf("%v", err)
 	}
+}
+
+// An animation shows the life of the selected transaction, else what the timeline shows.
+func TestAnimatedSpan(t *testing.T) {
+	s, _ := MustOpen(t)
+	s.wholeTimeline()
+	s.session.Select(view.Selection{What: view.SelectPeers})
+	from, span, ofTx := s.animatedSpan()
+	if ofTx || from != s.main.window.From || span != s.main.window.Span() {
+		t.Errorf("without a transaction: from %d, %d long, of a transaction: %v", from, span, ofTx)
+	}
+	events, _, _ := s.session.Source().Since(0, 1_000_000)
+	for i := range events {
+		if events[i].Kind == trace.Verdict {
+			s.session.Select(view.Selection{What: view.SelectTx, TxID: events[i].TxID})
+			life, ok := s.session.Timeline.OfTx(events[i].TxID)
+			if from, span, ofTx := s.animatedSpan(); !ok || !ofTx || from != life.From || span != life.Span() {
+				t.Errorf("of a transaction: from %d, %d long; want %+v", from, span, life)
+			}
+			return
+		}
+	}
+	t.Fatal("the run has no verdict")
 }

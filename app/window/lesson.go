@@ -1,20 +1,19 @@
 package window
 
 import (
-	"fmt"
+	"errors"
 	"image/color"
 	"slices"
 	"strings"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/lang"
-	"fyne.io/fyne/v2/layout"
 
 	"github.com/fabriscope/fabriscope/app/paint"
 	"github.com/fabriscope/fabriscope/app/session"
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/window/look"
+	"github.com/fabriscope/fabriscope/app/words"
 	"github.com/fabriscope/fabriscope/network/scenario"
 )
 
@@ -22,10 +21,11 @@ import (
 // the person last went on, and the option that is marked.
 type lessonState struct {
 	run     *session.ScriptRun
-	texts   []string // said since the last pause, question or chapter
-	marked  int      // option, -1 none
-	askedAt int      // how many of the texts stand before the question
-	verdict string   // right or wrong, and why
+	texts   []scenario.Text // said since the last pause, question or chapter
+	marked  int             // option, -1 none
+	askedAt int             // how many of the texts stand before the question
+	taskAt  int             // and before the task
+	verdict scenario.Text   // about the answer, ID "" while there is none
 	right   bool
 	started bool // its network runs
 	ended   bool
@@ -52,17 +52,19 @@ func lessonHooks(s *Shell) session.Hooks {
 	}
 	return session.Hooks{
 		Network: func() { with(func(l *lessonState) { l.started = true }) },
-		Chapter: func(scenario.Chapter) { with(func(l *lessonState) { l.texts, l.verdict, l.marked = nil, "", -1 }) },
-		Say: func(text string) {
+		Chapter: func(scenario.Chapter) {
+			with(func(l *lessonState) { l.texts, l.verdict, l.marked = nil, scenario.Text{}, -1 })
+		},
+		Say: func(text scenario.Text) {
 			with(func(l *lessonState) { l.say(text) })
 		},
 		Ask: func(scenario.Question) {
-			with(func(l *lessonState) { l.verdict, l.marked, l.askedAt = "", -1, len(l.texts) })
+			with(func(l *lessonState) { l.verdict, l.marked, l.askedAt = scenario.Text{}, -1, len(l.texts) })
 		},
-		Pause: func(string) { with(func(*lessonState) {}) },
-		Task:  func(scenario.Task) { with(func(*lessonState) {}) },
+		Pause: func(scenario.Text) { with(func(*lessonState) {}) },
+		Task:  func(scenario.Task) { with(func(l *lessonState) { l.taskAt = len(l.texts) }) },
 		TaskDone: func() {
-			with(func(*lessonState) {})
+			with(func(l *lessonState) { l.drop(min(l.taskAt, len(l.texts))) }) // what led to it has been read
 			if c := s.win.Canvas(); c.Overlays().Top() == nil {
 				c.Unfocus() // so that Space goes on, not into a field
 			}
@@ -73,16 +75,30 @@ func lessonHooks(s *Shell) session.Hooks {
 				s.main.setCloseUp(c.Block, c.Peer)
 			}
 		},
-		End: func(err error) { with(func(l *lessonState) { l.ended, l.err = true, err }) },
+		End: func(err error) {
+			if errors.Is(err, scenario.ErrLeft) {
+				s.closeLesson()
+				return
+			}
+			with(func(l *lessonState) { l.ended, l.err = true, err })
+		},
 	}
 }
 
 // say adds a sentence to the card.
-func (l *lessonState) say(text string) {
-	if l.texts = append(l.texts, text); len(l.texts) > mostTexts {
-		l.texts = l.texts[1:]
-		l.askedAt = max(0, l.askedAt-1)
+func (l *lessonState) say(text scenario.Text) {
+	if text.ID == "lesson.right" || text.ID == "lesson.wrong" { // it says the same, and more
+		l.texts = slices.DeleteFunc(l.texts, func(t scenario.Text) bool { return t.ID == "window.later" })
 	}
+	if l.texts = append(l.texts, text); len(l.texts) > mostTexts {
+		l.drop(1)
+	}
+}
+
+// drop forgets the oldest sentences.
+func (l *lessonState) drop(n int) {
+	l.texts = l.texts[n:]
+	l.askedAt, l.taskAt = max(0, l.askedAt-n), max(0, l.taskAt-n)
 }
 
 // goOn is what Space does: it confirms a marked answer or continues a pause; false if
@@ -95,7 +111,7 @@ func (l *lessonState) goOn() bool {
 		return true
 	}
 	if _, paused := l.run.Paused(); paused {
-		l.texts, l.verdict, l.marked = nil, "", -1
+		l.texts, l.verdict, l.marked = nil, scenario.Text{}, -1
 		l.run.Continue()
 		l.changed++
 		return true
@@ -117,34 +133,37 @@ func (l *lessonState) answer(i int) {
 	l.changed++
 	switch {
 	case q.Later:
-		l.verdict = ""
-		l.say(lang.L("You said {{.Letter}}.", map[string]any{"Letter": letter(i)}) + " " + lang.L("Let us see what the network says."))
+		l.verdict = scenario.Text{}
+		l.say(q.About("window.later", i))
 	case right:
-		l.verdict = lang.L("Right.") + " " + q.Why
+		l.verdict = q.About("window.right", i)
 	default:
-		l.verdict = lang.L("Not quite: {{.Letter}} is right.", map[string]any{"Letter": letter(q.Answer)}) + " " + q.Why
+		l.verdict = q.About("window.wrong", q.Answer)
 	}
 }
 
 // said is the sentence that a presenter's caption shows: what the lesson pauses with, or
 // the newest that it said.
 func (l *lessonState) said() string {
-	if text, paused := l.run.Paused(); paused && text != "" {
-		return text
+	if text, paused := l.run.Paused(); paused && text.ID != "" {
+		return words.Say(text)
 	}
 	if n := len(l.texts); n > 0 {
-		return l.texts[n-1]
+		return words.Say(l.texts[n-1])
 	}
 	return ""
 }
 
-// beside are the sentences that stand on the card: in presenter mode all but the caption's.
-func (l *lessonState) beside(presenter bool) []string {
+// beside are the sentences that stand on the card: in presenter mode the one before the
+// caption's, since the picture needs the room.
+func (l *lessonState) beside(presenter bool) []scenario.Text {
 	text, paused := l.run.Paused()
-	paused = paused && text != ""
+	paused = paused && text.ID != ""
 	switch {
 	case presenter && !paused && len(l.texts) > 0:
-		return l.texts[:len(l.texts)-1]
+		return l.texts[max(0, len(l.texts)-2) : len(l.texts)-1]
+	case presenter:
+		return l.texts[max(0, len(l.texts)-1):]
 	case !presenter && paused:
 		return append(slices.Clone(l.texts), text)
 	}
@@ -199,14 +218,14 @@ func (c *lessonCard) build(l *lessonState) fyne.CanvasObject {
 	c.options = nil
 	q, answered := l.run.Question()
 	_, paused := l.run.Paused()
-	asked := q != nil && (!answered || l.verdict != "")
+	asked := q != nil && (!answered || l.verdict.ID != "")
 	texts := l.beside(c.s.presenter)
 	for i := range len(texts) + 1 {
 		if asked && i == min(l.askedAt, len(texts)) {
 			column.Add(c.question(l, q, answered))
 		}
 		if i < len(texts) {
-			column.Add(look.Body(texts[i]).Wrapped())
+			column.Add(look.Body(words.Say(texts[i])).Wrapped())
 		}
 	}
 	if task := l.run.Task(); task != nil {
@@ -215,7 +234,7 @@ func (c *lessonCard) build(l *lessonState) fyne.CanvasObject {
 	switch {
 	case paused && c.s.presenter: // the caption says that Space goes on
 	case paused:
-		column.Add(container.NewHBox(look.Primary(lang.L("Go on"), func() { c.s.do1("play") }), look.Middle(look.Muted(lang.L("or Space")))))
+		column.Add(container.NewHBox(look.Primary(words.L("Go on"), func() { c.s.do1("play") }), look.Middle(look.Muted(words.L("or Space")))))
 	case l.ended:
 		column.Add(c.ending(l))
 	}
@@ -224,7 +243,7 @@ func (c *lessonCard) build(l *lessonState) fyne.CanvasObject {
 		head = 0
 	}
 	if len(column.Objects) == head && !l.started {
-		column.Add(look.Muted(lang.L("The network is being started ...")))
+		column.Add(look.Muted(words.L("The network is being started ...")))
 	}
 	// A scenario without narration needs no card, nor does a presenter's caption.
 	c.empty = len(column.Objects) == head && (c.s.presenter || l.run.Chapter().Of == 0)
@@ -232,25 +251,19 @@ func (c *lessonCard) build(l *lessonState) fyne.CanvasObject {
 }
 
 func (c *lessonCard) heading(l *lessonState) fyne.CanvasObject {
-	title := l.run.Name
-	head := look.Line(look.Muted(title).Cut(), look.IconButton("cross", lang.L("End the lesson; the network stays"), c.leave))
-	if ch := l.run.Chapter(); ch.Title != "" {
-		return look.Column(4, head, chapterDashes(l, 300), look.Gap(0, 2), look.Title(ch.Title).Wrapped())
+	title := words.Say(l.run.Title)
+	head := look.Line(look.Muted(title).Cut(), look.IconButton("cross", words.L("End the lesson; the network stays"), c.leave))
+	if ch := l.run.Chapter(); ch.Title.ID != "" {
+		return look.Column(4, head, chapterDashes(l, 160), look.Gap(0, 2), look.Title(words.Say(ch.Title)).Wrapped())
 	}
 	return head
 }
 
-// leave ends the lesson and lets the network go on.
-func (c *lessonCard) leave() {
-	c.s.lesson = nil
-	c.s.main.closeUp = closeUp{}
-	c.s.main.arrange()
-}
-
 func (c *lessonCard) question(l *lessonState, q *scenario.Question, answered bool) fyne.CanvasObject {
-	title := look.Title(q.Text).Wrapped()
+	title := look.Title(words.Say(q.Text)).Wrapped()
 	column := look.Column(5, title)
-	for i, o := range q.Options {
+	for i := range q.Options {
+		o := words.Say(q.Options[i])
 		tag := look.Sized(22, 22, container.NewStack(look.NewPlane(5, func(k *paint.Theme) color.NRGBA { return k.Sunken }, nil),
 			look.Middle(look.Heading(letter(i)))))
 		text := look.Body(o).Wrapped()
@@ -277,48 +290,34 @@ func (c *lessonCard) question(l *lessonState, q *scenario.Question, answered boo
 		column.Add(row)
 	}
 	switch {
-	case l.verdict != "":
+	case l.verdict.ID != "":
 		tone := look.Plain // a wrong prediction is no failure
 		if l.right {
 			tone = look.Good
 		}
-		column.Add(look.Body(l.verdict).Wrapped().Toned(tone))
+		column.Add(look.Body(words.Say(l.verdict)).Wrapped().Toned(tone))
 	case !c.s.presenter:
-		column.Add(look.Muted(lang.L("Choose with A, B, C and confirm with Enter.")))
+		column.Add(look.Muted(words.L("Choose with A, B, C and confirm with Enter.")))
 	}
 	return column
 }
 
 func (c *lessonCard) task(t *scenario.Task) fyne.CanvasObject {
-	column := look.Column(6, look.Heading(lang.L("Your turn")), look.Body(t.Text).Wrapped())
-	if t.Hint != "" {
-		column.Add(look.Muted(t.Hint).Wrapped())
+	column := look.Column(6, look.Heading(words.L("Your turn")), look.Body(words.Say(t.Text)).Wrapped())
+	if hint := words.Say(t.Hint); hint != "" {
+		column.Add(look.Muted(hint).Wrapped())
 	}
 	if t.Do != nil {
 		do := t.Do
-		column.Add(container.NewHBox(look.Secondary(lang.L("Show me"), func() { go do() }), look.Middle(look.Muted(lang.L("or S")))))
+		column.Add(container.NewHBox(look.Secondary(words.L("Show me"), func() { go do() }), look.Middle(look.Muted(words.L("or S")))))
 	}
 	return column
-}
-
-func (c *lessonCard) ending(l *lessonState) fyne.CanvasObject {
-	if l.err != nil {
-		t := session.Explain(l.err)
-		return look.ErrorBox(lang.L("It ended early"), t.What, t.Remedy, look.Secondary(lang.L("Close"), c.leave))
-	}
-	words := lang.L("It ran to its end, and everything held. The network goes on: try things out.")
-	if right, asked := l.run.Score(); asked > 0 {
-		words = lang.L("Done: {{.Right}} of {{.Asked}} predictions were right. The network goes on: try things out.",
-			map[string]any{"Right": right, "Asked": asked})
-	}
-	return look.Column(8, look.Body(words).Wrapped(), container.NewHBox(look.Primary(lang.L("Close"), c.leave),
-		look.Secondary(lang.L("All lessons"), func() { c.leave(); c.s.do1("drawerbook") }), layout.NewSpacer()))
 }
 
 // hint is what the person can do now, for the presenter's caption.
 func (l *lessonState) hint() string {
 	if _, paused := l.run.Paused(); paused {
-		return lang.L("Space goes on")
+		return words.L("Space goes on")
 	}
 	return ""
 }
@@ -366,6 +365,10 @@ func (c *lessonCard) placeAbove(x, y, w, h float32) float32 {
 // typedRune takes the letters of a question's options.
 func (c *lessonCard) typedRune(r rune) bool {
 	l := c.s.lesson
+	if l.over() && (r == 'n' || r == 'N') {
+		c.s.nextLesson()
+		return true
+	}
 	q, answered := l.run.Question()
 	if q == nil || answered {
 		t := l.run.Task()
@@ -444,66 +447,4 @@ func chapterDashes(l *lessonState, width float32) fyne.CanvasObject {
 			c.Rect(view.Rect{X: float64(i) * (each + gap), Y: h/2 - 2.5, W: each, H: 5}, 2.5, paint.Style{Fill: col})
 		}
 	})
-}
-
-// presenterBar is the line above everything in presenter mode.
-type presenterBar struct {
-	s      *Shell
-	object *fyne.Container
-	title  *look.Text
-	dashes *fyne.Container
-	label  *look.Picture
-	said   string
-	dashed string
-}
-
-func newPresenterBar(s *Shell) *presenterBar {
-	b := &presenterBar{s: s, title: look.Title("").Cut(), dashes: container.NewStack()}
-	b.label = look.NewPicture(130, 20, func(c paint.Canvas, w, h float64, k *paint.Theme) {
-		f := paint.Font{Size: 11}
-		paint.TextEnd(c, view.Point{X: w, Y: paint.Baseline(h/2, f)}, b.said, f, k.Muted)
-	})
-	b.object = container.New(&presenterBarLayout{}, look.Middle(look.NewIcon("mark", 26, look.Accent).Picture), look.MiddleWide(b.title),
-		look.Middle(b.dashes), look.Middle(b.label))
-	return b
-}
-
-type presenterBarLayout struct{}
-
-func (presenterBarLayout) MinSize([]fyne.CanvasObject) fyne.Size {
-	return fyne.NewSize(0, look.Px(topHeight))
-}
-
-func (presenterBarLayout) Layout(o []fyne.CanvasObject, s fyne.Size) {
-	place := func(c fyne.CanvasObject, x, w float32) {
-		c.Move(fyne.NewPos(x, 0))
-		c.Resize(fyne.NewSize(w, s.Height))
-	}
-	icon, label := o[0].MinSize().Width, o[3].MinSize().Width
-	place(o[0], look.Px(10), icon)
-	dashes := look.Px(210)
-	place(o[1], look.Px(10)+icon+look.Px(8), (s.Width-dashes)/2-icon-look.Px(26))
-	place(o[2], (s.Width-dashes)/2, dashes)
-	place(o[3], s.Width-label-look.Px(16), label)
-}
-
-func (b *presenterBar) update() {
-	title, dashed := b.s.session.Name(), ""
-	if l := b.s.lesson; l != nil {
-		title = l.run.Name
-		dashed = fmt.Sprint(l.run.Chapter(), l.ended)
-	}
-	b.title.SetText(title)
-	if dashed != b.dashed {
-		b.dashed = dashed
-		b.dashes.Objects = nil
-		if b.s.lesson != nil {
-			b.dashes.Objects = []fyne.CanvasObject{chapterDashes(b.s.lesson, 200)}
-		}
-		b.dashes.Refresh()
-	}
-	if said := paceText(b.s.session.Playhead); said != b.said {
-		b.said = said
-		b.label.Refresh()
-	}
 }

@@ -2,12 +2,14 @@ package window
 
 import (
 	"os"
+	"slices"
 	"testing"
 	"time"
 
 	"fyne.io/fyne/v2"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/window/look"
 	"github.com/fabriscope/fabriscope/chaincode/samples"
 	"github.com/fabriscope/fabriscope/network"
 )
@@ -20,7 +22,7 @@ func TestMain(m *testing.M) {
 }
 
 // until pumps the window until a condition holds.
-func until(t *testing.T, pump func(), what string, holds func() bool) {
+func until(t testing.TB, pump func(), what string, holds func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(90 * time.Second)
 	for !holds() {
@@ -29,6 +31,22 @@ func until(t *testing.T, pump func(), what string, holds func() bool) {
 		}
 		pump()
 		time.Sleep(5 * time.Millisecond) // the network works meanwhile
+	}
+}
+
+// mustStand fails unless the lesson's card shows these texts.
+func mustStand(t *testing.T, s *Shell, texts ...string) {
+	t.Helper()
+	var shown []string
+	walk(s.main.card.object, func(o fyne.CanvasObject) {
+		if text, ok := o.(*look.Text); ok {
+			shown = append(shown, text.Text())
+		}
+	})
+	for _, text := range texts {
+		if !slices.Contains(shown, text) {
+			t.Errorf("the card does not say %q, but %q", text, shown)
+		}
 	}
 }
 
@@ -60,6 +78,10 @@ func TestLessonByKeyboard(t *testing.T) {
 	if !asked() {
 		t.Error("Space answers although nothing is marked")
 	}
+	mustStand(t, s, q.Text.In("en"), q.Options[0].In("en"))
+	s.setLanguage("de")
+	mustStand(t, s, q.Text.In("de"), q.Options[0].In("de"), "Lektion 2 Nebeneinander")
+	s.setLanguage("en")
 	typed(s, string(rune('a'+q.Answer)))
 	press(s, fyne.KeyReturn)
 	if asked() {

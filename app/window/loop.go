@@ -17,8 +17,10 @@ const (
 	slowest    = 120 * time.Millisecond
 	longestGap = 250 * time.Millisecond // of the screen's time that one frame may cover
 
-	// While the program itself uses most of the computer, the network goes first.
+	// While the program itself uses most of the computer, the network goes first: little
+	// is drawn, but events are taken in often enough that none is lost.
 	loadedFrame = 500 * time.Millisecond
+	loadedTake  = 100 * time.Millisecond
 	loadedShare = 0.7 // of all cores
 	loadEvery   = 500 * time.Millisecond
 )
@@ -26,7 +28,7 @@ const (
 // loop calls a function on the goroutine of the user interface, once a frame. At most one
 // call waits at any time, however slow the interface is.
 type loop struct {
-	tick    func(dt time.Duration) (busy bool)
+	tick    func(dt time.Duration, draw bool) (busy bool)
 	waiting atomic.Bool
 	period  atomic.Int64
 	quit    chan struct{}
@@ -34,9 +36,10 @@ type loop struct {
 	measured time.Time     // when used was read
 	used     time.Duration // processor time of the program until then
 	loaded   bool
+	drawn    time.Time
 }
 
-func newLoop(tick func(time.Duration) bool) *loop {
+func newLoop(tick func(time.Duration, bool) bool) *loop {
 	l := &loop{tick: tick, quit: make(chan struct{})}
 	l.period.Store(int64(busyFrame))
 	return l
@@ -76,11 +79,15 @@ func (l *loop) start(do func(func())) {
 func (l *loop) frame(dt, lag time.Duration) {
 	began := time.Now()
 	period := idleFrame
-	if l.tick(dt) {
+	draw := !l.loaded || began.Sub(l.drawn) >= loadedFrame
+	if draw {
+		l.drawn = began
+	}
+	if l.tick(dt, draw) {
 		cost := time.Since(began) + lag
 		period = min(max(busyFrame, 2*cost), slowest)
 		if l.busyComputer(began) {
-			period = loadedFrame
+			period = loadedTake
 		}
 	}
 	l.period.Store(int64(period))

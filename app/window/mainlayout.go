@@ -15,6 +15,16 @@ type mainLayout struct {
 	foreign                      fyne.CanvasObject // in place of the stage, where there are only blocks
 	sides                        [3]*divider
 	size                         fyne.Size
+	captionAt                    fyne.Position // its lower left corner
+	captionLow, captionWide      float32
+}
+
+// placeCaption gives the caption the height that its text needs.
+func (l *mainLayout) placeCaption() {
+	px := look.Px(1)
+	h := px * float32(l.m.caption.height(float64(l.captionWide/px), float64(l.captionLow), l.m.s.presenter))
+	l.m.caption.object.Move(l.captionAt.SubtractXY(0, h))
+	l.m.caption.object.Resize(fyne.NewSize(max(0, l.captionWide), h))
 }
 
 // The sizes of the target picture, in pixels at 1440 by 900.
@@ -101,12 +111,14 @@ func (l *mainLayout) Layout(_ []fyne.CanvasObject, size fyne.Size) {
 	}
 	width, whole := right-x, size.Height-top
 	if m.caption.object.Visible() {
-		h := look.Px(captionLow)
+		low := float32(captionLow)
 		if m.s.presenter {
-			h = look.Px(captionHigh)
+			low = captionHigh
 		}
-		bottom -= h
-		place(m.caption.object, x, bottom, width, h)
+		bottom -= look.Px(low)
+		l.captionAt = fyne.NewPos(x, size.Height)
+		l.captionLow, l.captionWide = low, width
+		l.placeCaption()
 	}
 	if m.chain.Visible() {
 		h := max(look.Px(70), whole*float32(l.share("chain")))
@@ -123,6 +135,9 @@ func (l *mainLayout) Layout(_ []fyne.CanvasObject, size fyne.Size) {
 	cardHeight := float32(0)
 	if card && !beside {
 		cardHeight = m.card.placeBelow(x, top, width, bottom-top)
+	}
+	if m.replay.object.Visible() {
+		cardHeight += m.replay.place(x, top, width, bottom-top-cardHeight)
 	}
 	place(m.stage, x, top, width, bottom-top-cardHeight)
 	place(m.closeup, x, top, width, bottom-top-cardHeight)

@@ -5,16 +5,17 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/lang"
 
 	"github.com/fabriscope/fabriscope/app/session"
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/view/chain"
+	"github.com/fabriscope/fabriscope/app/view/meter"
 	"github.com/fabriscope/fabriscope/app/view/stage"
 	"github.com/fabriscope/fabriscope/app/view/timeline"
 	"github.com/fabriscope/fabriscope/app/window/inspector"
 	"github.com/fabriscope/fabriscope/app/window/look"
 	"github.com/fabriscope/fabriscope/app/window/panel"
+	"github.com/fabriscope/fabriscope/app/words"
 )
 
 // slowEvery is how often the parts made of Fyne's own widgets are brought up to date.
@@ -36,20 +37,24 @@ type mainView struct {
 	inspector *inspector.Inspector
 	caption   *captionLine
 	card      *lessonCard
+	replay    *replayStrip
 	layout    *mainLayout
 	column    *fyne.Container
 
 	closeUp    closeUp // the block that is enlarged; block 0: none
 	window     timeline.Window
-	follows    bool  // the window runs along with the playhead
-	span       int64 // of a window that follows, 0: as the pace asks for
-	quiet      bool  // lanes without anything in the window are left out
+	follows    bool     // the window runs along with the playhead
+	span       int64    // of a window that follows, 0: as the pace asks for
+	quiet      bool     // lanes without anything in the window are left out
+	pinned     []string // nodes whose lanes stay at the top
 	chainPeer  string
 	sinceSlow  time.Duration
 	newsSeq    uint64        // the newest event that is worth a picture
 	sinceNews  time.Duration // how long ago it came
 	sincePaint time.Duration
+	missed     bool // something changed in a frame that was not drawn
 	wasPlaying bool
+	announced  bool // what is damaged of a recording was said
 	stopSelect bool // the view was closed; the session still knows its listener
 }
 
@@ -73,21 +78,16 @@ func newMainView(s *Shell, n *session.Session) *mainView {
 	m.head = newPresenterBar(s)
 	m.stage = panel.NewStage(m.stageFrame, panel.StageEvents{Select: n.Select, Open: m.open, Menu: m.menu, Walk: m.walk,
 		Move: func(node string, to view.Point) { n.Stage.Move(node, to) }, Moved: m.stageChanged, Line: m.partition})
-	say := stageWords()
-	m.stage.Say(func(word string) string {
-		if said, ok := say[word]; ok {
-			return said
-		}
-		return word
-	})
+	n.SetBook(words.Now())
 	m.closeup = panel.NewCloseup(m.validation)
-	m.timeline = panel.NewTimeline(panel.TimelineEvents{Select: n.Select, Menu: m.menu, Seek: m.seek, Window: m.setWindow, Mods: s.mods,
+	m.timeline = panel.NewTimeline(panel.TimelineEvents{Select: n.Select, Menu: m.menu, Seek: m.seek, Window: m.setWindow, Mark: m.mark, Mods: s.mods,
 		Frame: m.timelineFrame})
 	m.chain = panel.NewChain(m.chainFrame, panel.ChainEvents{Select: n.Select, Menu: m.menu, Step: m.stepChain})
 	m.inspector = inspector.New(inspector.Events{Select: n.Select, Copy: s.copied, Search: n.Search, Key: s.typedKey})
 	m.rail = newRail(s, m)
 	m.caption = newCaption()
 	m.card = newLessonCard(s)
+	m.replay = newReplayStrip(s, m)
 	m.build()
 	n.OnSelect(func(view.Selection) {
 		if !m.stopSelect {
@@ -115,11 +115,11 @@ func (m *mainView) build() {
 	l.rail, l.drawer, l.drawerLine = look.OnPanel(m.rail.object), m.rail.drawer, look.VLine()
 	l.side = side
 	l.column = look.OnPanel(container.NewStack())
-	l.foreign = look.MiddleWide(look.Inset(60, 0, look.Column(8, look.Title(lang.L("Blocks of another network")),
+	l.foreign = look.MiddleWide(look.Inset(60, 0, look.Column(8, look.Title(words.L("Blocks of another network")),
 		look.Body(m.n.Counts().Text()).Wrapped(),
-		look.Muted(lang.L("Blocks hold no messages, so stage and timeline stay empty. Choose a square in the chain, or walk through it with the arrow keys: the inspector says why a transaction was rejected.")).Wrapped())))
+		look.Muted(words.L("Blocks hold no messages, so stage and timeline stay empty. Choose a square in the chain, or walk through it with the arrow keys: the inspector says why a transaction was rejected.")).Wrapped())))
 	// In the order of Tab; nothing overlaps but the dividers.
-	objects := []fyne.CanvasObject{l.top, l.topLine, l.rail, l.railLine, l.drawer, l.drawerLine, l.column, m.card.object, l.foreign, m.stage, m.closeup,
+	objects := []fyne.CanvasObject{l.top, l.topLine, l.rail, l.railLine, l.drawer, l.drawerLine, l.column, m.card.object, m.replay.object, l.foreign, m.stage, m.closeup,
 		m.timeline, m.chain, l.side, m.caption.object}
 	for _, d := range l.sides {
 		objects = append(objects, d)
@@ -132,8 +132,8 @@ func (m *mainView) content() fyne.CanvasObject { return m.column }
 
 // inherit keeps what a person was looking at when the view is built anew.
 func (m *mainView) inherit(old *mainView) {
-	m.window, m.follows, m.span, m.quiet = old.window, old.follows, old.span, old.quiet
-	m.closeUp, m.chainPeer = old.closeUp, old.chainPeer
+	m.window, m.follows, m.span, m.quiet, m.pinned = old.window, old.follows, old.span, old.quiet, old.pinned
+	m.closeUp, m.chainPeer, m.announced = old.closeUp, old.chainPeer, old.announced
 	m.rail.kept, old.rail.kept = old.rail.kept, nil
 	if old.rail.open > 0 && !m.s.presenter {
 		m.rail.show(old.rail.open)
@@ -149,8 +149,17 @@ func (m *mainView) close() {
 }
 
 // tick shows what has changed since the last frame, and says whether something moves.
-func (m *mainView) tick(dt time.Duration, changed bool) bool {
+// Without draw it keeps in mind that something has.
+func (m *mainView) tick(dt time.Duration, changed, draw bool) bool {
 	p := m.n.Playhead
+	if changed, m.missed = changed || m.missed, false; !draw {
+		m.missed = changed
+		m.sinceSlow += dt
+		m.sinceNews += dt
+		m.sincePaint += dt
+		return changed
+	}
+	m.replay.update()
 	if p.Playing != m.wasPlaying {
 		m.wasPlaying, changed = p.Playing, true
 	}
@@ -169,8 +178,12 @@ func (m *mainView) tick(dt time.Duration, changed bool) bool {
 // moves: messages leave a trail of a second.
 const settled = 1300 * time.Millisecond
 
+// restEvery is how often a network at rest is drawn, for the clock and the axis of the timeline. A
+// picture costs 70 ms of processor time where no graphics card draws it.
+const restEvery = 5 * time.Second
+
 // worth tells whether a change is worth a picture. A live network at rest has nothing but
-// heartbeats: then two pictures a second are enough, unless heartbeats are to be seen.
+// heartbeats: then a picture from time to time is enough, unless heartbeats are to be seen.
 func (m *mainView) worth(dt time.Duration) bool {
 	m.sinceNews += dt
 	m.sincePaint += dt
@@ -181,7 +194,7 @@ func (m *mainView) worth(dt time.Duration) bool {
 	if next := m.n.Axis.Next(m.newsSeq, 1); next != m.newsSeq || m.n.Pending() > 0 {
 		m.newsSeq, m.sinceNews = m.n.Axis.End().Seq, 0
 	}
-	return m.sinceNews < settled || m.sincePaint >= slowEvery*5/2
+	return m.sinceNews < settled || m.sincePaint >= restEvery
 }
 
 // slow brings up to date what is made of widgets.
@@ -190,6 +203,10 @@ func (m *mainView) slow() {
 	m.rail.refresh()
 	m.bar.update()
 	m.card.update()
+	if damage := m.n.Damage(); damage != "" && !m.announced {
+		m.announced = true
+		m.s.toast(damage)
+	}
 }
 
 // repaint draws the panels anew, as far as they show something else.
@@ -204,7 +221,9 @@ func (m *mainView) repaint() {
 		m.timeline.Repaint()
 	}
 	m.chain.Update()
-	m.caption.set(m.captionText())
+	if m.caption.set(m.captionText()) {
+		m.layout.placeCaption()
+	}
 	if m.s.presenter {
 		m.head.update()
 	} else {
@@ -222,9 +241,6 @@ func (m *mainView) stageFrame() *stage.Frame {
 	} else if n.Playhead.Pace == view.Stretch && n.Playhead.Playing {
 		o.Scale = n.Playhead.Scale
 	}
-	for _, h := range n.Held() {
-		o.Held = append(o.Held, stage.Held{Msg: h.ID, Node: h.Event.Node})
-	}
 	return n.Stage.Frame(n.Playhead.At, o)
 }
 
@@ -233,9 +249,7 @@ func (m *mainView) timelineFrame(w, h, scale float64) *timeline.Frame {
 		m.followPlayhead()
 	}
 	return m.n.Timeline.Frame(timeline.Options{Window: m.window, W: w, H: h, Scale: scale, At: m.n.Playhead.At, Selection: m.n.Selection(),
-		Also: m.n.HighlightedTxs(), Heartbeats: m.s.settings.Heartbeats, Lanes: timeline.Filter{HideQuiet: m.quiet},
-		Words: timeline.Words{Title: lang.L("Timeline"), Note: lang.L("each slanted line is one message"),
-			Empty: lang.L("Nothing has happened yet: messages and simulations appear here as they happen.")}})
+		Also: m.n.HighlightedTxs(), Heartbeats: m.s.settings.Heartbeats, Lanes: timeline.Filter{HideQuiet: m.quiet, Pinned: m.pinned}, Book: words.Now()})
 }
 
 // revealBlock lets the chain show the block of what is selected.
@@ -249,40 +263,12 @@ func (m *mainView) revealBlock() {
 }
 
 func (m *mainView) chainFrame(w, h, scroll float64) *chain.Frame {
-	return m.n.Chain.Frame(chain.Options{At: m.n.Playhead.At, Selection: m.n.Selection(), Also: m.n.HighlightedTxs(), W: w, H: h, Scroll: scroll, Peer: m.chainPeer,
-		Words: chain.Words{Title: lang.L("Chain"), Note: lang.L("one square per transaction"), Next: lang.L("next"), Empty: lang.L("no block with transactions yet")}})
+	return m.n.Chain.Frame(chain.Options{At: m.n.Playhead.At, Selection: m.n.Selection(), Also: m.n.HighlightedTxs(), W: w, H: h, Scroll: scroll, Peer: m.chainPeer})
 }
 
-// validation is the close-up of a block, with its words in the person's language.
+// validation is the close-up of a block.
 func (m *mainView) validation() *chain.Validation {
-	v := m.n.Chain.Validation(m.n.Playhead.At, m.closeUp.block, m.closeUp.peer)
-	if v != nil {
-		v.Words = chain.CheckWords{Title: lang.L("Block {block} at {peer}"), Read: lang.L("read when simulated"), Found: lang.L("found now"),
-			Stands: lang.L("the peer stands here")}
-		v.Stage = validationStage(v)
-	}
-	return v
-}
-
-// validationStage says how far the peer is, in the person's language.
-func validationStage(v *chain.Validation) string {
-	switch v.Step {
-	case chain.Written:
-		return lang.L("All verdicts are in; block, state and history are written.")
-	case chain.Decided:
-		return lang.L("All transactions are judged; the block is being written.")
-	case chain.Versions:
-		return lang.L("Policies were checked in parallel. Versions are checked one after the other, in block order.")
-	case chain.Policies:
-		return lang.L("Signatures and endorsement policies are checked, several transactions at a time.")
-	}
-	return v.Stage
-}
-
-// stageWords are the words that the stage's painter writes, in the person's language.
-func stageWords() map[string]string {
-	return map[string]string{"proposal": lang.L("proposal"), "read": lang.L("read"), "write": lang.L("write"), "endorsement": lang.L("endorsement"),
-		"block": lang.L("block"), "container": lang.L("container"), "builder": lang.L("builder"), "Ordering service": lang.L("Ordering service")}
+	return m.n.Chain.Validation(m.n.Playhead.At, m.closeUp.block, m.closeUp.peer)
 }
 
 // followPlayhead moves the timeline's window along with the playhead.
@@ -336,6 +322,25 @@ func (m *mainView) seek(ns int64) {
 	m.repaint()
 }
 
+// pin lets the selected node's lane stay at the timeline's top, or lets it go again.
+func (m *mainView) pin() {
+	sel := m.n.Selection()
+	if sel.What != view.SelectNode && sel.What != view.SelectLedger {
+		m.s.toast(words.L("Select a node first."))
+		return
+	}
+	m.pinned = view.Toggled(m.pinned, sel.Node)
+	m.repaint()
+}
+
+// mark selects what happened between two times.
+func (m *mainView) mark(from, to int64) {
+	m.n.Select(view.Span(m.n.Axis.At(from).Seq, m.n.Axis.At(to).Seq))
+}
+
+// markHere lets the marked span begin or end at the playhead.
+func (m *mainView) markHere(begin bool) { m.n.Select(m.n.Selection().Mark(m.n.Playhead.At.Seq, begin)) }
+
 // stageChanged keeps the positions that a person gave to nodes.
 func (m *mainView) stageChanged() { m.stage.Repaint() }
 
@@ -374,12 +379,8 @@ func (m *mainView) open(sel view.Selection) {
 }
 
 func (m *mainView) isPeer(name string) bool {
-	for _, p := range m.n.Peers() {
-		if p == name {
-			return true
-		}
-	}
-	return false
+	n, ok := m.n.Node(name)
+	return ok && n.Role == "peer"
 }
 
 // showTx lets the timeline show the whole way of a transaction.
@@ -401,33 +402,27 @@ func (m *mainView) setCloseUp(block uint64, peer string) {
 // arrange shows and hides the parts and lays them out.
 func (m *mainView) arrange() {
 	l := m.layout
-	shown := func(o fyne.CanvasObject, on bool) {
-		if on {
-			o.Show()
-		} else {
-			o.Hide()
-		}
-	}
 	enlarged := m.closeUp.block != 0
 	foreign := m.n.Kind == session.Blocks
-	shown(l.foreign, foreign)
-	shown(m.stage, !enlarged && !foreign)
-	shown(m.closeup, enlarged)
+	look.Show(l.foreign, foreign)
+	look.Show(m.stage, !enlarged && !foreign)
+	look.Show(m.closeup, enlarged)
 	p := m.s.presenter
 	lesson := m.s.lesson != nil
-	shown(l.rail, !p)
-	shown(l.railLine, !p)
-	shown(l.drawer, !p && m.rail.open > 0)
-	shown(l.drawerLine, !p && m.rail.open > 0)
-	shown(l.side, !p && m.s.shows("inspector"))
-	shown(m.timeline, m.s.shows("timeline") && !foreign && !(p && (lesson || enlarged)))
-	shown(m.chain, m.s.shows("chain") && !p)
-	shown(m.caption.object, m.s.shows("caption") || p)
-	shown(m.card.object, lesson && !m.card.empty)
-	shown(l.column, l.side.Visible() || m.card.object.Visible() && !p)
-	shown(l.sides[0], l.column.Visible())
-	shown(l.sides[1], m.timeline.Visible())
-	shown(l.sides[2], m.chain.Visible())
+	look.Show(l.rail, !p)
+	look.Show(l.railLine, !p)
+	look.Show(l.drawer, !p && m.rail.open > 0)
+	look.Show(l.drawerLine, !p && m.rail.open > 0)
+	look.Show(l.side, !p && m.s.shows("inspector"))
+	look.Show(m.timeline, m.s.shows("timeline") && !foreign && !(p && (lesson || enlarged)))
+	look.Show(m.chain, m.s.shows("chain") && !p)
+	look.Show(m.caption.object, m.s.shows("caption") || p)
+	look.Show(m.card.object, lesson && !m.card.empty)
+	look.Show(m.replay.object, m.replay.shown != session.Silent && !foreign)
+	look.Show(l.column, l.side.Visible() || m.card.object.Visible() && !p)
+	look.Show(l.sides[0], l.column.Visible())
+	look.Show(l.sides[1], m.timeline.Visible())
+	look.Show(l.sides[2], m.chain.Visible())
 	m.column.Refresh()
 	l.Layout(nil, m.column.Size())
 }
@@ -447,12 +442,7 @@ func (s *Shell) togglePanel(name string) {
 }
 
 // gauges are the numbers of the top bar at the playhead.
-func (m *mainView) gauges() [4]gauge {
+func (m *mainView) gauges() [4]meter.Gauge {
 	r := m.n.Meter.At(m.n.Playhead.At)
-	return [4]gauge{
-		{thousands(r.Height), lang.L("height")},
-		{thousands(uint64(r.TxPerSecond + 0.5)), lang.L("tx/s")},
-		{thousands(uint64(max(0, r.Pending))), lang.L("pending")},
-		{percent(r.ConflictShare), lang.L("conflicts")},
-	}
+	return r.Gauges(words.Now())
 }

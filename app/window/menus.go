@@ -6,19 +6,16 @@ import (
 	"time"
 
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/lang"
 	"fyne.io/fyne/v2/widget"
 
 	"github.com/fabriscope/fabriscope/app/session"
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/view/stage"
 	"github.com/fabriscope/fabriscope/app/window/panel"
+	"github.com/fabriscope/fabriscope/app/words"
 	"github.com/fabriscope/fabriscope/internal/link"
 	"github.com/fabriscope/fabriscope/internal/trace"
 )
-
-// appIcon is the program's icon.
-func appIcon() fyne.Resource { return iconResource() }
 
 // showMenu opens the main menu: everything that can be done, by groups.
 func (s *Shell) showMenu(at fyne.Position) {
@@ -74,46 +71,35 @@ func (m *mainView) menuItems(sel view.Selection) []*fyne.MenuItem {
 	case view.SelectTx:
 		items = m.txItems(sel.TxID)
 	case view.SelectBlock:
-		items = []*fyne.MenuItem{fyne.NewMenuItem(lang.L("Enlarge its validation"), func() { m.setCloseUp(sel.Block, sel.Node) })}
+		items = []*fyne.MenuItem{fyne.NewMenuItem(words.L("Enlarge its validation"), func() { m.setCloseUp(sel.Block, sel.Node) })}
 	}
 	return items
 }
 
 func (m *mainView) groundItems() []*fyne.MenuItem {
 	items := []*fyne.MenuItem{
-		fyne.NewMenuItem(lang.L("Fit the stage"), m.stage.Fit),
-		fyne.NewMenuItem(lang.L("Lay the stage out anew"), m.s.resetStage),
-		fyne.NewMenuItem(lang.L("Compare the peers"), func() { m.s.do1("peers") }),
-		fyne.NewMenuItem(lang.L("Export a picture or a report ..."), m.s.showExport),
+		fyne.NewMenuItem(words.L("Fit the stage"), m.stage.Fit),
+		fyne.NewMenuItem(words.L("Lay the stage out anew"), m.s.resetStage),
+		fyne.NewMenuItem(words.L("Compare the peers"), func() { m.s.do1("peers") }),
+		fyne.NewMenuItem(words.L("Export a picture or a report ..."), m.s.showExport),
 	}
 	if m.n.Running() {
 		items = append(items, fyne.NewMenuItemSeparator(),
-			fyne.NewMenuItem(lang.L("Partition: draw a line"), func() { m.s.host().PartitionMode(true) }),
-			fyne.NewMenuItem(lang.L("Heal all links"), func() { m.n.Heal(m.told(lang.L("All links are whole."))) }))
+			fyne.NewMenuItem(words.L("Partition: draw a line"), func() { m.s.host().PartitionMode(true) }),
+			fyne.NewMenuItem(words.L("Heal all links"), func() { m.n.Heal(m.s.told(words.L("All links are whole."))) }))
 	}
 	return items
 }
 
-// told shows an action's error, or says what was done.
-func (m *mainView) told(text string) func(error) {
-	return func(err error) {
-		if err != nil {
-			m.s.showError(err)
-			return
-		}
-		m.s.toast(text)
-	}
-}
-
 func (m *mainView) nodeItems(name string) []*fyne.MenuItem {
-	short := view.Short(name)
+	short := m.n.Short(name)
 	if peer := view.PeerOf(name); peer != "" {
 		return m.containerItems(name, peer)
 	}
 	node, known := m.n.Node(name)
 	var items []*fyne.MenuItem
 	if known && node.Role == "peer" {
-		items = append(items, fyne.NewMenuItem(lang.L("Open its ledger"), func() { m.n.Select(view.Selection{What: view.SelectLedger, Node: name}) }))
+		items = append(items, fyne.NewMenuItem(words.L("Open its ledger"), func() { m.n.Select(view.Selection{What: view.SelectLedger, Node: name}) }))
 	}
 	if !m.n.Running() {
 		return items
@@ -124,18 +110,18 @@ func (m *mainView) nodeItems(name string) []*fyne.MenuItem {
 	title := map[string]any{"Node": short}
 	if node.Running {
 		items = append(items,
-			fyne.NewMenuItem(lang.L("Stop {{.Node}}", title), func() { m.n.StopNode(name, m.told(lang.L("{{.Node}} is stopped.", title))) }),
-			fyne.NewMenuItem(lang.L("Kill {{.Node}}", title), func() { m.n.Kill(name, m.told(lang.L("{{.Node}} was killed.", title))) }))
+			fyne.NewMenuItem(words.L("Stop {{.Node}}", title), func() { m.n.StopNode(name, m.s.told(words.L("{{.Node}} is stopped.", title))) }),
+			fyne.NewMenuItem(words.L("Kill {{.Node}}", title), func() { m.n.Kill(name, m.s.told(words.L("{{.Node}} was killed.", title))) }))
 	}
-	items = append(items, fyne.NewMenuItem(lang.L("Restart {{.Node}}", title), func() { m.n.Restart(name, m.told(lang.L("{{.Node}} runs again.", title))) }))
+	items = append(items, fyne.NewMenuItem(words.L("Restart {{.Node}}", title), func() { m.n.Restart(name, m.s.told(words.L("{{.Node}} runs again.", title))) }))
 	if node.Role == "peer" {
-		lie := lang.L("Lie: change results before endorsing")
+		lie := words.L("Lie: change results before endorsing")
 		if node.Lies {
-			lie = lang.L("Tell the truth again")
+			lie = words.L("Tell the truth again")
 		}
-		items = append(items, fyne.NewMenuItem(lie, func() { m.n.Lie(name, !node.Lies, m.told(lang.L("Done."))) }))
+		items = append(items, fyne.NewMenuItem(lie, func() { m.n.Lie(name, !node.Lies, m.s.told(words.L("Done."))) }))
 	}
-	items = append(items, fyne.NewMenuItem(lang.L("Cut it off from everything"), func() { m.n.Cut(name, "*", m.told(lang.L("{{.Node}} is cut off.", title))) }),
+	items = append(items, fyne.NewMenuItem(words.L("Cut it off from everything"), func() { m.n.Cut(name, "*", m.s.told(words.L("{{.Node}} is cut off.", title))) }),
 		fyne.NewMenuItemSeparator())
 	if node.Role == "peer" {
 		return append(items, m.holdItems(link.Filter{Other: name}, trace.Proposal, trace.DeliverBlock, trace.ChaincodeGetState, trace.ChaincodePutState)...)
@@ -146,17 +132,19 @@ func (m *mainView) nodeItems(name string) []*fyne.MenuItem {
 // holdItems offers to stop kinds of message.
 func (m *mainView) holdItems(f link.Filter, kinds ...trace.Kind) []*fyne.MenuItem {
 	var items []*fyne.MenuItem
-	for _, k := range session.HoldKinds() {
-		if !slices.Contains(kinds, k.Kind) {
-			continue
-		}
-		filter := f
-		filter.Kind = k.Kind
-		items = append(items, fyne.NewMenuItem(lang.L("Hold here")+": "+k.Text, func() {
-			m.n.Hold(filter, func(h session.Hold, err error) { m.told(lang.L("Held from now on") + ": " + h.Text())(err) })
-		}))
+	for _, k := range kinds {
+		f.Kind = k
+		items = append(items, m.holdItem(words.L("Hold here")+": "+words.Held(k), f))
 	}
 	return items
+}
+
+func (m *mainView) holdItem(text string, f link.Filter) *fyne.MenuItem {
+	return fyne.NewMenuItem(text, func() {
+		m.n.Hold(f, func(h session.Hold, err error) {
+			m.s.told(words.L("Held from now on") + ": " + words.Now().Hold(h.Words(m.n.World.Names())))(err)
+		})
+	})
 }
 
 func (m *mainView) containerItems(name, peer string) []*fyne.MenuItem {
@@ -168,11 +156,11 @@ func (m *mainView) containerItems(name, peer string) []*fyne.MenuItem {
 	if node, ok := m.n.Node(peer); ok {
 		paused = slices.Contains(node.Paused, label)
 	}
-	text := lang.L("Pause this chaincode")
+	text := words.L("Pause this chaincode")
 	if paused {
-		text = lang.L("Let this chaincode go on")
+		text = words.L("Let this chaincode go on")
 	}
-	items := []*fyne.MenuItem{fyne.NewMenuItem(text, func() { m.n.Pause(peer, label, !paused, m.told(lang.L("Done."))) }), fyne.NewMenuItemSeparator()}
+	items := []*fyne.MenuItem{fyne.NewMenuItem(text, func() { m.n.Pause(peer, label, !paused, m.s.told(words.L("Done."))) }), fyne.NewMenuItemSeparator()}
 	return append(items, m.holdItems(link.Filter{Node: name}, trace.ChaincodeGetState, trace.ChaincodePutState, trace.ChaincodeCompleted)...)
 }
 
@@ -181,14 +169,14 @@ func (m *mainView) linkItems(a, b string) []*fyne.MenuItem {
 		return nil
 	}
 	shape := func(text string, sh link.Shape) *fyne.MenuItem {
-		return fyne.NewMenuItem(text, func() { m.n.SetLink(a, b, sh, m.told(text+": "+view.Short(a)+", "+view.Short(b))) })
+		return fyne.NewMenuItem(text, func() { m.n.SetLink(a, b, sh, m.s.told(text+": "+m.n.Short(a)+", "+m.n.Short(b))) })
 	}
 	return []*fyne.MenuItem{
-		shape(lang.L("Cut this link"), link.Shape{Cut: true}),
-		shape(lang.L("Slow: 60 ms"), link.Shape{Latency: 60 * time.Millisecond}),
-		shape(lang.L("Very slow: 500 ms"), link.Shape{Latency: 500 * time.Millisecond}),
-		shape(lang.L("Lossy: 5 %"), link.Shape{Loss: 0.05}),
-		shape(lang.L("Mend this link"), link.Shape{}),
+		shape(words.L("Cut this link"), link.Shape{Cut: true}),
+		shape(words.L("Slow: 60 ms"), link.Shape{Latency: 60 * time.Millisecond}),
+		shape(words.L("Very slow: 500 ms"), link.Shape{Latency: 500 * time.Millisecond}),
+		shape(words.L("Lossy: 5 %"), link.Shape{Loss: 0.05}),
+		shape(words.L("Mend this link"), link.Shape{}),
 	}
 }
 
@@ -207,19 +195,17 @@ func (m *mainView) messageItems(sel view.Selection) []*fyne.MenuItem {
 	e := events[0]
 	for _, h := range m.n.Held() {
 		if h.ID == e.Msg {
-			items = append(items, fyne.NewMenuItem(lang.L("Release this message"), func() { m.n.Release(h.ID, m.told(lang.L("Released."))) }),
-				fyne.NewMenuItem(lang.L("Release all messages"), func() { m.n.Release(0, m.told(lang.L("Released."))) }))
+			items = append(items, fyne.NewMenuItem(words.L("Release this message"), func() { m.n.Release(h.ID, m.s.told(words.L("Released."))) }),
+				fyne.NewMenuItem(words.L("Release all messages"), func() { m.n.Release(0, m.s.told(words.L("Released."))) }))
 		}
 	}
-	return append(items, fyne.NewMenuItem(lang.L("Hold messages like this one"), func() {
-		m.n.Hold(link.Filter{Kind: e.Kind, Node: e.Node, Other: e.Other}, func(h session.Hold, err error) { m.told(lang.L("Held from now on") + ": " + h.Text())(err) })
-	}))
+	return append(items, m.holdItem(words.L("Hold messages like this one"), link.Filter{Kind: e.Kind, Node: e.Node, Other: e.Other}))
 }
 
 func (m *mainView) txItems(tx string) []*fyne.MenuItem {
 	return []*fyne.MenuItem{
-		fyne.NewMenuItem(lang.L("Show the whole transaction"), func() { m.n.Select(view.Selection{What: view.SelectTx, TxID: tx}); m.showTx(tx) }),
-		fyne.NewMenuItem(lang.L("Go to its first event"), func() {
+		fyne.NewMenuItem(words.L("Show the whole transaction"), func() { m.n.Select(view.Selection{What: view.SelectTx, TxID: tx}); m.showTx(tx) }),
+		fyne.NewMenuItem(words.L("Go to its first event"), func() {
 			if m.n.Source() == nil {
 				return
 			}
@@ -227,7 +213,7 @@ func (m *mainView) txItems(tx string) []*fyne.MenuItem {
 				m.s.seek(m.n.Axis.Moment(events[0].Seq))
 			}
 		}),
-		fyne.NewMenuItem(lang.L("Copy its id"), func() { m.s.copied(tx) }),
+		fyne.NewMenuItem(words.L("Copy its id"), func() { m.s.copied(tx) }),
 	}
 }
 
@@ -236,12 +222,12 @@ func (m *mainView) partition(a, b view.Point) {
 	f := m.stageFrame()
 	left, right := panel.Sides(a, b, centers(f))
 	if len(left) == 0 || len(right) == 0 {
-		m.s.toast(lang.L("All nodes are on one side of that line."))
+		m.s.toast(words.L("All nodes are on one side of that line."))
 		return
 	}
 	slices.Sort(left)
 	slices.Sort(right)
-	m.n.Partition([][]string{left, right}, m.told(lang.L("Partitioned: {{.A}} nodes here, {{.B}} there.", map[string]any{"A": len(left), "B": len(right)})))
+	m.n.Partition([][]string{left, right}, m.s.told(words.L("Partitioned: {{.A}} nodes here, {{.B}} there.", map[string]any{"A": len(left), "B": len(right)})))
 }
 
 // centers are the middles of all peers and ordering nodes on the stage.

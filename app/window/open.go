@@ -1,16 +1,17 @@
 package window
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
-	"fyne.io/fyne/v2/lang"
-
 	"github.com/fabriscope/fabriscope/app/session"
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/window/drawers"
+	"github.com/fabriscope/fabriscope/app/words"
 	"github.com/fabriscope/fabriscope/network"
 )
 
@@ -28,57 +29,62 @@ func (s *Shell) chooseFile() {
 
 // replacing asks before a running network is ended for something else.
 func (s *Shell) replacing(do func()) {
-	if s.session == nil || !s.session.Running() {
+	if s.session == nil || !s.session.Running() || s.inLesson() {
 		do()
 		return
 	}
-	s.confirm(lang.L("Stop this network?"), lang.L("What it has done is lost, unless it is being recorded."), do)
+	s.confirm(words.L("Stop this network?"), words.L("What it has done is lost, unless it is being recorded."), do)
 }
 
-func (s *Shell) goHome() {
-	s.replacing(func() {
-		s.endSession()
-		s.showStart()
-	})
-}
+func (s *Shell) goHome() { s.replacing(func() { s.endSession(s.showStart) }) }
 
 // open opens files by their endings: one topology, scenario or run, or several blocks.
+// They are read in the background: files can be large, and disks slow.
 func (s *Shell) open(paths []string) {
 	path := paths[0]
+	content := session.Recognise(path)
+	kind := string(content.Kind)
 	if len(paths) > 1 {
-		s.openBlocks(paths)
-		return
+		kind = string(session.BlockFile)
 	}
-	switch kind := session.FileKind(path); kind {
-	case "topology":
-		t, err := session.OpenTopology(path)
-		if err != nil {
-			s.openFailed(path, err)
-			return
-		}
-		s.settings.Opened(path, kind, t.Summary())
-		s.startTopology(t, path)
-	case "scenario":
-		src, err := os.ReadFile(path)
-		if err != nil {
-			s.openFailed(path, err)
-			return
-		}
-		s.settings.Opened(path, kind, "")
-		s.runScript(path, src, path)
-	case "run":
-		n, err := session.OpenRun(path, s.startOptions(""))
-		if err != nil {
-			s.openFailed(path, err)
-			return
-		}
-		s.settings.Opened(path, kind, "")
-		s.show(n)
-	case "blocks":
+	switch session.FileKind(kind) {
+	case session.TopologyFile:
+		read(s, path, session.OpenTopology, func(t *network.Topology) {
+			s.settings.Opened(path, kind, session.Summary(t))
+			s.startTopology(t, path)
+		})
+	case session.ScenarioFile:
+		read(s, path, os.ReadFile, func(src []byte) {
+			s.settings.Opened(path, kind, "")
+			s.runScript(path, src, path)
+		})
+	case session.RunFile:
+		v := s.showStarting(filepath.Base(path), "", words.L("Opening ..."))
+		v.file = path
+		o := s.startOptions("")
+		v.run(func(context.Context) (*session.Session, error) { return session.OpenRun(path, o) }, func(n *session.Session) {
+			s.settings.Opened(path, kind, "")
+			s.show(n)
+		})
+	case session.BlockFile:
 		s.openBlocks(paths)
 	default:
-		s.openFailed(path, fmt.Errorf("%s is none of the files that the window opens; choose a topology (.yaml), scenario (.star), recorded run (.fscope) or block (.block)", filepath.Base(path)))
+		s.openFailed(path, words.NewFault("{{.File}} is none of the files that the window opens", "choose a topology (.yaml), scenario (.star), recorded run (.fscope) or block (.block)", filepath.Base(path)))
 	}
+}
+
+// read reads a small file in the background and goes on with its content.
+func read[T any](s *Shell, path string, from func(path string) (T, error), then func(T)) {
+	go func() {
+		content, err := from(path)
+		s.do(func() {
+			if err != nil {
+				s.openFailed(path, err)
+			} else {
+				then(content)
+			}
+		})
+	}()
 }
 
 func (s *Shell) openFailed(path string, err error) {
@@ -86,30 +92,27 @@ func (s *Shell) openFailed(path string, err error) {
 	s.showError(err)
 }
 
-// openBlocks opens blocks of another network. Large files take a while, so they are read
-// in the background.
+// openBlocks opens blocks of another network.
 func (s *Shell) openBlocks(paths []string) {
-	v := s.showStarting(lang.L("Checking blocks"), filepath.Base(paths[0]))
-	go func() {
-		n, err := session.OpenBlocks(v.ctx, paths, s.startOptions(""), func(blocks int) {
-			s.do(func() { v.note(lang.L("{{.N}} blocks", map[string]any{"N": blocks})) })
+	v := s.showStarting(filepath.Base(paths[0]), "", words.L("Checking blocks"))
+	v.file = paths[0]
+	o := s.startOptions("")
+	v.run(func(ctx context.Context) (*session.Session, error) {
+		return session.OpenBlocks(ctx, paths, o, func(blocks int) {
+			s.do(func() { v.note(words.L("{{.N}} blocks", map[string]any{"N": blocks})) })
 		})
-		s.do(func() {
-			if !v.over(n, err) {
-				return
-			}
-			s.settings.Opened(paths[0], "blocks", n.Counts().Text())
-			s.show(n)
-			if !n.FirstInvalid() {
-				n.Select(n.Chain.Step(view.Selection{}, 1, 0)) // the newest block, so that there is something to read
-			}
-		})
-	}()
+	}, func(n *session.Session) {
+		s.settings.Opened(paths[0], "blocks", n.Counts().Text())
+		s.show(n)
+		if !n.FirstInvalid() {
+			n.Select(n.Chain.Step(view.Selection{}, 1, 0)) // the newest block, so that there is something to read
+		}
+	})
 }
 
 // startOptions is how every session of this window begins.
 func (s *Shell) startOptions(file string) session.StartOptions {
-	return session.StartOptions{File: file, Settings: s.settings, Runtime: s.options.Runtime, OnNetwork: s.options.OnNetwork, Log: s.options.Log}
+	return session.StartOptions{File: file, Settings: s.settings, Runtime: s.runtime(), OnNetwork: s.options.OnNetwork, Log: s.options.Log}
 }
 
 func (s *Shell) startSample(name string) {
@@ -123,33 +126,38 @@ func (s *Shell) startSample(name string) {
 
 // startTopology starts a network and shows every step of it with its time.
 func (s *Shell) startTopology(t *network.Topology, file string) {
-	s.endSession()
-	v := s.showStarting(t.Name, t.Summary())
-	v.again = func() { s.startTopology(t, file) }
-	go func() {
+	s.endSession(func() {
+		v := s.showStarting(t.Name, session.Summary(t), words.L("Starting ..."))
+		v.again = func() { s.startTopology(t, file) }
 		o := s.startOptions(file)
-		o.Progress = func(step network.Step) { s.do(func() { v.step(step) }) }
-		n, err := session.Start(v.ctx, t, o)
-		s.do(func() {
-			if v.over(n, err) {
-				s.show(n)
-			}
+		o.Begins = func(step string) { s.do(func() { v.begins(step) }) }
+		o.Progress = func(step network.Step) { s.do(func() { v.done(step) }) }
+		o.Waiting = func(step, why string) { s.do(func() { v.waits(step, why) }) }
+		o.Watch = v.watch
+		began := time.Now()
+		v.run(func(ctx context.Context) (*session.Session, error) { return session.Start(ctx, t, o) }, func(n *session.Session) {
+			s.settings.KeepTook(t.Name, s.runtime(), time.Since(began))
+			s.show(n)
 		})
-	}()
+	})
 }
+
+// runtime is how chaincode runs in what is started: as the command line says, or else as the
+// person has chosen; "" as topologies say.
+func (s *Shell) runtime() string { return cmp.Or(s.options.Runtime, s.settings.Runtime) }
 
 // runScript runs a scenario in a new session.
 func (s *Shell) runScript(name string, src []byte, file string) {
-	s.endSession()
-	n, run, err := session.RunScript(name, src, s.scriptHooks(), s.startOptions(file))
-	s.showScript(n, run, err)
+	s.endSession(func() {
+		s.showScript(session.RunScript(name, src, s.scriptHooks(), s.startOptions(file)))
+	})
 }
 
 // openLesson starts a lesson by its name or number.
 func (s *Shell) openLesson(name string) {
-	s.endSession()
-	n, run, err := session.RunLesson(name, s.scriptHooks(), s.startOptions(""))
-	s.showScript(n, run, err)
+	s.endSession(func() {
+		s.showScript(session.RunLesson(name, s.scriptHooks(), s.startOptions("")))
+	})
 }
 
 func (s *Shell) showScript(n *session.Session, run *session.ScriptRun, err error) {
@@ -158,16 +166,8 @@ func (s *Shell) showScript(n *session.Session, run *session.ScriptRun, err error
 		s.showError(err)
 		return
 	}
-	s.lesson = newLessonState(run)
-	lesson := s.lesson
-	s.show2(n, lesson)
-}
-
-// show2 is show for a session whose script is known already.
-func (s *Shell) show2(n *session.Session, lesson *lessonState) {
-	s.lesson = nil
 	s.show(n)
-	s.lesson = lesson
+	s.lesson = newLessonState(run)
 	s.main.card.update()
 	s.main.arrange()
 }
@@ -188,13 +188,12 @@ func (s *Shell) host() drawers.Host {
 		PartitionMode: func(on bool) {
 			s.main.stage.DrawLine(on)
 			if on {
-				s.toast(lang.L("Draw a line across the stage: the nodes on either side will not reach each other."))
+				s.toast(words.L("Draw a line across the stage: the nodes on either side will not reach each other."))
 			}
 		},
 		StartTopology: func(t *network.Topology, file string) { s.replacing(func() { s.startTopology(t, file) }) },
 		OpenLesson:    func(name string) { s.replacing(func() { s.openLesson(name) }) },
 		RunScript:     func(name string, src []byte, file string) { s.replacing(func() { s.runScript(name, src, file) }) },
-		Settings:      s.settings,
 		OnKey:         s.typedKey,
 	}
 }
@@ -208,17 +207,13 @@ func (s *Shell) toggleRecording() {
 				return
 			}
 			s.settings.Opened(path, "run", "")
-			s.toast(lang.L("Recorded to {{.File}}", map[string]any{"File": path}))
+			s.toast(words.L("Recorded to {{.File}}", map[string]any{"File": path}))
 		})
 		return
 	}
 	name := fmt.Sprintf("%s-%s.fscope", fileName(s.session.Name()), time.Now().Format("2006-01-02-150405"))
 	s.saveFile(name, func(path string) {
-		s.session.StartRecording(path, func(err error) {
-			if err != nil {
-				s.showError(err)
-			}
-		})
+		s.session.StartRecording(path, s.showError)
 	})
 }
 

@@ -4,10 +4,9 @@ import (
 	"slices"
 	"strings"
 
-	"fyne.io/fyne/v2/lang"
-
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/view/timeline"
+	"github.com/fabriscope/fabriscope/app/words"
 	"github.com/fabriscope/fabriscope/internal/trace"
 )
 
@@ -34,7 +33,7 @@ func (s *Shell) showWanted() {
 	} else if s.session.Running() {
 		return
 	} else {
-		s.toast(lang.L("This run has no transaction {{.Tx}}.", map[string]any{"Tx": s.options.Tx}))
+		s.toast(words.L("This run has no transaction {{.Tx}}.", map[string]any{"Tx": s.options.Tx}))
 	}
 	s.options.Tx = ""
 }

@@ -8,11 +8,11 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/lang"
 
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/view/chain"
 	"github.com/fabriscope/fabriscope/app/window/look"
+	"github.com/fabriscope/fabriscope/app/words"
 )
 
 // choice is one line of the command palette.
@@ -32,7 +32,6 @@ type palette struct {
 	all    []choice
 	found  []choice
 	marked int
-	shut   func()
 }
 
 // paletteEntry is an entry whose arrows and Enter belong to the list below it.
@@ -55,9 +54,9 @@ func (s *Shell) showPalette() {
 	p := &palette{s: s, all: s.choices(), list: look.Column(2)}
 	p.entry = &paletteEntry{key: p.typed}
 	p.entry.Init(p.entry)
-	p.entry.SetPlaceHolder(lang.L("What do you want to do, or see?"))
+	p.entry.SetPlaceHolder(words.L("What do you want to do, or see?"))
 	p.entry.OnChanged = p.search
-	p.shut = s.popUp(look.Column(8, p.entry, look.Sized(520, 30*mostChoices, container.NewVBox(p.list))), 560)
+	s.popUp(look.Column(8, p.entry, look.Sized(520, 30*mostChoices, container.NewVBox(p.list))), 560)
 	p.search("")
 	s.win.Canvas().Focus(p.entry)
 }
@@ -79,18 +78,18 @@ func (s *Shell) choices() []choice {
 	n := s.session
 	pick := func(sel view.Selection) func() { return func() { n.Select(sel) } }
 	for _, name := range n.Stage.Nodes() {
-		all = append(all, choice{view.Short(name), lang.L("node"), pick(view.Selection{What: view.SelectNode, Node: name})})
+		all = append(all, choice{n.Short(name), words.L("node"), pick(view.Selection{What: view.SelectNode, Node: name})})
 	}
 	for _, name := range n.Peers() {
-		all = append(all, choice{lang.L("Ledger of {{.Node}}", map[string]any{"Node": view.Short(name)}), lang.L("ledger"), pick(view.Selection{What: view.SelectLedger, Node: name})})
+		all = append(all, choice{words.L("Ledger of {{.Node}}", map[string]any{"Node": n.Short(name)}), words.L("ledger"), pick(view.Selection{What: view.SelectLedger, Node: name})})
 	}
 	f := n.Chain.Frame(s.main.wideChain())
 	for i := len(f.Cards) - 1; i >= 0; i-- {
 		card := f.Cards[i]
-		all = append(all, choice{fmt.Sprintf("%s %d", lang.L("Block"), card.Number), lang.L("block"), pick(view.Selection{What: view.SelectBlock, Block: card.Number})})
+		all = append(all, choice{fmt.Sprintf("%s %d", words.L("Block"), card.Number), words.L("block"), pick(view.Selection{What: view.SelectBlock, Block: card.Number})})
 		for _, q := range card.Squares {
 			if q.TxID != "" {
-				all = append(all, choice{lang.L("Transaction") + " " + q.TxID[:min(len(q.TxID), 12)], q.Code, pick(view.Selection{What: view.SelectTx, TxID: q.TxID})})
+				all = append(all, choice{words.L("Transaction") + " " + q.TxID[:min(len(q.TxID), 12)], q.Code, pick(view.Selection{What: view.SelectTx, TxID: q.TxID})})
 			}
 		}
 	}
@@ -100,7 +99,7 @@ func (s *Shell) choices() []choice {
 func (s *Shell) lessonChoices() []choice {
 	var out []choice
 	for _, l := range lessonsOf(s) {
-		out = append(out, choice{fmt.Sprintf("%s %d: %s", lang.L("Lesson"), l.Number, l.Title), lang.L("lesson"),
+		out = append(out, choice{fmt.Sprintf("%s %d: %s", words.L("Lesson"), l.Number, words.Say(l.Title)), words.L("lesson"),
 			func() { s.replacing(func() { s.openLesson(l.Name) }) }})
 	}
 	return out
@@ -135,7 +134,7 @@ func (p *palette) show() {
 		p.list.Objects = append(p.list.Objects, row)
 	}
 	if len(p.found) == 0 {
-		p.list.Objects = append(p.list.Objects, look.Inset(8, 8, look.Muted(lang.L("Nothing fits these letters."))))
+		p.list.Objects = append(p.list.Objects, look.Inset(8, 8, look.Muted(words.L("Nothing fits these letters."))))
 	}
 	p.list.Refresh()
 }

@@ -1,18 +1,16 @@
 package window
 
 import (
-	"image/color"
-
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/lang"
 	"fyne.io/fyne/v2/layout"
 
 	"github.com/fabriscope/fabriscope/app/paint"
 	"github.com/fabriscope/fabriscope/app/session"
+	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/window/drawers"
 	"github.com/fabriscope/fabriscope/app/window/look"
+	"github.com/fabriscope/fabriscope/app/words"
 )
 
 // rail is the column of buttons at the left; each opens a drawer beside the stage.
@@ -24,7 +22,7 @@ type rail struct {
 	drawer  *fyne.Container
 	panel   *drawers.Panel
 	kept    map[int]keptPanel // of this session, open or closed
-	open    int               // 1 to 6, 0: none
+	open    int               // 1 to 7, 0: none
 }
 
 type drawerKind struct {
@@ -32,15 +30,16 @@ type drawerKind struct {
 	make        func(*session.Session, drawers.Host) *drawers.Panel
 }
 
-// drawerKinds are the drawers in the order of the keys 1 to 6.
+// drawerKinds are the drawers in the order of the keys 1 to 7.
 func drawerKinds() []drawerKind {
 	return []drawerKind{
-		{"book", lang.L("Lessons"), drawers.NewLessons},
-		{"network", lang.L("Network"), drawers.NewNetwork},
-		{"cube", lang.L("Chaincode"), drawers.NewChaincode},
-		{"chart", lang.L("Load"), drawers.NewLoad},
-		{"bolt", lang.L("Faults"), drawers.NewFaults},
-		{"code", lang.L("Script"), drawers.NewScript},
+		{"book", words.L("Lessons"), drawers.NewLessons},
+		{"network", words.L("Network"), drawers.NewNetwork},
+		{"cube", words.L("Chaincode"), drawers.NewChaincode},
+		{"chart", words.L("Load"), drawers.NewLoad},
+		{"bolt", words.L("Faults"), drawers.NewFaults},
+		{"code", words.L("Script"), drawers.NewScript},
+		{"list", words.L("Events"), drawers.NewEvents},
 	}
 }
 
@@ -71,7 +70,7 @@ func (r *rail) show(number int) {
 	r.shut()
 	k := drawerKinds()[number-1]
 	r.open, r.panel = number, r.panelOf(number)
-	shut := look.IconButton("cross", lang.L("Close the drawer"), func() { r.toggle(number) })
+	shut := look.IconButton("cross", words.L("Close the drawer"), func() { r.toggle(number) })
 	head := look.Line(look.Title(k.title), shut)
 	top := look.Inset(14, 8, head)
 	// The head comes first in the order of Tab, too.
@@ -144,14 +143,28 @@ func (r *rail) refresh() {
 
 // railButton is an icon with its name below it.
 type railButton struct {
-	look.Press
-	icon, title string
-	on          bool
+	look.Painted
+	on bool
 }
 
 func newRailButton(icon, title string, tapped func()) *railButton {
-	b := &railButton{icon: icon, title: title}
-	b.Init(b, tapped)
+	b := &railButton{}
+	b.Init(b, 60, 54, title, tapped, func(p *look.Painted, c paint.Canvas, w, h float64, k *paint.Theme) {
+		tone, ground := look.Quiet, paint.Style{}
+		if p.Hovered() {
+			ground.Fill, tone = k.Sunken, look.Plain
+		}
+		if b.on {
+			ground.Fill, tone = k.Selected, look.Accent
+		}
+		if p.Focused() {
+			ground.Stroke, ground.Width = k.Accent, 2
+		}
+		c.Rect(view.Rect{W: w, H: h}.Inset(ground.Width/2), 8, ground)
+		paint.Icon(c, icon, view.Rect{X: (w - 26) / 2, Y: 6, W: 26, H: 26}, tone.Color(k), 1.6)
+		f := paint.Font{Size: look.SizeSmall}
+		paint.TextMiddle(c, view.Point{X: w / 2, Y: paint.Baseline(h-12, f)}, title, f, tone.Color(k))
+	})
 	return b
 }
 
@@ -159,59 +172,3 @@ func (b *railButton) setOn(on bool) {
 	b.on = on
 	b.Refresh()
 }
-
-func (b *railButton) CreateRenderer() fyne.WidgetRenderer {
-	r := &railRenderer{b: b, ground: canvas.NewRectangle(color.Transparent), icon: look.NewIcon(b.icon, 26, look.Quiet),
-		text: canvas.NewText(b.title, color.Transparent)}
-	r.text.Alignment = fyne.TextAlignCenter
-	r.style()
-	return r
-}
-
-type railRenderer struct {
-	b      *railButton
-	ground *canvas.Rectangle
-	icon   *look.Icon
-	text   *canvas.Text
-}
-
-func (r *railRenderer) style() {
-	k := look.Current()
-	tone := look.Quiet
-	r.ground.FillColor, r.ground.StrokeColor, r.ground.CornerRadius = color.Color(color.Transparent), color.Color(color.Transparent), look.Px(8)
-	if r.b.Hovered() {
-		r.ground.FillColor, tone = k.Sunken, look.Plain
-	}
-	if r.b.on {
-		r.ground.FillColor, tone = k.Selected, look.Accent
-	}
-	if r.b.Focused() {
-		r.ground.StrokeColor, r.ground.StrokeWidth = k.Accent, look.Px(2)
-	}
-	r.icon.Set(r.b.icon, tone)
-	r.text.TextSize, r.text.Color = look.Px(look.SizeSmall), tone.Color(k)
-}
-
-func (r *railRenderer) MinSize() fyne.Size { return fyne.NewSize(look.Px(60), look.Px(54)) }
-
-func (r *railRenderer) Layout(s fyne.Size) {
-	r.ground.Resize(s)
-	m := r.icon.MinSize()
-	r.icon.Resize(m)
-	r.icon.Move(fyne.NewPos((s.Width-m.Width)/2, look.Px(6)))
-	t := r.text.MinSize()
-	r.text.Resize(fyne.NewSize(s.Width, t.Height))
-	r.text.Move(fyne.NewPos(0, s.Height-t.Height-look.Px(4)))
-}
-
-func (r *railRenderer) Refresh() {
-	r.style()
-	r.ground.Refresh()
-	r.text.Refresh()
-}
-
-func (r *railRenderer) Objects() []fyne.CanvasObject {
-	return []fyne.CanvasObject{r.ground, r.icon.Picture, r.text}
-}
-
-func (r *railRenderer) Destroy() {}

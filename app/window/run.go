@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"fyne.io/fyne/v2"
 	fyneapp "fyne.io/fyne/v2/app"
@@ -56,6 +57,8 @@ type Options struct {
 	Log *slog.Logger
 	// Version of the program, for the about box.
 	Version string
+
+	do func(func()) // of a test: runs something on the window's goroutine; nil: fyne.Do
 }
 
 // Run opens the window and returns when it is closed, everything that it started ended.
@@ -78,14 +81,14 @@ func Run(o Options) (err error) {
 	defer log.SetOutput(os.Stderr)
 
 	settings, note := openSettings(o)
-	if lang := language(o, settings); lang != "" {
-		// Fyne takes the language from the environment, when the application begins.
-		os.Setenv("LANGUAGE", lang)
-		os.Setenv("LANG", lang+".UTF-8")
-		os.Setenv("LC_ALL", lang+".UTF-8")
+	if dir, err := os.UserCacheDir(); err == nil {
+		_ = os.MkdirAll(dir, 0o755) // Fyne complains of each folder that it cannot make
 	}
+	var s *Shell
+	whenDisplayGoes(func() { displayGone(s) })
 	a := fyneapp.NewWithID("org.fabriscope.Fabriscope")
-	s := New(a, settings, o)
+	s = New(a, settings, o)
+	s.hookEscape()
 	s.Show()
 	if why := noted.creation(); why != "" {
 		return fmt.Errorf("%w (%s)", ErrNoDisplay, why)
@@ -107,6 +110,19 @@ func Run(o Options) (err error) {
 	return nil
 }
 
+// displayGone ends the program in order when the connection to the display has broken.
+func displayGone(s *Shell) {
+	fmt.Fprintln(os.Stderr, "fabriscope: the display "+os.Getenv("DISPLAY")+" is gone: its server ended or closed the connection; what ran is being stopped")
+	time.AfterFunc(goneTime, func() { os.Exit(2) })
+	if s != nil { // otherwise nothing runs yet
+		s.Close()
+	}
+	os.Exit(2)
+}
+
+// goneTime bounds how long what runs may take to stop when the display is gone.
+const goneTime = 20 * time.Second
+
 func openSettings(o Options) (*session.Settings, string) {
 	path := o.SettingsPath
 	if path == "" {
@@ -117,13 +133,6 @@ func openSettings(o Options) (*session.Settings, string) {
 		path = p
 	}
 	return session.LoadSettings(path)
-}
-
-func language(o Options, s *session.Settings) string {
-	if o.Language != "" {
-		return o.Language
-	}
-	return s.Language
 }
 
 // fyneErrors passes on what Fyne logs and remembers whether a window could not be made:

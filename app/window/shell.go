@@ -1,23 +1,22 @@
 package window
 
 import (
-	"context"
+	"sync"
 	"time"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/driver/desktop"
+	"fyne.io/fyne/v2/lang"
 
 	"github.com/fabriscope/fabriscope/app/paint"
 	"github.com/fabriscope/fabriscope/app/session"
 	"github.com/fabriscope/fabriscope/app/window/look"
+	"github.com/fabriscope/fabriscope/assets"
 )
 
 // presenterScale is how much larger everything is in presenter mode.
 const presenterScale = 1.6
-
-// closeTimeout bounds how long the window waits for what it started to end.
-const closeTimeout = 30 * time.Second
 
 // Shell is the window: what it shows, the session behind it, and the state that belongs
 // to no session. All of it lives on the goroutine of the user interface.
@@ -38,20 +37,31 @@ type Shell struct {
 	actions []action
 	loop    *loop
 	do      func(func()) // runs something on this goroutine later, from another one
+	quit    func()       // ends the application
 	mods    func() fyne.KeyModifier
-	popups  []func() // what Escape closes, newest last
+	popups  []func()          // what Escape closes, newest last
+	hook    fyne.CanvasObject // lets Escape be heard; nil in tests, which have no keyboard
 	note    *toast
-	closing bool
+	ending  *endingView    // a network that stops
+	aside   sync.WaitGroup // sessions that are being closed
+	leaving bool           // the application ends when the session has ended
+	forced  bool           // or at once
+
+	systemLanguage string // as it was when the program began
 }
 
 // New makes the window of an application. Show shows it, Begin opens what the options
 // name; Close ends it.
 func New(a fyne.App, settings *session.Settings, o Options) *Shell {
-	s := &Shell{app: a, settings: settings, options: o, presenter: o.Presenter || settings.Presenter, do: fyne.Do}
+	s := &Shell{app: a, settings: settings, options: o, presenter: o.Presenter || settings.Presenter, do: o.do, quit: a.Quit}
+	if s.do == nil {
+		s.do = fyne.Do
+	}
 	s.mods = s.driverMods
-	addCatalogue()
+	s.systemLanguage = lang.SystemLocale().String()
+	s.applyLanguage()
 	s.applyTheme()
-	a.SetIcon(appIcon())
+	a.SetIcon(fyne.NewStaticResource("fabriscope.png", assets.Icon()))
 	s.win = a.NewWindow("Fabriscope")
 	s.win.SetPadded(false)
 	s.loop = newLoop(s.tick)
@@ -92,7 +102,8 @@ func (s *Shell) begin() {
 }
 
 // tick is one frame. It says whether something moves, so that the next frame is soon.
-func (s *Shell) tick(dt time.Duration) (busy bool) {
+// Without draw it only takes in what is new, for a later frame to show.
+func (s *Shell) tick(dt time.Duration, draw bool) (busy bool) {
 	if s.note != nil {
 		s.note.tick(dt)
 	}
@@ -100,42 +111,36 @@ func (s *Shell) tick(dt time.Duration) (busy bool) {
 		s.starting.tick(dt)
 		busy = true
 	}
+	if s.ending != nil {
+		s.ending.tick(dt)
+	}
 	if s.session == nil {
 		return busy
 	}
 	changed := s.session.Tick(dt)
 	if s.main != nil {
 		s.showWanted()
-		busy = s.main.tick(dt, changed) || busy
+		busy = s.main.tick(dt, changed, draw) || busy
 	}
 	return busy
 }
 
-// Close ends the session and keeps the settings.
+// Close waits for the session's end, unless the person did not want to, and keeps the
+// settings. No window is left by then.
 func (s *Shell) Close() {
 	s.keepSize()
-	s.endSession()
+	s.dropStarting()
+	if s.session != nil {
+		s.main.close()
+		s.closeAside(s.session)
+		s.session, s.main, s.lesson = nil, nil, nil
+	}
+	if !s.forced {
+		s.aside.Wait()
+	}
 	if err := s.settings.Save(); err != nil {
 		fyne.LogError("settings could not be saved", err)
 	}
-}
-
-// leave asks before a running network is lost, and ends the application.
-func (s *Shell) leave() {
-	if s.closing {
-		return
-	}
-	s.closing = true
-	s.keepSize()
-	s.win.SetContent(look.Middle(look.Body(stopping())))
-	// The screen is drawn once more before the nodes are stopped.
-	go func() {
-		time.Sleep(2 * busyFrame)
-		s.do(func() {
-			s.endSession()
-			s.app.Quit()
-		})
-	}()
 }
 
 func (s *Shell) keepSize() {
@@ -145,32 +150,15 @@ func (s *Shell) keepSize() {
 	}
 }
 
-// endSession closes the session, if there is one.
-func (s *Shell) endSession() {
-	if s.session == nil {
-		return
-	}
-	if s.main != nil {
-		s.main.close()
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
-	if err := s.session.Close(ctx); err != nil {
-		fyne.LogError("the session did not end in order", err)
-	}
-	s.session, s.main, s.lesson = nil, nil, nil
-}
-
-// show makes a session the one that the window shows.
+// show makes a session the one that the window shows; the one before has ended.
 func (s *Shell) show(n *session.Session) {
-	s.endSession()
 	s.closePopups()
 	s.session, s.start, s.starting = n, nil, nil
 	n.Playhead.Scale = time.Duration(s.settings.ScaleNS)
 	s.main = newMainView(s, n)
 	s.setContent(s.main.content())
 	s.win.SetTitle(n.Name() + " - Fabriscope")
-	s.tick(0)
+	s.tick(0, true)
 	s.main.repaint()
 }
 
@@ -178,7 +166,10 @@ func (s *Shell) show(n *session.Session) {
 func (s *Shell) rebuild() {
 	s.closePopups()
 	s.actions = s.makeActions()
-	if s.session == nil {
+	switch {
+	case s.starting != nil || s.ending != nil:
+		return // the theme reaches what is there
+	case s.session == nil:
 		s.showStart()
 		return
 	}
@@ -187,7 +178,7 @@ func (s *Shell) rebuild() {
 	s.main.inherit(old)
 	old.close()
 	s.setContent(s.main.content())
-	s.tick(0)
+	s.tick(0, true)
 	s.main.repaint()
 }
 
@@ -196,7 +187,11 @@ func (s *Shell) setContent(content fyne.CanvasObject) {
 	s.note = newToast()
 	// The ground is the window's own, from the theme: painting it once more would cost
 	// software OpenGL a quarter of every picture.
-	s.win.SetContent(container.NewStack(content, s.note.object))
+	all := container.NewStack(content, s.note.object)
+	if s.hook != nil {
+		all.Add(s.hook)
+	}
+	s.win.SetContent(all)
 	s.win.Canvas().Unfocus()
 }
 

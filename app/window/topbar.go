@@ -1,21 +1,18 @@
 package window
 
 import (
-	"fmt"
 	"image/color"
-	"math"
-	"strconv"
-	"strings"
 	"time"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/lang"
 	"fyne.io/fyne/v2/widget"
 
 	"github.com/fabriscope/fabriscope/app/paint"
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/meter"
 	"github.com/fabriscope/fabriscope/app/window/look"
+	"github.com/fabriscope/fabriscope/app/words"
 )
 
 const topHeight = 48
@@ -25,48 +22,52 @@ type topBar struct {
 	s      *Shell
 	object *fyne.Container
 	name   *look.Text
+	lag    *lagNote
 	play   *look.Button
 	live   *look.Button
 	slider *stretch
 	label  *look.Picture
 	said   string // on label
 	gauges *look.Picture
-	shown  [4]gauge
+	shown  [4]meter.Gauge
 	rec    *fyne.Container
 	recPic *look.Picture
 	recFor string
 }
 
-type gauge struct{ value, name string }
-
 func newTopBar(s *Shell) *topBar {
 	b := &topBar{s: s}
-	mark := look.NewIcon("mark", 28, look.Accent)
-	menu := &logoButton{}
-	menu.Init(menu, func() { s.showMenu(fyne.NewPos(look.Px(10), look.Px(topHeight-4))) })
-	menu.content = look.Row(7, look.Middle(mark.Picture), look.Middle(look.Title("Fabriscope")))
 	b.name = look.Body("").Toned(look.Quiet).Cut()
-	left := container.NewBorder(nil, nil, look.Row(8, look.Gap(8, 0), look.Middle(menu)), nil, look.MiddleWide(look.Inset(8, 0, b.name)))
+	b.lag = newLagNote(s)
+	left := container.NewBorder(nil, nil, look.Row(8, look.Gap(8, 0), s.logo()), nil, look.MiddleWide(look.Inset(8, 0, look.Column(0, b.name, b.lag))))
 
-	back := look.IconButton("back", lang.L("One event back"), func() { s.do1("back") })
-	b.play = look.IconButton("pause", lang.L("Play or pause"), func() { s.do1("play") })
-	step := look.IconButton("step", lang.L("One event on"), func() { s.do1("step") })
+	back := look.IconButton("back", words.L("One event back"), func() { s.do1("back") })
+	b.play = look.IconButton("pause", words.L("Play or pause"), func() { s.do1("play") })
+	step := look.IconButton("step", words.L("One event on"), func() { s.do1("step") })
 	b.slider = newStretch(s.setPace)
 	b.label = look.NewPicture(114, 20, func(c paint.Canvas, w, h float64, k *paint.Theme) {
 		f := paint.Font{Size: look.SizeBody - 1}
 		paint.TextEnd(c, view.Point{X: w, Y: paint.Baseline(h/2, f)}, paint.Fit(b.said, f, w), f, k.Muted)
 	})
 	b.live = look.Secondary("L", func() { s.do1("live") })
+	label := look.Middle(b.label)
 	transport := look.Sheet(look.Inset(10, 0, look.Row(4, look.Middle(back), look.Middle(b.play), look.Middle(step), look.Gap(8, 0),
-		look.Middle(b.slider), look.Gap(2, 0), look.Middle(b.label), look.Gap(2, 0), look.Middle(b.live))))
+		look.Middle(b.slider), look.Gap(2, 0), label, look.Gap(2, 0), look.Middle(b.live))))
 
-	b.gauges = look.NewPicture(268, 36, b.drawGauges)
+	b.gauges = look.NewPicture(310, 36, b.drawGauges)
 	b.recPic = look.NewPicture(98, 22, b.drawRecording)
 	rec := &logoButton{content: b.recPic}
 	rec.Init(rec, func() { s.do1("record") })
 	b.rec = look.Middle(rec)
-	b.object = container.New(&topLayout{}, left, look.Middle(transport), look.Middle(b.gauges), b.rec)
+	b.object = container.New(&topLayout{pace: label}, left, look.Middle(transport), look.Middle(b.gauges), b.rec)
 	return b
+}
+
+// logo is the program's name, which opens the menu.
+func (s *Shell) logo() fyne.CanvasObject {
+	menu := &logoButton{content: look.Row(7, look.Middle(look.NewIcon("mark", 28, look.Accent).Picture), look.Middle(look.Title("Fabriscope")))}
+	menu.Init(menu, func() { s.showMenu(fyne.NewPos(look.Px(10), look.Px(topHeight-4))) })
+	return look.Middle(menu)
 }
 
 // logoButton is content to press that looks like nothing but its content.
@@ -75,24 +76,32 @@ type logoButton struct {
 	content fyne.CanvasObject
 }
 
-func (l *logoButton) CreateRenderer() fyne.WidgetRenderer {
-	ring := look.NewPlane(8, nil, nil)
-	return widget.NewSimpleRenderer(container.NewStack(ring, l.content))
-}
+func (l *logoButton) CreateRenderer() fyne.WidgetRenderer { return widget.NewSimpleRenderer(l.content) }
 
 // topLayout puts the transport near the middle, the numbers after it, recording at the
-// right end; the name has what is left.
-type topLayout struct{}
+// right end; the name has what is left. In a narrow window the pace's words give way first,
+// which the slider says too, then the numbers.
+type topLayout struct{ pace fyne.CanvasObject }
 
-func (topLayout) MinSize([]fyne.CanvasObject) fyne.Size { return fyne.NewSize(0, look.Px(topHeight)) }
+func (*topLayout) MinSize([]fyne.CanvasObject) fyne.Size { return fyne.NewSize(0, look.Px(topHeight)) }
 
-func (topLayout) Layout(o []fyne.CanvasObject, s fyne.Size) {
-	gap := look.Px(24)
+func (l *topLayout) Layout(o []fyne.CanvasObject, s fyne.Size) {
+	gap, least := look.Px(24), look.Px(180)
 	tw, gw, rw := o[1].MinSize().Width, o[2].MinSize().Width, o[3].MinSize().Width
 	right := s.Width - look.Px(16) - rw
+	pace := l.pace.MinSize().Width + look.Px(4)
+	whole := tw
+	if !l.pace.Visible() {
+		whole += pace
+	}
+	words := least+whole+gap+gw <= right
+	look.Show(l.pace, words)
+	if tw = whole; !words {
+		tw -= pace
+	}
 	x := (s.Width-tw)/2 - look.Px(44)
 	x = min(x, right-gap-gw-gap-tw)
-	x = max(x, look.Px(180))
+	x = max(x, least)
 	place := func(c fyne.CanvasObject, x, w float32) {
 		c.Move(fyne.NewPos(x, 0))
 		c.Resize(fyne.NewSize(w, s.Height))
@@ -100,20 +109,17 @@ func (topLayout) Layout(o []fyne.CanvasObject, s fyne.Size) {
 	place(o[0], 0, x-look.Px(8))
 	place(o[1], x, tw)
 	place(o[2], x+tw+gap, gw)
-	o[2].Show()
-	if x+tw+gap+gw > right { // a narrow window: the numbers give way
-		o[2].Hide()
-	}
+	look.Show(o[2], x+tw+gap+gw <= right)
 	place(o[3], right, rw)
 }
 
 func (b *topBar) drawGauges(c paint.Canvas, w, h float64, k *paint.Theme) {
 	value, name := paint.Font{Mono: true, Size: look.SizeBody}, paint.Font{Size: look.SizeTiny}
-	x, step := 0.0, w/4
+	x := 0.0
 	for _, g := range b.shown {
-		c.Text(view.Point{X: x, Y: 14}, g.value, value, k.Text)
-		c.Text(view.Point{X: x, Y: 30}, g.name, name, k.Muted)
-		x += step
+		c.Text(view.Point{X: x, Y: 14}, g.Value, value, k.Text)
+		c.Text(view.Point{X: x, Y: 30}, g.Name, name, k.Muted)
+		x += max(paint.TextWidth(g.Value, value), paint.TextWidth(g.Name, name), 34) + 15
 	}
 }
 
@@ -123,7 +129,7 @@ func (b *topBar) drawRecording(c paint.Canvas, w, h float64, k *paint.Theme) {
 		c.Rect(view.Rect{W: w, H: h}.Inset(0.5), h/2, paint.Style{Stroke: k.Line, Width: 1})
 		c.Circle(view.Point{X: 15, Y: h / 2}, 4, paint.Style{Stroke: k.Muted, Width: 1.4})
 		f.Mono = false
-		c.Text(view.Point{X: 27, Y: paint.Baseline(h/2, f)}, lang.L("record"), f, k.Muted)
+		c.Text(view.Point{X: 27, Y: paint.Baseline(h/2, f)}, words.L("record"), f, k.Muted)
 		return
 	}
 	c.Rect(view.Rect{W: w, H: h}, h/2, paint.Style{Fill: paint.Alpha(k.Invalid, 0.22)})
@@ -139,11 +145,12 @@ func (b *topBar) update() {
 		name += "  ·  " + ch
 	}
 	b.name.SetText(name)
+	b.lag.update()
 	p := n.Playhead
 	if p.Playing {
-		b.play.SetIcon("pause", lang.L("Pause"))
+		b.play.SetIcon("pause", words.L("Pause"))
 	} else {
-		b.play.SetIcon("play", lang.L("Play"))
+		b.play.SetIcon("play", words.L("Play"))
 	}
 	b.play.SetOn(p.Playing)
 	b.live.SetOn(p.Pace == view.Live)
@@ -156,11 +163,7 @@ func (b *topBar) update() {
 		b.shown = g
 		b.gauges.Refresh()
 	}
-	if n.Running() {
-		b.rec.Show()
-	} else {
-		b.rec.Hide()
-	}
+	look.Show(b.rec, n.Running())
 	if text := b.s.recordingText(); text != b.recFor {
 		b.recFor = text
 		b.recPic.Refresh()
@@ -171,61 +174,26 @@ func (b *topBar) update() {
 func paceText(p *view.Playhead) string {
 	switch p.Pace {
 	case view.Live:
-		return lang.L("live")
+		return words.L("live")
 	case view.Events:
-		return lang.L("event by event")
+		return words.L("event by event")
 	}
-	return lang.L("1 s shows {{.Time}}", map[string]any{"Time": span(p.Scale)})
+	return words.L("1 s shows {{.Time}}", map[string]any{"Time": view.SpanText(p.Scale)})
 }
-
-// span writes a duration with at most two digits that matter.
-func span(d time.Duration) string {
-	v, unit := float64(d), "ns"
-	for _, u := range []struct {
-		size float64
-		name string
-	}{{1e9, "s"}, {1e6, "ms"}, {1e3, "µs"}} {
-		if v >= u.size*0.9995 {
-			v, unit = v/u.size, u.name
-			break
-		}
-	}
-	if v >= 10 {
-		return strconv.Itoa(int(math.Round(v))) + " " + unit
-	}
-	return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 1, 64), ".0") + " " + unit
-}
-
-// thousands writes a number with a thin gap between groups of three digits.
-func thousands(n uint64) string {
-	s := strconv.FormatUint(n, 10)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + " " + s[i:]
-	}
-	return s
-}
-
-// percent writes a share with one decimal.
-func percent(share float64) string { return fmt.Sprintf("%.1f %%", share*100) }
 
 // stretch is the slider for how much of the trace one second shows: from a microsecond at
 // the left to one second, and live at the right end, on a logarithmic scale.
 type stretch struct {
-	look.Press
-	picture *look.Picture
+	look.Painted
 	at      float64 // 0 to 1
 	changed func(pace view.Pace, scale time.Duration)
 }
 
-const (
-	stretchLeast = float64(time.Microsecond)
-	stretchMost  = float64(time.Second)
-	stretchLive  = 0.96 // beyond: live
-)
+const stretchLive = 0.96 // beyond: live
 
 func newStretch(changed func(view.Pace, time.Duration)) *stretch {
 	s := &stretch{changed: changed}
-	s.picture = look.NewPicture(148, 24, func(c paint.Canvas, w, h float64, k *paint.Theme) {
+	s.Init(s, 148, 24, "", nil, func(_ *look.Painted, c paint.Canvas, w, h float64, k *paint.Theme) {
 		x := 8 + s.at*(w-16)
 		track := func(from, to float64, col color.NRGBA) {
 			c.Rect(view.Rect{X: from, Y: h/2 - 2, W: to - from, H: 4}, 2, paint.Style{Fill: col})
@@ -239,17 +207,8 @@ func newStretch(changed func(view.Pace, time.Duration)) *stretch {
 		}
 		c.Circle(view.Point{X: x, Y: h / 2}, radius, paint.Style{Fill: k.Text})
 	})
-	s.Init(s, nil)
 	return s
 }
-
-// CreateRenderer is Fyne's.
-func (s *stretch) CreateRenderer() fyne.WidgetRenderer {
-	return widget.NewSimpleRenderer(s.picture)
-}
-
-// Refresh draws the slider.
-func (s *stretch) Refresh() { s.picture.Refresh() }
 
 // Tapped puts the slider where it was tapped.
 func (s *stretch) Tapped(e *fyne.PointEvent) { s.put(e.Position.X) }
@@ -271,7 +230,7 @@ func (s *stretch) set(at float64) {
 		s.changed(view.Live, 0)
 		return
 	}
-	s.changed(view.Stretch, scaleAt(at/stretchLive))
+	s.changed(view.Stretch, view.ScaleAt(at/stretchLive))
 }
 
 // TypedKey moves the slider in small steps while it has the keyboard.
@@ -290,23 +249,10 @@ func (s *stretch) TypedKey(e *fyne.KeyEvent) {
 func (s *stretch) show(pace view.Pace, scale time.Duration) {
 	at := 1.0
 	if pace != view.Live {
-		at = stretchLive * shareOf(scale)
+		at = stretchLive * view.ShareOf(scale)
 	}
 	if at != s.at {
 		s.at = at
 		s.Refresh()
 	}
-}
-
-// scaleAt is the scale at a share of the slider, rounded to two digits.
-func scaleAt(share float64) time.Duration {
-	v := stretchLeast * math.Pow(stretchMost/stretchLeast, min(1, max(0, share)))
-	unit := math.Pow(10, math.Floor(math.Log10(v))-1)
-	return time.Duration(math.Round(v/unit) * unit)
-}
-
-// shareOf is where a scale is on the slider.
-func shareOf(scale time.Duration) float64 {
-	v := math.Log(float64(scale)/stretchLeast) / math.Log(stretchMost/stretchLeast)
-	return min(1, max(0, v))
 }

@@ -53,7 +53,7 @@ func (r *Runtime) run(ctx context.Context, spec *launch.Spec, image string, args
 		rt: r, id: id, name: p.name, memory: spec.Limits.MemoryBytes, out: launch.NewTail(spec.Limits.OutputBytes),
 		drained: make(chan struct{}), done: make(chan struct{}), gone: make(chan struct{}), oom: make(chan struct{}),
 	}
-	if err := r.begin(ctx, in); err != nil {
+	if err := r.startWatched(ctx, in); err != nil {
 		return nil, errors.Join(err, r.discard(in))
 	}
 	spec.Tell(launch.StepStart, shortID(id))
@@ -61,8 +61,8 @@ func (r *Runtime) run(ctx context.Context, spec *launch.Spec, image string, args
 	return in, nil
 }
 
-// begin makes everything that happens to the container known to in, and starts it.
-func (r *Runtime) begin(ctx context.Context, in *instance) error {
+// startWatched makes everything that happens to the container known to in, and starts it.
+func (r *Runtime) startWatched(ctx context.Context, in *instance) error {
 	r.watchOnce.Do(func() { r.watches.Go(r.watch) })
 	r.mu.Lock()
 	r.instances[in.id] = in

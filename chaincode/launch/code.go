@@ -67,7 +67,7 @@ func walk(code []byte, max bounds, visit func(File) error) error {
 			continue
 		case tar.TypeReg:
 		default:
-			return fmt.Errorf("%w: %q is not a regular file", ErrCode, clip(h.Name))
+			return fmt.Errorf("%w: %q is not a regular file", ErrCode, Clip(h.Name))
 		}
 		name, err := CleanName(h.Name)
 		if err != nil {
@@ -93,14 +93,14 @@ func CleanName(name string) (string, error) {
 	clean := path.Clean(strings.TrimPrefix(name, "./"))
 	switch {
 	case len(name) > maxNameBytes, strings.Count(clean, "/") > maxNameDepth:
-		return "", fmt.Errorf("%w: the name %q is too long", ErrCode, clip(name))
+		return "", fmt.Errorf("%w: the name %q is too long", ErrCode, Clip(name))
 	case name == "", clean == ".", strings.HasPrefix(name, "/"), clean == "..", strings.HasPrefix(clean, "../"),
 		strings.ContainsAny(name, "\\\x00:"):
-		return "", fmt.Errorf("%w: the name %q leads out of the archive", ErrCode, clip(name))
+		return "", fmt.Errorf("%w: the name %q leads out of the archive", ErrCode, Clip(name))
 	}
 	for _, part := range strings.Split(name, "/") {
 		if part == ".." || len(part) > 255 {
-			return "", fmt.Errorf("%w: the name %q is not plain", ErrCode, clip(name))
+			return "", fmt.Errorf("%w: the name %q is not plain", ErrCode, Clip(name))
 		}
 	}
 	return clean, nil
@@ -123,7 +123,7 @@ type BuildPlan struct {
 func PlanGoBuild(code []byte, importPath string) (BuildPlan, error) {
 	// The path becomes an argument of the go command.
 	if importPath != "" && !validImportPath.MatchString(importPath) {
-		return BuildPlan{}, fmt.Errorf("%w: the package's path %q is not a Go import path", ErrCode, clip(importPath))
+		return BuildPlan{}, fmt.Errorf("%w: the package's path %q is not a Go import path", ErrCode, Clip(importPath))
 	}
 	mods, vendors := map[string]bool{}, map[string]bool{}
 	err := WalkCode(code, func(f File) error {
@@ -170,7 +170,8 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func clip(name string) string {
+// Clip shortens a name for an error: somebody else chose it.
+func Clip(name string) string {
 	if len(name) > 80 {
 		return name[:80] + "..."
 	}

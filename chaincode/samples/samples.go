@@ -1,5 +1,5 @@
 // Package samples holds the chaincodes that come with the program: asset, counter,
-// auction, dice and slow, one folder each, written on Fabric's own Go shim.
+// limited, auction, dice and slow, one folder each, written on Fabric's own Go shim.
 //
 // The same code runs in three ways. Under the process runtime the program runs the
 // static binary that package bundle embeds, or itself with the hidden command
@@ -23,6 +23,7 @@ import (
 	"github.com/fabriscope/fabriscope/chaincode/samples/auction"
 	"github.com/fabriscope/fabriscope/chaincode/samples/counter"
 	"github.com/fabriscope/fabriscope/chaincode/samples/dice"
+	"github.com/fabriscope/fabriscope/chaincode/samples/limited"
 	"github.com/fabriscope/fabriscope/chaincode/samples/sample"
 	"github.com/fabriscope/fabriscope/chaincode/samples/slow"
 )
@@ -31,7 +32,7 @@ import (
 // sample, the folder "sample" that they share, and the module files that a package
 // with their source gets (package.mod and package.sum).
 //
-//go:embed asset/*.go counter/*.go auction/*.go dice/*.go slow/*.go sample/*.go package.mod package.sum
+//go:embed asset/*.go counter/*.go limited/*.go auction/*.go dice/*.go slow/*.go sample/*.go package.mod package.sum
 var Source embed.FS
 
 // Command is the hidden first argument with which a program becomes a sample:
@@ -53,6 +54,7 @@ func All() []Sample {
 		{"counter", "One hot key: what a read conflict is.", counter.Functions(), counter.New},
 		{"auction", "Range queries: what a phantom is.", auction.Functions(), auction.New},
 		{"dice", "Wrong on purpose: every peer computes something else.", dice.Functions(), dice.New},
+		{"limited", "A counter as another organisation wrote it: the same results, up to three.", limited.Functions(), limited.New},
 		{"slow", "Sleeps and writes many keys: parallel simulation, the price of one write.", slow.Functions(), slow.New},
 	}
 }

@@ -21,6 +21,11 @@ func TestEverySampleIsDescribed(t *testing.T) {
 				t.Errorf("%s.%s is incomplete or there twice", s.Name, f.Name)
 			}
 			seen[f.Name] = true
+			for _, arg := range f.Args {
+				if samples.Documented(strings.TrimSuffix(arg, "?")).Example == "" {
+					t.Errorf("%s.%s: nothing is said of the argument %s", s.Name, f.Name, arg)
+				}
+			}
 		}
 		if got, ok := samples.ByName(s.Name); !ok || got.Name != s.Name {
 			t.Errorf("ByName(%q) gave %q, %v", s.Name, got.Name, ok)

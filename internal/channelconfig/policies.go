@@ -77,6 +77,19 @@ func (b *Bundle) Policy(path string) (policy.Policy, error) {
 	return p, nil
 }
 
+// ApplicationPolicy gives the policy that a chaincode's definition names: one of its
+// own, or a policy of the channel.
+func (b *Bundle) ApplicationPolicy(p *peerpb.ApplicationPolicy) (policy.Policy, error) {
+	switch kind := p.GetType().(type) {
+	case *peerpb.ApplicationPolicy_SignaturePolicy:
+		return policy.NewSignature(kind.SignaturePolicy)
+	case *peerpb.ApplicationPolicy_ChannelConfigPolicyReference:
+		return b.Policy(kind.ChannelConfigPolicyReference)
+	default:
+		return nil, errors.New("it is empty")
+	}
+}
+
 // LifecycleEndorsement is the policy for writes of chaincode definitions: the one
 // at PathLifecycleEndorsement or, in channels without it, any member of each of a
 // majority of organisations (wire.md G.2).

@@ -1,17 +1,23 @@
-// Package deliver answers "give me blocks from here to there" for both kinds of
-// node: an ordering node serves peers with it, and a peer serves clients.
+// Package deliver is how blocks are asked for and transactions handed in. Its serving
+// half answers "give me blocks from here to there" for both kinds of node: an ordering
+// node serves peers with it, and a peer serves clients. Its asking half is what peers,
+// ordering nodes and clients share when they ask: a signed seek and the stream of its
+// answers (Reader), Broadcast streams that are used again (Broadcasts), and one
+// connection to each node (Connections).
 //
-// It is the step between ordering and validation (a peer pulls blocks) and the
-// last one of all (a client watches what was committed). The rules are those of
-// Fabric's Deliver protocol: a reader opens a stream and sends signed SeekInfo
-// envelopes; each is answered with blocks and then one status; after SUCCESS the
-// next one is read from the same stream, after anything else the stream ends.
+// It is the step between endorsement and ordering (a client hands in a transaction),
+// the one between ordering and validation (a peer pulls blocks) and the last one of
+// all (a client watches what was committed). The rules are those of Fabric's Deliver
+// protocol: a reader opens a stream and sends signed SeekInfo envelopes; each is
+// answered with blocks and then one status; after SUCCESS the next one is read from
+// the same stream, after anything else the stream ends.
 //
-// What differs between the two kinds of node is passed in: where blocks come
-// from (Source), who may read (Channel.Judge), and what a response message looks
+// What differs between the two kinds of node that serve is passed in: where blocks
+// come from (Source), who may read (Channel.Judge), and what a response message looks
 // like (Stream).
 //
-// Read next: request.go (the checks), cursor.go (which blocks), serve.go (the stream).
+// Read next: request.go (the checks), cursor.go (which blocks), serve.go (the stream);
+// read.go and broadcast.go for the asking half.
 package deliver
 
 import (

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"sync"
 	"testing"
 	"time"
 
@@ -270,10 +271,25 @@ func TestBestEffortIgnoresTheMissingLeader(t *testing.T) {
 	r.expect(t, "0", "SUCCESS")
 }
 
+// awaited is a chain that says when somebody waits for it to grow: then his seek is
+// resolved, and what "the next commit" means is settled.
+type awaited struct {
+	*chain
+	waits chan struct{} // closed with the first wait
+	once  sync.Once
+}
+
+func (a *awaited) Grown() <-chan struct{} {
+	a.once.Do(func() { close(a.waits) })
+	return a.chain.Grown()
+}
+
 func TestWaitsForBlocks(t *testing.T) {
 	chain := newChain(1)
-	r := mustServe(t, serverOf(&deliver.Channel{Source: chain, Judge: allow}))
+	source := &awaited{chain: chain, waits: make(chan struct{})}
+	r := mustServe(t, serverOf(&deliver.Channel{Source: source, Judge: allow}))
 	r.send <- seek("trade", &ordererpb.SeekInfo{Start: next, Stop: at(math.MaxUint64)})
+	<-source.waits
 	for n := 1; n <= 3; n++ {
 		chain.grow()
 		r.expect(t, fmt.Sprint(n))

@@ -22,7 +22,8 @@ const pieceSize = 16 << 10
 type conn struct {
 	net.Conn
 	from, to string
-	forget   func(*conn)
+	forget   func(way)
+	buffered bool // what is written need not be read at once: net.Pipe has no memory
 
 	out, in atomic.Pointer[Shape] // nil = undisturbed
 	broken  atomic.Bool           // cut on purpose
@@ -37,7 +38,7 @@ type conn struct {
 	outgoing, incoming queue
 }
 
-func newConn(raw net.Conn, from, to string, random *rand.Rand, forget func(*conn)) *conn {
+func newConn(raw net.Conn, from, to string, random *rand.Rand, forget func(way)) *conn {
 	c := &conn{Conn: raw, from: from, to: to, forget: forget, closed: make(chan struct{})}
 	c.random.Rand = random
 	c.outgoing.init()
@@ -47,16 +48,20 @@ func newConn(raw net.Conn, from, to string, random *rand.Rand, forget func(*conn
 
 // shape sets both directions from now on; what is already on its way keeps its time.
 func (c *conn) shape(out, in Shape) {
-	set := func(place *atomic.Pointer[Shape], s Shape) {
-		if s.slow() {
-			place.Store(&s)
-		} else {
-			place.Store(nil)
-		}
-	}
-	set(&c.out, out)
-	set(&c.in, in)
+	setShape(&c.out, out)
+	setShape(&c.in, in)
 }
+
+// setShape puts a shape where it is looked up for each piece: nil is undisturbed.
+func setShape(place *atomic.Pointer[Shape], s Shape) {
+	if s.slow() {
+		place.Store(&s)
+	} else {
+		place.Store(nil)
+	}
+}
+
+func (c *conn) ends() (from, to string) { return c.from, c.to }
 
 // cut ends the connection on purpose.
 func (c *conn) cut() {
@@ -96,7 +101,7 @@ func (c *conn) delay(shape *Shape) time.Duration {
 // Write sends p, or puts a copy on its way when the link is slow.
 func (c *conn) Write(p []byte) (int, error) {
 	shape := c.out.Load()
-	if shape == nil && c.outgoing.idle() {
+	if shape == nil && !c.buffered && c.outgoing.idle() {
 		n, err := c.Conn.Write(p)
 		return n, c.explain(err)
 	}

@@ -26,7 +26,9 @@ func pair(t *testing.T, n *Net) (near net.Conn, far net.Conn) {
 
 func MustSetLink(t *testing.T, n *Net, from, to string, shape Shape) {
 	t.Helper()
-	if err := n.SetLink(from, to, shape); err != nil {
+	rules := n.links.rules
+	rules.Put(Rule{from, to, shape})
+	if err := n.SetRules(rules); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -171,7 +173,7 @@ func TestCutConnection(t *testing.T) {
 				failed <- err
 			}()
 			synctest.Wait()
-			if err := n.Partition([][]string{{"a"}, {"b*", "c"}}); err != nil {
+			if err := n.SetRules(Rules{Groups: [][]string{{"a"}, {"b*", "c"}}}); err != nil {
 				t.Fatal(err)
 			}
 			if err := <-failed; !errors.Is(err, ErrCut) {
@@ -190,7 +192,7 @@ func TestCutConnection(t *testing.T) {
 			if len(n.links.opened) != 0 {
 				t.Errorf("slow %v: the connection is still known", slow)
 			}
-			n.Heal()
+			MustHeal(t, n)
 			near, far = pair(t, n)
 			if !slow {
 				transfer(t, near, far, "hello")
@@ -223,26 +225,27 @@ func TestRules(t *testing.T) {
 			t.Errorf("%s to %s: %v, %v, %v", test.from, test.to, out, in, cut)
 		}
 	}
-	if rules := n.Shapes(); len(rules) != 3 || rules[0].From != "peer*" {
+	if rules := n.links.rules.Links; len(rules) != 3 || rules[0].From != "peer*" {
 		t.Errorf("rules %+v", rules)
 	}
-	n.Heal()
-	if rules := n.Shapes(); len(rules) != 2 {
-		t.Errorf("after healing: %+v", rules)
-	}
 	MustSetLink(t, n, "orderer*", "peer*", Shape{}) // the same link the other way round
-	if rules := n.Shapes(); len(rules) != 1 {
+	if rules := n.links.rules.Links; len(rules) != 2 {
 		t.Errorf("after removing one: %+v", rules)
 	}
 	nan := 0.0
 	nan /= nan
 	for _, wrong := range []Shape{{Latency: -1}, {Jitter: -1}, {Loss: 1}, {Loss: -0.1}, {Loss: nan}, {Latency: 2 * time.Hour}} {
-		if err := n.SetLink("a", "b", wrong); err == nil {
+		if err := n.SetRules(Rules{Links: []Rule{{"a", "b", wrong}}}); err == nil {
 			t.Errorf("%+v was accepted", wrong)
 		}
 	}
-	if n.SetLink("", "b", Shape{}) == nil || n.SetLink("a", "[b", Shape{}) == nil || n.Partition([][]string{{"[a"}}) == nil {
-		t.Error("a malformed name was accepted")
+	for _, wrong := range []Rules{{Links: []Rule{{To: "b"}}}, {Links: []Rule{{From: "a", To: "[b"}}}, {Groups: [][]string{{"[a"}}}} {
+		if err := n.SetRules(wrong); err == nil {
+			t.Errorf("%+v was accepted", wrong)
+		}
+	}
+	if len(n.links.rules.Links) != 2 {
+		t.Errorf("rules that were refused took others away: %+v", n.links.rules)
 	}
 }
 
@@ -270,4 +273,11 @@ func TestSlowQueueIsBounded(t *testing.T) {
 		far.Close()
 		synctest.Wait()
 	})
+}
+
+func MustHeal(t *testing.T, n *Net) {
+	t.Helper()
+	if err := n.SetRules(Rules{}); err != nil {
+		t.Fatal(err)
+	}
 }

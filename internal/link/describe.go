@@ -31,11 +31,11 @@ func (c *call) describe(e *trace.Event, answer bool, message any) {
 	case *peerpb.SignedProposal:
 		describeProposal(e, m)
 	case *peerpb.ProposalResponse:
-		e.Note = statusNote(m.GetResponse())
+		describeStatus(e, m.GetResponse())
 	case *commonpb.Envelope:
 		c.describeEnvelope(e, m)
 	case *ordererpb.BroadcastResponse:
-		e.Note = strings.TrimSuffix(m.GetStatus().String()+": "+m.GetInfo(), ": ")
+		describeAnswer(e, int32(m.GetStatus()), strings.TrimSuffix(m.GetStatus().String()+": "+m.GetInfo(), ": "))
 	case *ordererpb.DeliverResponse:
 		describeBlock(e, m.GetBlock(), m.GetStatus())
 	case *peerpb.DeliverResponse:
@@ -44,6 +44,9 @@ func (c *call) describe(e *trace.Event, answer bool, message any) {
 		c.merge(e, answer, m.DescribeMessage())
 	default:
 		describeGateway(e, message)
+	}
+	if answer && e.What == trace.Untold && (e.Kind == trace.GatewayAnswer || e.Kind == trace.PeerAnswer) {
+		e.What, e.A = trace.Accepted, 200 // it came back, and its message has no status
 	}
 }
 
@@ -65,6 +68,19 @@ func (c *call) merge(e *trace.Event, answer bool, own trace.Event) {
 		e.Key = own.Key
 	}
 	e.Block, e.Note = own.Block, own.Note
+	e.What, e.A, e.B, e.C, e.Name = own.What, own.A, own.B, own.C, own.Name
+}
+
+// describeAnswer fills in the status of an answer: what is not a success is refused.
+func describeAnswer(e *trace.Event, status int32, note string) {
+	e.What, e.A, e.Note = trace.Rejected, int64(status), note
+	if status >= 200 && status < 400 {
+		e.What = trace.Accepted
+	}
+}
+
+func describeStatus(e *trace.Event, r *peerpb.Response) {
+	describeAnswer(e, r.GetStatus(), statusNote(r))
 }
 
 // ownNumber sets the numbers that messages give themselves apart from counted ones.
@@ -87,54 +103,62 @@ func (c *call) describeEnvelope(e *trace.Event, m *commonpb.Envelope) {
 	e.Channel, e.TxID = peek.Channel, peek.TxID
 	switch {
 	case e.Kind == trace.Seek:
-		e.Note = seekNote(m.GetPayload())
+		describeSeek(e, m.GetPayload())
 	case peek.Type != commonpb.HeaderType_ENDORSER_TRANSACTION:
 		e.Note = strings.ToLower(strings.ReplaceAll(peek.Type.String(), "_", " "))
 	}
 }
 
-// seekNote says which blocks are asked for. Seeks are rare: it may decode.
-func seekNote(payload []byte) string {
+// describeSeek says which blocks are asked for. Seeks are rare: it may decode.
+func describeSeek(e *trace.Event, payload []byte) {
 	var outer commonpb.Payload
 	var seek ordererpb.SeekInfo
 	if proto.Unmarshal(payload, &outer) != nil || proto.Unmarshal(outer.GetData(), &seek) != nil {
-		return "not a seek"
+		e.Note = "not a seek"
+		return
 	}
-	return "from " + seekPosition(seek.GetStart()) + " to " + seekPosition(seek.GetStop())
+	var from, to string
+	e.A, from = seekPosition(seek.GetStart())
+	e.B, to = seekPosition(seek.GetStop())
+	e.What, e.Note = trace.SeekBounded, "from "+from+" to "+to
+	if e.B == trace.PositionForEver {
+		e.What = trace.SeekForEver
+	}
 }
 
-func seekPosition(p *ordererpb.SeekPosition) string {
+func seekPosition(p *ordererpb.SeekPosition) (number int64, words string) {
 	switch position := p.GetType().(type) {
 	case *ordererpb.SeekPosition_Newest:
-		return "newest"
+		return trace.PositionNewest, "newest"
 	case *ordererpb.SeekPosition_Oldest:
-		return "oldest"
+		return trace.PositionOldest, "oldest"
 	case *ordererpb.SeekPosition_NextCommit:
-		return "next"
+		return trace.PositionNextCommit, "next"
 	case *ordererpb.SeekPosition_Specified:
-		if position.Specified.GetNumber() == 1<<64-1 {
-			return "ever"
+		if position.Specified.GetNumber() >= 1<<63 {
+			return trace.PositionForEver, "ever"
 		}
-		return fmt.Sprint(position.Specified.GetNumber())
+		return int64(position.Specified.GetNumber()), fmt.Sprint(position.Specified.GetNumber())
 	default:
-		return "nothing"
+		return trace.PositionOldest, "nothing"
 	}
 }
 
 func describeBlock(e *trace.Event, block *commonpb.Block, status commonpb.Status) {
 	if block == nil {
-		e.Kind, e.Note = trace.DeliverStatus, status.String()
+		e.Kind = trace.DeliverStatus
+		describeAnswer(e, int32(status), status.String())
 		return
 	}
 	e.Kind, e.Block = trace.DeliverBlock, block.GetHeader().GetNumber()
-	e.Note = countNote(len(block.GetData().GetData()))
+	describeCount(e, len(block.GetData().GetData()))
 }
 
 func describeDelivery(e *trace.Event, m *peerpb.DeliverResponse) {
 	switch kind := m.GetType().(type) {
 	case *peerpb.DeliverResponse_FilteredBlock:
 		e.Kind, e.Block = trace.DeliverFiltered, kind.FilteredBlock.GetNumber()
-		e.Note = countNote(len(kind.FilteredBlock.GetFilteredTransactions()))
+		describeCount(e, len(kind.FilteredBlock.GetFilteredTransactions()))
 	case *peerpb.DeliverResponse_BlockAndPrivateData:
 		describeBlock(e, kind.BlockAndPrivateData.GetBlock(), 0)
 	default:
@@ -142,11 +166,11 @@ func describeDelivery(e *trace.Event, m *peerpb.DeliverResponse) {
 	}
 }
 
-func countNote(transactions int) string {
+func describeCount(e *trace.Event, transactions int) {
+	e.What, e.A, e.Note = trace.Told, int64(transactions), fmt.Sprint(transactions, " transactions")
 	if transactions == 1 {
-		return "1 transaction"
+		e.Note = "1 transaction"
 	}
-	return fmt.Sprint(transactions, " transactions")
 }
 
 // statusNote is a chaincode response's status, with its text unless it is a success.
@@ -166,7 +190,7 @@ func describeGateway(e *trace.Event, message any) {
 	case *gatewaypb.EvaluateRequest:
 		e.Channel, e.TxID = m.GetChannelId(), m.GetTransactionId()
 	case *gatewaypb.EvaluateResponse:
-		e.Note = statusNote(m.GetResult())
+		describeStatus(e, m.GetResult())
 	case *gatewaypb.EndorseRequest:
 		e.Channel, e.TxID = m.GetChannelId(), m.GetTransactionId()
 	case *gatewaypb.SubmitRequest:
@@ -174,9 +198,9 @@ func describeGateway(e *trace.Event, message any) {
 	case *gatewaypb.SignedCommitStatusRequest:
 		e.TxID, e.Channel = string(field(m.GetRequest(), 1)), string(field(m.GetRequest(), 2))
 	case *gatewaypb.CommitStatusResponse:
-		e.Block, e.Note = m.GetBlockNumber(), m.GetResult().String()
+		e.Block, e.What, e.A, e.Note = m.GetBlockNumber(), trace.Accepted, 200, m.GetResult().String()
 	case *gatewaypb.SignedChaincodeEventsRequest:
-		e.Channel, e.Note = string(field(m.GetRequest(), 1)), "of chaincode "+string(field(m.GetRequest(), 2))
+		e.Channel, e.Note = string(field(m.GetRequest(), 1)), "of chaincode "+text(field(m.GetRequest(), 2))
 	case *gatewaypb.ChaincodeEventsResponse:
 		e.Block, e.Note = m.GetBlockNumber(), fmt.Sprint(len(m.GetEvents()), " events")
 	}
@@ -229,7 +253,7 @@ func cut(text string, limit int) string {
 func describeChaincode(e *trace.Event, m *peerpb.ChaincodeMessage) {
 	e.Kind, e.TxID, e.Channel, e.Key = chaincodeKind(m.GetType()), m.GetTxid(), m.GetChannelId(), ""
 	if e.Kind == trace.ChaincodeUnknown {
-		e.Note = fmt.Sprint("type ", int32(m.GetType()))
+		e.What, e.A, e.Note = trace.Told, int64(m.GetType()), fmt.Sprint("type ", int32(m.GetType()))
 	}
 	switch m.GetType() {
 	case peerpb.ChaincodeMessage_GET_STATE, peerpb.ChaincodeMessage_PUT_STATE, peerpb.ChaincodeMessage_DEL_STATE,
@@ -240,30 +264,32 @@ func describeChaincode(e *trace.Event, m *peerpb.ChaincodeMessage) {
 	case peerpb.ChaincodeMessage_REGISTER:
 		e.Key = text(field(m.GetPayload(), 2)) // ChaincodeID.name
 	case peerpb.ChaincodeMessage_TRANSACTION, peerpb.ChaincodeMessage_INIT:
-		e.Note = text(field(m.GetPayload(), 1)) // ChaincodeInput.args[0]: the function
+		e.Key = text(field(m.GetPayload(), 1)) // ChaincodeInput.args[0]: the function
+		e.Note = e.Key
 	case peerpb.ChaincodeMessage_INVOKE_CHAINCODE:
 		e.Key = text(field(field(m.GetPayload(), 2), 2)) // ChaincodeSpec.chaincode_id.name
 	case peerpb.ChaincodeMessage_COMPLETED:
-		e.Note = completedNote(m.GetPayload())
+		describeCompleted(e, m.GetPayload())
 	case peerpb.ChaincodeMessage_ERROR:
-		e.Note = text(m.GetPayload())
+		e.What, e.Note = trace.Failed, text(m.GetPayload())
 	}
 }
 
-// completedNote reads status (1) and message (2) of an encoded Response.
-func completedNote(response []byte) string {
+// describeCompleted reads status (1) and message (2) of an encoded Response.
+func describeCompleted(e *trace.Event, response []byte) {
 	number, typ, n := protowire.ConsumeTag(response)
 	if n < 0 || number != 1 || typ != protowire.VarintType {
-		return ""
+		return
 	}
 	status, m := protowire.ConsumeVarint(response[n:])
-	switch {
-	case m < 0:
-		return ""
-	case status == 200:
-		return "200"
+	if m < 0 {
+		return
 	}
-	return strings.TrimSuffix(fmt.Sprint(status, " ", text(field(response, 2))), " ")
+	note := "200"
+	if status != 200 {
+		note = strings.TrimSuffix(fmt.Sprint(status, " ", text(field(response, 2))), " ")
+	}
+	describeAnswer(e, int32(status), note)
 }
 
 // text makes a string of bytes from outside; not much longer than can be used.

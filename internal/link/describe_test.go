@@ -48,6 +48,10 @@ func TestDescribe(t *testing.T) {
 	expect := func(kind trace.Kind, key, note string) trace.Event {
 		return trace.Event{Kind: kind, Channel: "ch", TxID: "aa", Key: key, Note: note}
 	}
+	with := func(e trace.Event, what trace.What, a int64) trace.Event {
+		e.What, e.A = what, a
+		return e
+	}
 	for _, test := range []struct {
 		method  string
 		answer  bool
@@ -56,29 +60,29 @@ func TestDescribe(t *testing.T) {
 	}{
 		{stream, false, chaincode(peerpb.ChaincodeMessage_PUT_STATE, &peerpb.PutState{Key: "k", Value: []byte("v")}), expect(trace.ChaincodePutState, "k", "")},
 		{stream, false, chaincode(peerpb.ChaincodeMessage_GET_STATE_BY_RANGE, &peerpb.GetStateByRange{StartKey: "a", EndKey: "b"}), expect("chaincode.get_state_by_range", "a", "")},
-		{stream, true, chaincode(peerpb.ChaincodeMessage_TRANSACTION, &peerpb.ChaincodeInput{Args: [][]byte{[]byte("Create"), []byte("1")}}), expect(trace.ChaincodeTransaction, "", "Create")},
+		{stream, true, chaincode(peerpb.ChaincodeMessage_TRANSACTION, &peerpb.ChaincodeInput{Args: [][]byte{[]byte("Create"), []byte("1")}}), expect(trace.ChaincodeTransaction, "Create", "Create")},
 		{stream, false, chaincode(peerpb.ChaincodeMessage_INVOKE_CHAINCODE, &peerpb.ChaincodeSpec{ChaincodeId: &peerpb.ChaincodeID{Name: "other/ch2"}}), expect("chaincode.invoke_chaincode", "other/ch2", "")},
-		{stream, false, chaincode(peerpb.ChaincodeMessage_COMPLETED, &peerpb.Response{Status: 200, Message: "ignored"}), expect(trace.ChaincodeCompleted, "", "200")},
-		{stream, false, &peerpb.ChaincodeMessage{Type: peerpb.ChaincodeMessage_ERROR, Txid: "aa", ChannelId: "ch", Payload: []byte("it \xff broke")}, expect(trace.ChaincodeError, "", "it \ufffd broke")},
-		{stream, false, &peerpb.ChaincodeMessage{Type: 77, Txid: "aa", ChannelId: "ch"}, expect(trace.ChaincodeUnknown, "", "type 77")},
-		{"/protos.Endorser/ProcessProposal", true, &peerpb.ProposalResponse{Response: &peerpb.Response{Status: 500, Message: "no"}}, trace.Event{Kind: trace.ProposalResponse, Note: "500 no"}},
-		{"/protos.Endorser/ProcessProposal", true, &peerpb.ProposalResponse{}, trace.Event{Kind: trace.ProposalResponse, Note: "no response"}},
+		{stream, false, chaincode(peerpb.ChaincodeMessage_COMPLETED, &peerpb.Response{Status: 200, Message: "ignored"}), with(expect(trace.ChaincodeCompleted, "", "200"), trace.Accepted, 200)},
+		{stream, false, &peerpb.ChaincodeMessage{Type: peerpb.ChaincodeMessage_ERROR, Txid: "aa", ChannelId: "ch", Payload: []byte("it \xff broke")}, with(expect(trace.ChaincodeError, "", "it \ufffd broke"), trace.Failed, 0)},
+		{stream, false, &peerpb.ChaincodeMessage{Type: 77, Txid: "aa", ChannelId: "ch"}, with(expect(trace.ChaincodeUnknown, "", "type 77"), trace.Told, 77)},
+		{"/protos.Endorser/ProcessProposal", true, &peerpb.ProposalResponse{Response: &peerpb.Response{Status: 500, Message: "no"}}, trace.Event{Kind: trace.ProposalResponse, Note: "500 no", What: trace.Rejected, A: 500}},
+		{"/protos.Endorser/ProcessProposal", true, &peerpb.ProposalResponse{}, trace.Event{Kind: trace.ProposalResponse, Note: "no response", What: trace.Rejected}},
 		{"/protos.Endorser/ProcessProposal", false, &peerpb.SignedProposal{ProposalBytes: []byte{255}}, trace.Event{Kind: trace.Proposal, Note: "not a proposal"}},
 		{"/orderer.AtomicBroadcast/Broadcast", false, &commonpb.Envelope{Payload: []byte{255}}, trace.Event{Kind: trace.Broadcast, Note: "not an envelope"}},
-		{"/orderer.AtomicBroadcast/Broadcast", true, &ordererpb.BroadcastResponse{Status: commonpb.Status_FORBIDDEN, Info: "why"}, trace.Event{Kind: trace.BroadcastAnswer, Note: "FORBIDDEN: why"}},
-		{deliver, true, &peerpb.DeliverResponse{Type: &peerpb.DeliverResponse_Block{Block: block}}, trace.Event{Kind: trace.DeliverBlock, Block: 9, Note: "1 transaction"}},
-		{deliver, true, &peerpb.DeliverResponse{Type: &peerpb.DeliverResponse_BlockAndPrivateData{BlockAndPrivateData: &peerpb.BlockAndPrivateData{Block: block}}}, trace.Event{Kind: trace.DeliverBlock, Block: 9, Note: "1 transaction"}},
-		{deliver, true, &peerpb.DeliverResponse{Type: &peerpb.DeliverResponse_FilteredBlock{FilteredBlock: &peerpb.FilteredBlock{Number: 4}}}, trace.Event{Kind: trace.DeliverFiltered, Block: 4, Note: "0 transactions"}},
-		{deliver, true, &peerpb.DeliverResponse{Type: &peerpb.DeliverResponse_Status{Status: commonpb.Status_NOT_FOUND}}, trace.Event{Kind: trace.DeliverStatus, Note: "NOT_FOUND"}},
+		{"/orderer.AtomicBroadcast/Broadcast", true, &ordererpb.BroadcastResponse{Status: commonpb.Status_FORBIDDEN, Info: "why"}, trace.Event{Kind: trace.BroadcastAnswer, Note: "FORBIDDEN: why", What: trace.Rejected, A: 403}},
+		{deliver, true, &peerpb.DeliverResponse{Type: &peerpb.DeliverResponse_Block{Block: block}}, trace.Event{Kind: trace.DeliverBlock, Block: 9, Note: "1 transaction", What: trace.Told, A: 1}},
+		{deliver, true, &peerpb.DeliverResponse{Type: &peerpb.DeliverResponse_BlockAndPrivateData{BlockAndPrivateData: &peerpb.BlockAndPrivateData{Block: block}}}, trace.Event{Kind: trace.DeliverBlock, Block: 9, Note: "1 transaction", What: trace.Told, A: 1}},
+		{deliver, true, &peerpb.DeliverResponse{Type: &peerpb.DeliverResponse_FilteredBlock{FilteredBlock: &peerpb.FilteredBlock{Number: 4}}}, trace.Event{Kind: trace.DeliverFiltered, Block: 4, Note: "0 transactions", What: trace.Told}},
+		{deliver, true, &peerpb.DeliverResponse{Type: &peerpb.DeliverResponse_Status{Status: commonpb.Status_NOT_FOUND}}, trace.Event{Kind: trace.DeliverStatus, Note: "NOT_FOUND", What: trace.Rejected, A: 404}},
 		{gateway + "Evaluate", false, &gatewaypb.EvaluateRequest{ChannelId: "ch", TransactionId: "aa"}, expect(trace.GatewayCall, "Evaluate", "")},
 		{gateway + "CommitStatus", false, &gatewaypb.SignedCommitStatusRequest{Request: must(&gatewaypb.CommitStatusRequest{TransactionId: "aa", ChannelId: "ch"})}, expect(trace.GatewayCall, "CommitStatus", "")},
-		{gateway + "CommitStatus", true, &gatewaypb.CommitStatusResponse{Result: peerpb.TxValidationCode_MVCC_READ_CONFLICT, BlockNumber: 5}, trace.Event{Kind: trace.GatewayAnswer, Key: "CommitStatus", Block: 5, Note: "MVCC_READ_CONFLICT"}},
+		{gateway + "CommitStatus", true, &gatewaypb.CommitStatusResponse{Result: peerpb.TxValidationCode_MVCC_READ_CONFLICT, BlockNumber: 5}, trace.Event{Kind: trace.GatewayAnswer, Key: "CommitStatus", Block: 5, Note: "MVCC_READ_CONFLICT", What: trace.Accepted, A: 200}},
 		{gateway + "ChaincodeEvents", false, &gatewaypb.SignedChaincodeEventsRequest{Request: must(&gatewaypb.ChaincodeEventsRequest{ChannelId: "ch", ChaincodeId: "asset"})}, trace.Event{Kind: trace.GatewayCall, Channel: "ch", Key: "ChaincodeEvents", Note: "of chaincode asset"}},
 		{raft + "AppendEntries", false, appendMessage{}, trace.Event{Kind: trace.RaftHeartbeat, Note: "term 3"}},
 		{raft + "AppendEntriesPipeline", false, appendMessage{2}, trace.Event{Kind: trace.RaftAppend, Channel: "mychannel", Block: 7, Note: "2 entries"}},
 		{raft + "RequestVote", true, nil, trace.Event{Kind: trace.RaftVoteReply}},
 		{"/fabriscope.v1.Ordering/Forward", false, nil, trace.Event{Kind: trace.Forward}},
-		{"/fabriscope.v1.Peer/Status", true, nil, trace.Event{Kind: trace.PeerAnswer, Key: "Status"}},
+		{"/fabriscope.v1.Peer/Status", true, nil, trace.Event{Kind: trace.PeerAnswer, Key: "Status", What: trace.Accepted, A: 200}},
 		{"/some.Service/Method", false, nil, trace.Event{Kind: trace.Other, Key: "/some.Service/Method"}},
 	} {
 		if got := about(test.method, test.answer, test.message); got != test.want {
@@ -112,7 +116,7 @@ func FuzzDescribe(f *testing.F) {
 // A forgotten hold does not fill the memory.
 func TestHeldMessagesAreBounded(t *testing.T) {
 	n := New(Config{Trace: trace.NewRecorder(trace.Options{})})
-	if _, err := n.Hold(Filter{}); err != nil {
+	if err := n.SetHolds([]Hold{{ID: 1}}); err != nil {
 		t.Fatal(err)
 	}
 	for i := range maxHeld + 1 {

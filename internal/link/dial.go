@@ -10,19 +10,13 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 )
 
-// Reconnecting is quick, because links are cut and healed on purpose and
-// everything is near.
-const (
-	firstRetry  = 50 * time.Millisecond
-	lastRetry   = time.Second
-	dialTimeout = 30 * time.Second // for one attempt; a handshake over the slowest link takes 20 s
-)
+// dialTimeout is for one attempt; a handshake over the slowest link takes 20 s.
+const dialTimeout = 30 * time.Second
 
 // Target is where to connect to.
 type Target struct {
@@ -43,30 +37,37 @@ type Target struct {
 // grpc.NewClient it does not wait: the first call connects. The connection
 // comes back by itself after a failure.
 func (e *Endpoint) Dial(to Target, options ...grpc.DialOption) (*grpc.ClientConn, error) {
-	config := to.TLS
-	if config == nil {
-		config = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: e.roots.Load(), ServerName: to.ServerName, CurvePreferences: curves()}
-		if config.ServerName == "" {
-			config.ServerName = to.Name
-		}
-		if len(e.cert.Certificate) > 0 {
-			config.Certificates = []tls.Certificate{e.cert}
-		}
-	}
-	return e.dial(to, credentials.NewTLS(config), options)
+	creds := credentials.NewTLS(e.clientTLS(to))
+	way := newDirect(e, to, creds)
+	return e.dial(to, creds, append([]grpc.DialOption{
+		grpc.WithChainUnaryInterceptor(e.dialUnary(to), way.unary),
+		grpc.WithChainStreamInterceptor(e.dialStream(to), way.stream),
+	}, options...))
 }
 
 // DialPlain makes a connection without TLS, to a chaincode's own server.
 func (e *Endpoint) DialPlain(to Target, options ...grpc.DialOption) (*grpc.ClientConn, error) {
-	return e.dial(to, insecure.NewCredentials(), options)
+	return e.dial(to, insecure.NewCredentials(), append([]grpc.DialOption{
+		grpc.WithAuthority("localhost"), // with TLS it is the server's name
+		grpc.WithChainUnaryInterceptor(e.dialUnary(to)),
+		grpc.WithChainStreamInterceptor(e.dialStream(to)),
+	}, options...))
 }
 
 func (e *Endpoint) dial(to Target, creds credentials.TransportCredentials, options []grpc.DialOption) (*grpc.ClientConn, error) {
 	if to.Addr == "" {
 		return nil, fmt.Errorf("connect %s to %s: %w", e.name, to.Name, errors.New("no address is known"))
 	}
+	attempts := newRedial()
 	dialer := func(ctx context.Context, _ string) (net.Conn, error) {
-		return e.net.connect(ctx, e.name, to)
+		if err := attempts.wait(ctx); err != nil {
+			return nil, fmt.Errorf("connect %s to %s: %w", e.name, to.Name, err)
+		}
+		conn, err := e.net.connect(ctx, e.name, to)
+		if err != nil {
+			attempts.failed()
+		}
+		return conn, err
 	}
 	all := []grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
@@ -81,21 +82,16 @@ func (e *Endpoint) dial(to Target, creds credentials.TransportCredentials, optio
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingInterval, Timeout: pingTimeout, PermitWithoutStream: true}),
 		grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: firstRetry, Multiplier: 1.6, Jitter: 0.2, MaxDelay: lastRetry},
+			Backoff:           noPause,
 			MinConnectTimeout: dialTimeout,
 		}),
-		grpc.WithChainUnaryInterceptor(e.dialUnary(to)),
-		grpc.WithChainStreamInterceptor(e.dialStream(to)),
-	}
-	if creds.Info().SecurityProtocol == "insecure" {
-		all = append(all, grpc.WithAuthority("localhost")) // with TLS it is the server's name
 	}
 	// The dialer above knows the address; there is nothing to resolve.
 	client, err := grpc.NewClient("passthrough:///link", append(all, options...)...)
 	if err != nil {
 		return nil, fmt.Errorf("connect %s to %s: %w", e.name, to.Name, err)
 	}
-	e.net.links.remember(e.name, to.Name, client)
+	e.net.links.remember(e.name, to.Name, client, attempts)
 	return client, nil
 }
 
@@ -104,14 +100,15 @@ func (n *Net) connect(ctx context.Context, from string, to Target) (net.Conn, er
 	if n.links.isCut(from, to.Name) {
 		return nil, cutError(from, to.Name)
 	}
-	raw, err := n.near.connect(ctx, to.Addr)
-	if raw == nil && err == nil {
-		raw, err = dialSocket(ctx, to.Addr)
-	}
+	raw, err := dialSocket(ctx, to.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("connect %s to %s: %w", from, to.Name, err)
 	}
-	return n.links.open(from, to.Name, n.seed, raw)
+	shaped, err := n.links.open(from, to.Name, n.seed, raw)
+	if err != nil {
+		return nil, err
+	}
+	return shaped, nil
 }
 
 // dialSocket opens a connection through the kernel.

@@ -10,6 +10,9 @@ import (
 	"crypto/x509/pkix"
 	"math/big"
 	"net"
+	"os"
+	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -71,14 +74,38 @@ func (a *authority) MustIssue(t testing.TB, name string) tls.Certificate {
 type world struct {
 	testing.TB
 	*link.Net
-	trace *trace.Recorder
-	ca    *authority
+	trace   *trace.Recorder
+	ca      *authority
+	ask     link.Claim
+	holds   []link.Hold
+	granted atomic.Int64 // messages that stood still for holds with a count
 }
 
-func MustWorld(t testing.TB) *world {
+// MustWorld makes a world in which holds with a count stop one message
+// together; claim decides that instead where it is given.
+func MustWorld(t testing.TB, claim ...link.Claim) *world {
 	t.Helper()
 	recorder := trace.NewRecorder(trace.Options{})
-	return &world{t, link.New(link.Config{Trace: recorder, Seed: 1}), recorder, MustAuthority(t)}
+	w := &world{TB: t, trace: recorder, ca: MustAuthority(t)}
+	ask := func(link.HoldID) (bool, func(bool)) {
+		return w.granted.CompareAndSwap(0, 1), func(bool) {}
+	}
+	if len(claim) > 0 {
+		ask = claim[0]
+	}
+	w.ask = ask
+	w.Net = link.New(link.Config{Trace: recorder, Seed: 1, Claim: ask})
+	return w
+}
+
+// inBothWays tests what must hold whether nodes of one process use a wire or not.
+func inBothWays(t *testing.T, test func(*testing.T, *world)) {
+	t.Run("direct", func(t *testing.T) { test(t, MustWorld(t)) })
+	t.Run("wire", func(t *testing.T) {
+		w := MustWorld(t)
+		w.Net = link.New(link.Config{Trace: w.trace, Seed: 1, Claim: w.ask, Sockets: true})
+		test(t, w)
+	})
 }
 
 func (w *world) MustEndpoint(name string) *link.Endpoint {
@@ -86,10 +113,17 @@ func (w *world) MustEndpoint(name string) *link.Endpoint {
 	return w.Endpoint(name, w.ca.MustIssue(w, name), w.ca.pool)
 }
 
+// server is one of the link's, or a bare one of gRPC.
+type server interface {
+	grpc.ServiceRegistrar
+	Serve(net.Listener) error
+	Stop()
+}
+
 // MustServe serves what register adds and returns the address.
-func (w *world) MustServe(server *grpc.Server, addr string, register func(*grpc.Server)) string {
+func (w *world) MustServe(server server, addr string, register func(grpc.ServiceRegistrar)) string {
 	w.Helper()
-	listener, err := w.Endpoint("listener", tls.Certificate{}, nil).Listen(addr)
+	listener, err := w.Endpoint("listener", tls.Certificate{}, nil).Listen(addr, false)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -157,7 +191,7 @@ func (e *endorser) ProcessProposal(ctx context.Context, p *peerpb.SignedProposal
 	return e.answer(ctx, p)
 }
 
-func (e *endorser) register(s *grpc.Server) { peerpb.RegisterEndorserServer(s, e) }
+func (e *endorser) register(s grpc.ServiceRegistrar) { peerpb.RegisterEndorserServer(s, e) }
 
 // support is the peer's end of a chaincode stream.
 type support struct {
@@ -168,7 +202,9 @@ type support struct {
 func (s *support) Register(stream peerpb.ChaincodeSupport_RegisterServer) error {
 	return s.handle(stream)
 }
-func (s *support) register(server *grpc.Server) { peerpb.RegisterChaincodeSupportServer(server, s) }
+func (s *support) register(server grpc.ServiceRegistrar) {
+	peerpb.RegisterChaincodeSupportServer(server, s)
+}
 
 // ordering is an ordering node's two streams.
 type ordering struct {
@@ -181,7 +217,7 @@ func (o *ordering) Broadcast(s ordererpb.AtomicBroadcast_BroadcastServer) error 
 	return o.broadcast(s)
 }
 func (o *ordering) Deliver(s ordererpb.AtomicBroadcast_DeliverServer) error { return o.deliver(s) }
-func (o *ordering) register(s *grpc.Server)                                 { ordererpb.RegisterAtomicBroadcastServer(s, o) }
+func (o *ordering) register(s grpc.ServiceRegistrar)                        { ordererpb.RegisterAtomicBroadcastServer(s, o) }
 
 // MustHeader encodes a channel header inside a Header.
 func MustHeader(t testing.TB, kind commonpb.HeaderType, txid string) *commonpb.Header {
@@ -213,13 +249,14 @@ func MustMarshal(t testing.TB, m proto.Message) []byte {
 	return b
 }
 
-// MustFreeAddr is an address on which nobody listens.
+// MustFreeAddr is an address on which nobody listens, nor anybody else ever will: a port
+// that is free now can be another program's a moment later.
 func MustFreeAddr(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	dir, err := os.MkdirTemp("", "link") // a socket's path must be short
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return "unix:" + filepath.Join(dir, "s")
 }

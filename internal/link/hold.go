@@ -39,19 +39,29 @@ type HeldMessage struct {
 	Since time.Time
 }
 
+// Hold is a filter with the id by which the whole network knows it.
+type Hold struct {
+	ID     HoldID
+	Filter Filter
+}
+
+// Claim asks whether this process may stop one more message for a hold with a Count:
+// the count is one number in the whole network, so whoever set the hold keeps it. It is
+// called without locks and may take a moment, for which the message waits. Where it was
+// granted, stopped is told once whether the message really stood still.
+type Claim func(HoldID) (granted bool, stopped func(bool))
+
 // holds are the breakpoints of one Net.
 type holds struct {
 	active atomic.Int32 // holds that are set, so that messages need no lock when there is none
 	mu     sync.Mutex
-	last   HoldID
-	set    []*hold
+	set    []Hold
 	held   []*held // oldest first
-}
 
-type hold struct {
-	id     HoldID
-	filter Filter
-	left   int // messages that it still stops; -1 = no end
+	// A message that is about to be stopped may find that its hold was taken away and
+	// what it stopped released meanwhile: it must not stand still for ever.
+	stopping int
+	released map[HoldID]bool // while stopping > 0
 }
 
 // held is one message that stands still. resume is closed when it may go on.
@@ -62,55 +72,34 @@ type held struct {
 	gone    bool // no longer in holds.held; under its lock
 }
 
-// Hold stops every message that fits until it is released. The message's own
+// SetHolds replaces all holds. Messages that stand still go on standing; see
+// ReleaseHold.
+//
+// A hold stops every message that fits until it is released. The message's own
 // transaction waits; other transactions on the same connection go on, except on
 // streams whose order matters (blocks, broadcast, Raft), where what follows on
 // that stream waits too.
-func (n *Net) Hold(filter Filter) (HoldID, error) {
-	for _, pattern := range []string{filter.Node, filter.Other} {
-		if _, err := path.Match(pattern, ""); err != nil {
-			return 0, fmt.Errorf("hold %s: pattern %q: %w", filter.Kind, pattern, err)
+func (n *Net) SetHolds(holds []Hold) error {
+	for _, h := range holds {
+		if err := h.Filter.Check(); err != nil {
+			return err
 		}
 	}
-	h := &hold{filter: filter, left: -1}
-	if filter.Count > 0 {
-		h.left = filter.Count
-	}
 	n.holds.mu.Lock()
-	n.holds.last++
-	h.id = n.holds.last
-	n.holds.set = append(n.holds.set, h)
-	n.holds.active.Add(1)
-	n.holds.mu.Unlock()
-	n.trace.Record(filter.event(trace.HoldSet))
-	return h.id, nil
+	defer n.holds.mu.Unlock()
+	n.holds.set = slices.Clone(holds)
+	n.holds.active.Store(int32(len(holds)))
+	return nil
 }
 
-// event describes a hold that comes or goes.
-func (f Filter) event(kind trace.Kind) trace.Event {
-	return trace.Event{Kind: kind, Node: f.Node, Other: f.Other, TxID: f.TxID, Key: f.Key, Channel: f.Channel, Note: string(f.Kind)}
-}
-
-// Unhold removes a hold and releases what it stopped. An unknown id does nothing.
-func (n *Net) Unhold(id HoldID) {
-	n.holds.mu.Lock()
-	i := slices.IndexFunc(n.holds.set, func(h *hold) bool { return h.id == id })
-	var filter Filter
-	if i >= 0 {
-		filter = n.holds.set[i].filter
-		n.holds.remove(i)
+// Check refuses patterns that are none.
+func (f *Filter) Check() error {
+	for _, pattern := range []string{f.Node, f.Other} {
+		if _, err := path.Match(pattern, ""); err != nil {
+			return fmt.Errorf("hold %s: pattern %q: %w", f.Kind, pattern, err)
+		}
 	}
-	n.holds.mu.Unlock()
-	if i >= 0 {
-		n.trace.Record(filter.event(trace.HoldGone))
-	}
-	n.release(func(h *held) bool { return h.Hold == id }, -1)
-}
-
-// remove takes a hold off the list. Caller holds mu.
-func (h *holds) remove(i int) {
-	h.set = slices.Delete(h.set, i, i+1)
-	h.active.Add(-1)
+	return nil
 }
 
 // Holding tells whether any hold is set: then messages may stand still for long, in
@@ -130,22 +119,32 @@ func (n *Net) Held() []HeldMessage {
 
 // Release lets one message go on; it reports whether it was held.
 func (n *Net) Release(id uint64) bool {
-	return n.release(func(h *held) bool { return h.ID == id }, -1) > 0
+	return n.release(func(h *held) bool { return h.ID == id }) > 0
 }
 
 // ReleaseAll lets all held messages go on and returns how many there were. The
 // holds stay: messages that come later are stopped again.
-func (n *Net) ReleaseAll() int { return n.release(func(*held) bool { return true }, -1) }
+func (n *Net) ReleaseAll() int { return n.release(func(*held) bool { return true }) }
 
-// Step lets the message go on that has been held longest; it reports whether there was one.
-func (n *Net) Step() bool { return n.release(func(*held) bool { return true }, 1) > 0 }
+// ReleaseHold lets the messages go on that a hold has stopped, after it was taken away.
+func (n *Net) ReleaseHold(id HoldID) int {
+	n.holds.mu.Lock()
+	if n.holds.stopping > 0 {
+		if n.holds.released == nil {
+			n.holds.released = map[HoldID]bool{}
+		}
+		n.holds.released[id] = true
+	}
+	n.holds.mu.Unlock()
+	return n.release(func(h *held) bool { return h.Hold == id })
+}
 
-// release lets up to limit (-1 = all) fitting messages go on.
-func (n *Net) release(fits func(*held) bool, limit int) int {
+// release lets fitting messages go on.
+func (n *Net) release(fits func(*held) bool) int {
 	n.holds.mu.Lock()
 	var free []*held
 	n.holds.held = slices.DeleteFunc(n.holds.held, func(h *held) bool {
-		if len(free) == limit || !fits(h) {
+		if !fits(h) {
 			return false
 		}
 		h.gone = true
@@ -174,40 +173,70 @@ func (n *Net) stop(event *trace.Event, message any) *held {
 		sender, receiver = receiver, sender
 	}
 	n.holds.mu.Lock()
-	i := slices.IndexFunc(n.holds.set, func(h *hold) bool { return h.filter.fits(event, sender, receiver) })
-	if i < 0 {
-		n.holds.mu.Unlock()
-		return nil
-	}
-	if len(n.holds.held) >= maxHeld {
-		n.holds.mu.Unlock()
-		n.trace.Record(trace.Event{Kind: trace.ErrorEvent, Node: event.Node, TxID: event.TxID,
-			Note: fmt.Sprintf("%d messages are held already; this one passes: release some or remove the hold", maxHeld)})
-		return nil
-	}
-	by := n.holds.set[i]
-	h := &held{message: message, resume: make(chan struct{})}
-	h.Hold, h.Event, h.ID, h.Since = by.id, *event, event.Msg, time.Now()
-	h.Event.Dir = trace.Held
-	n.holds.held = append(n.holds.held, h)
-	ended := false
-	if by.left > 0 {
-		if by.left--; by.left == 0 {
-			n.holds.remove(i)
-			ended = true
+	var fitting []Hold
+	for _, h := range n.holds.set {
+		if h.Filter.Fits(event, sender, receiver) {
+			fitting = append(fitting, h)
 		}
 	}
-	n.clocks.stop(event.TxID)
-	n.trace.Record(h.Event) // under the lock: a release must come after it
-	n.holds.mu.Unlock()
-	if ended {
-		n.trace.Record(by.filter.event(trace.HoldGone))
+	if len(fitting) > 0 {
+		n.holds.stopping++
 	}
+	n.holds.mu.Unlock()
+	if len(fitting) == 0 {
+		return nil
+	}
+	var h *held
+	for i := 0; i < len(fitting) && h == nil; i++ {
+		h = n.stopFor(fitting[i], event, message)
+	}
+	n.holds.mu.Lock()
+	if n.holds.stopping--; n.holds.stopping == 0 {
+		n.holds.released = nil
+	}
+	n.holds.mu.Unlock()
 	return h
 }
 
-// fits reports whether the hold is for this message.
-func (f *Filter) fits(e *trace.Event, sender, receiver string) bool {
+// stopFor parks a message for one hold; nil if the hold's count is used up or the hold
+// is gone.
+func (n *Net) stopFor(by Hold, event *trace.Event, message any) *held {
+	stopped := func(bool) {}
+	if by.Filter.Count > 0 {
+		if n.claim == nil {
+			return nil
+		}
+		granted, told := n.claim(by.ID)
+		if !granted {
+			return nil
+		}
+		stopped = told
+	}
+	h := &held{message: message, resume: make(chan struct{})}
+	h.Hold, h.Event, h.ID, h.Since = by.ID, *event, event.Msg, time.Now()
+	h.Event.Name = event.Dir.String()
+	h.Event.Dir = trace.Held
+	n.holds.mu.Lock()
+	full := len(n.holds.held) >= maxHeld
+	if full || n.holds.released[by.ID] {
+		n.holds.mu.Unlock()
+		stopped(false)
+		if full {
+			n.trace.Record(trace.Event{Kind: trace.ErrorEvent, Node: event.Node, TxID: event.TxID, What: trace.Told,
+				Note: fmt.Sprintf("%d messages are held already; this one passes: release some or remove the hold", maxHeld)})
+		}
+		return nil
+	}
+	n.holds.held = append(n.holds.held, h)
+	n.clocks.stop(event.TxID)
+	n.trace.Record(h.Event) // under the lock: a release must come after it
+	n.holds.mu.Unlock()
+	stopped(true)
+	return h
+}
+
+// Fits reports whether the hold is for this message.
+func (f *Filter) Fits(e *trace.Event, sender, receiver string) bool {
 	kind := f.Kind == "" || f.Kind == e.Kind
 	if begin, ok := strings.CutSuffix(string(f.Kind), "*"); ok {
 		kind = strings.HasPrefix(string(e.Kind), begin)
@@ -240,7 +269,7 @@ func (n *Net) wait(ctx context.Context, h *held) error {
 	n.holds.mu.Unlock()
 	n.clocks.resume(h.Event.TxID)
 	event := h.Event
-	event.Seq, event.Time, event.Dir, event.Note = 0, 0, trace.Lost, "given up while it was held: "+ctx.Err().Error()
+	event.Seq, event.Time, event.Dir, event.What, event.Note = 0, 0, trace.Lost, trace.LostGivenUp, "given up while it was held: "+ctx.Err().Error()
 	n.trace.Record(event)
 	return ctx.Err()
 }

@@ -23,13 +23,29 @@ import (
 	"github.com/fabriscope/fabriscope/internal/trace"
 )
 
+// MustHold adds a hold to those that are set.
 func (w *world) MustHold(f link.Filter) link.HoldID {
 	w.Helper()
-	id, err := w.Hold(f)
-	if err != nil {
+	w.holds = append(w.holds, link.Hold{ID: link.HoldID(len(w.holds) + 1), Filter: f})
+	if err := w.SetHolds(w.holds); err != nil {
 		w.Fatal(err)
 	}
-	return id
+	return w.holds[len(w.holds)-1].ID
+}
+
+// MustUnhold takes all holds away and releases what one of them stopped.
+func (w *world) MustUnhold(id link.HoldID) {
+	w.Helper()
+	if err := w.SetHolds(nil); err != nil {
+		w.Fatal(err)
+	}
+	w.ReleaseHold(id)
+}
+
+// Step lets the message go on that has been held longest; it reports whether there was one.
+func (w *world) Step() bool {
+	held := w.Held()
+	return len(held) > 0 && w.Release(held[0].ID)
 }
 
 // MustProposer gives alice's calls to a peer that answers every proposal.
@@ -53,8 +69,9 @@ func (w *world) story(txid string) (lines []string) {
 	return lines
 }
 
-func TestHeldCallWaitsAlone(t *testing.T) {
-	w := MustWorld(t)
+func TestHeldCallWaitsAlone(t *testing.T) { inBothWays(t, testHeldCallWaitsAlone) }
+
+func testHeldCallWaitsAlone(t *testing.T, w *world) {
 	propose := MustProposer(w)
 	hold := w.MustHold(link.Filter{Kind: trace.Proposal, Node: "al*", Other: peer0, TxID: "aa", Key: "asset", Channel: "mychannel"})
 	done := make(chan error, 1)
@@ -89,31 +106,32 @@ func TestHeldCallWaitsAlone(t *testing.T) {
 	if _, _, ok := w.trace.Payload(released.Seq); !ok {
 		t.Error("a released message shows no payload")
 	}
-	w.Unhold(hold)
+	w.MustUnhold(hold)
 	if err := propose(t.Context(), "aa"); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func TestHeldAnswer(t *testing.T) {
-	w := MustWorld(t)
+func TestHeldAnswer(t *testing.T) { inBothWays(t, testHeldAnswer) }
+
+func testHeldAnswer(t *testing.T, w *world) {
 	propose := MustProposer(w)
 	hold := w.MustHold(link.Filter{Kind: "proposal-*", Count: 1})
 	done := make(chan error, 1)
 	go func() { done <- propose(t.Context(), "aa") }()
 	w.MustSee(0, isTx(trace.ProposalResponse, trace.Held, "aa"))
-	w.MustSee(0, is(trace.HoldGone, trace.None)) // it was for one message only
 	if err := propose(t.Context(), "bb"); err != nil {
 		t.Fatal(err)
 	}
-	w.Unhold(hold) // removing the hold releases what it stopped
+	w.MustUnhold(hold) // removing the hold releases what it stopped
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
 }
 
-func TestHoldGivenUp(t *testing.T) {
-	w := MustWorld(t)
+func TestHoldGivenUp(t *testing.T) { inBothWays(t, testHoldGivenUp) }
+
+func testHoldGivenUp(t *testing.T, w *world) {
 	propose := MustProposer(w)
 	w.MustHold(link.Filter{Kind: trace.Proposal})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -132,8 +150,9 @@ func TestHoldGivenUp(t *testing.T) {
 	}
 }
 
-func TestStepReleasesTheOldest(t *testing.T) {
-	w := MustWorld(t)
+func TestStepReleasesTheOldest(t *testing.T) { inBothWays(t, testStepReleasesTheOldest) }
+
+func testStepReleasesTheOldest(t *testing.T, w *world) {
 	propose := MustProposer(w)
 	w.MustHold(link.Filter{Kind: trace.Proposal})
 	done := make(chan string, 3)
@@ -161,7 +180,7 @@ func TestStepReleasesTheOldest(t *testing.T) {
 	if w.Step() {
 		t.Error("stepped without a held message")
 	}
-	if _, err := w.Hold(link.Filter{Node: "[a"}); err == nil {
+	if err := w.SetHolds([]link.Hold{{Filter: link.Filter{Node: "[a"}}}); err == nil {
 		t.Error("a malformed pattern was accepted")
 	}
 }
@@ -238,8 +257,9 @@ func MustAnswer(t testing.TB, shim peerpb.ChaincodeSupport_RegisterClient, txid 
 	}
 }
 
-func TestChaincodeStreamIsRecorded(t *testing.T) {
-	w := MustWorld(t)
+func TestChaincodeStreamIsRecorded(t *testing.T) { inBothWays(t, testChaincodeStreamIsRecorded) }
+
+func testChaincodeStreamIsRecorded(t *testing.T, w *world) {
 	shim := MustChaincode(w)
 	MustGetState(t, shim, "aa")
 	MustAnswer(t, shim, "aa")
@@ -326,8 +346,9 @@ func TestStreamEndsWhileHeld(t *testing.T) {
 }
 
 // Blocks keep their order: those behind a held one wait, on that stream only.
-func TestHeldBlockKeepsOrder(t *testing.T) {
-	w := MustWorld(t)
+func TestHeldBlockKeepsOrder(t *testing.T) { inBothWays(t, testHeldBlockKeepsOrder) }
+
+func testHeldBlockKeepsOrder(t *testing.T, w *world) {
 	service := &ordering{deliver: func(s ordererpb.AtomicBroadcast_DeliverServer) error {
 		if _, err := s.Recv(); err != nil {
 			return err
@@ -380,8 +401,9 @@ func TestHeldBlockKeepsOrder(t *testing.T) {
 }
 
 // The clock of a call's own timeout stands still while one of its messages is held.
-func TestTimeoutStandsStillWhileHeld(t *testing.T) {
-	w := MustWorld(t)
+func TestTimeoutStandsStillWhileHeld(t *testing.T) { inBothWays(t, testTimeoutStandsStillWhileHeld) }
+
+func testTimeoutStandsStillWhileHeld(t *testing.T, w *world) {
 	propose := MustProposer(w)
 	w.MustHold(link.Filter{Kind: trace.Proposal})
 	const allowed = 300 * time.Millisecond
@@ -410,5 +432,62 @@ func TestTimeoutStandsStillWhileHeld(t *testing.T) {
 	}
 	if err := propose(ctx, "aa"); status.Code(err) != codes.DeadlineExceeded {
 		t.Errorf("a call with the ended context: %v", err)
+	}
+}
+
+// A hold with a count stops what its owner grants, and nothing once that owner says no;
+// what a message was granted for and did not need goes back.
+func TestCountedHoldAsks(t *testing.T) { inBothWays(t, testCountedHoldAsks) }
+
+func testCountedHoldAsks(t *testing.T, w *world) {
+	propose := MustProposer(w)
+	counted := w.MustHold(link.Filter{Kind: trace.Proposal, Count: 1})
+	done := make(chan error, 1)
+	go func() { done <- propose(t.Context(), "aa") }()
+	w.MustSee(0, isTx(trace.Proposal, trace.Held, "aa"))
+	if err := propose(t.Context(), "bb"); err != nil { // the count is used up
+		t.Fatal(err)
+	}
+	// Another hold stops what the counted one lets pass.
+	second := w.MustHold(link.Filter{Kind: trace.Proposal, TxID: "cc"})
+	also := make(chan error, 1)
+	go func() { also <- propose(t.Context(), "cc") }()
+	if held := w.MustSee(0, isTx(trace.Proposal, trace.Held, "cc")); held.TxID != "cc" {
+		t.Errorf("held %+v", held)
+	}
+	w.MustUnhold(second)
+	if err := <-also; err != nil {
+		t.Fatal(err)
+	}
+	w.MustUnhold(counted)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if got := w.granted.Load(); got != 1 {
+		t.Errorf("%d messages stood still for a hold with count 1", got)
+	}
+}
+
+// A hold that is taken away while a message asks for it stops nothing for ever.
+func TestHoldGoneWhileAMessageAsks(t *testing.T) {
+	asked, answer := make(chan struct{}), make(chan struct{})
+	gaveBack := make(chan bool, 1)
+	w := MustWorld(t, func(link.HoldID) (bool, func(bool)) {
+		close(asked)
+		<-answer
+		return true, func(did bool) { gaveBack <- did }
+	})
+	propose := MustProposer(w)
+	id := w.MustHold(link.Filter{Kind: trace.Proposal, Count: 1})
+	done := make(chan error, 1)
+	go func() { done <- propose(t.Context(), "aa") }()
+	<-asked
+	w.MustUnhold(id)
+	close(answer)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if did := <-gaveBack; did || len(w.Held()) > 0 {
+		t.Errorf("it stood still: %v, held %v", did, w.Held())
 	}
 }

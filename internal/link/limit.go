@@ -12,8 +12,8 @@ import (
 // Limit bounds the calls and streams that a server handles at once for some of
 // its services, by name: {"protos.Endorser": 2500}. One call more is refused
 // with Fabric's own text and code Unknown (wire.md D.2). Give the result to
-// NewServer or NewPlainServer.
-func Limit(calls map[string]int) []grpc.ServerOption {
+// NewServer.
+func Limit(calls map[string]int) Interceptor {
 	running := make(map[string]*limit, len(calls))
 	for service, most := range calls {
 		running[service] = &limit{service: service, most: int64(most)}
@@ -34,7 +34,7 @@ func Limit(calls map[string]int) []grpc.ServerOption {
 		defer l.leave()
 		return handle(server, s)
 	}
-	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(unary), grpc.ChainStreamInterceptor(stream)}
+	return Interceptor{unary, stream}
 }
 
 // limit counts the calls of one service. nil does not limit.

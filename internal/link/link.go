@@ -40,9 +40,13 @@ type Config struct {
 	Log   *slog.Logger    // nil discards
 	Seed  int64           // fixes jitter and loss
 
-	// Sockets makes nodes of this process use TCP among themselves too, as
-	// separate machines do, at twice the cost of each call.
+	// Sockets makes nodes of this process use the wire among themselves too, as
+	// separate machines do: TCP, TLS, HTTP/2.
 	Sockets bool
+
+	// Claim is asked before a hold with a Count stops a message. nil: such holds stop
+	// nothing.
+	Claim Claim
 
 	// Run is common to all processes of one network: messages that carry it come
 	// from our own nodes. Empty makes one up, which fits a network in one process.
@@ -57,6 +61,7 @@ type Net struct {
 	seed  uint64
 	run   string
 
+	claim   Claim
 	sockets bool
 	near    near
 	calls   atomic.Uint64 // numbers calls; starts at random, so that processes do not collide
@@ -69,7 +74,7 @@ type Net struct {
 
 // New makes the Net of a process.
 func New(config Config) *Net {
-	n := &Net{trace: config.Trace, log: config.Log, seed: uint64(config.Seed), run: config.Run, sockets: config.Sockets}
+	n := &Net{trace: config.Trace, log: config.Log, seed: uint64(config.Seed), run: config.Run, sockets: config.Sockets, claim: config.Claim}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}
@@ -79,7 +84,7 @@ func New(config Config) *Net {
 		n.run = hex.EncodeToString(random[8:])
 	}
 	n.calls.Store(binary.LittleEndian.Uint64(random[:8]))
-	n.links.opened = make(map[*conn]struct{})
+	n.links.opened = make(map[way]struct{})
 	return n
 }
 

@@ -1,135 +1,35 @@
 package link
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
 
 // Listen opens a listener for the endpoint's server. addr is "host:port" (port 0
-// takes any free one) or "unix:/path". Nodes of the same process reach it
-// through memory, see pipe.go; everybody else through the socket.
+// takes any free one) or "unix:/path". Nodes of the same process reach its
+// server without it, see direct.go; everybody else through the socket.
 //
-// A port that is in use gives one sentence with the remedy; a socket file that a
-// dead process left behind is replaced.
-func (e *Endpoint) Listen(addr string) (net.Listener, error) {
+// A port that is in use gives one sentence with the remedy or, if the node moves, another
+// port of the same host; a socket file that a dead process left behind is replaced.
+func (e *Endpoint) Listen(addr string, moves bool) (net.Listener, error) {
 	socket, err := Listen(addr)
+	if host, _, bad := net.SplitHostPort(addr); moves && bad == nil && errors.Is(err, syscall.EADDRINUSE) {
+		socket, err = Listen(net.JoinHostPort(host, "0"))
+	}
 	if err != nil || e.net.sockets || socket.Addr().Network() != "tcp" {
 		return socket, err
 	}
-	l := &listener{Listener: socket, near: &e.net.near, arrived: make(chan net.Conn), closed: make(chan struct{})}
+	l := &listener{Listener: socket, near: &e.net.near}
 	l.near.add(socket.Addr().String(), l)
 	return l, nil
 }
 
-// near finds the listeners of this process by address.
-type near struct {
-	mu        sync.Mutex
-	listeners map[string]*listener
-	memory    pieces
-}
-
-func (n *near) add(addr string, l *listener) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.listeners == nil {
-		n.listeners = make(map[string]*listener)
-	}
-	n.listeners[addr] = l
-}
-
-func (n *near) remove(addr string, l *listener) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.listeners[addr] == l {
-		delete(n.listeners, addr)
-	}
-}
-
-// connect opens a connection through memory; both results are nil when nobody
-// here listens on addr.
-func (n *near) connect(ctx context.Context, addr string) (net.Conn, error) {
-	n.mu.Lock()
-	l := n.listeners[addr]
-	n.mu.Unlock()
-	if l == nil {
-		return nil, nil
-	}
-	dialled, accepted := newPipe(addr, &n.memory)
-	select {
-	case l.arrived <- accepted:
-		return dialled, nil
-	case <-l.closed:
-		return nil, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// listener accepts from a socket and through memory.
-type listener struct {
-	net.Listener
-	near    *near
-	arrived chan net.Conn // through memory
-	closed  chan struct{}
-	once    sync.Once
-	start   sync.Once
-	sockets chan accepted
-}
-
-type accepted struct {
-	conn net.Conn
-	err  error
-}
-
-// Accept waits for the next connection of either sort.
-func (l *listener) Accept() (net.Conn, error) {
-	l.start.Do(func() {
-		l.sockets = make(chan accepted)
-		go l.acceptSockets()
-	})
-	select {
-	case conn := <-l.arrived:
-		return conn, nil
-	case next := <-l.sockets:
-		return next.conn, next.err
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *listener) acceptSockets() {
-	for {
-		conn, err := l.Listener.Accept()
-		select {
-		case l.sockets <- accepted{conn, err}:
-		case <-l.closed:
-			if err == nil {
-				_ = conn.Close() // nobody will serve it
-			}
-			return
-		}
-	}
-}
-
-// Close ends the listener; connections that were accepted stay.
-func (l *listener) Close() error {
-	err := net.ErrClosed
-	l.once.Do(func() {
-		l.near.remove(l.Addr().String(), l)
-		close(l.closed)
-		err = l.Listener.Close()
-	})
-	return err
-}
-
-// Listen is Endpoint.Listen without the way through memory.
+// Listen is Endpoint.Listen for everybody, nodes of this process too.
 func Listen(addr string) (net.Listener, error) {
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
 		return listenUnix(path)

@@ -50,7 +50,7 @@ func TestPatientWithPings(t *testing.T) {
 	}
 	t.Parallel()
 	w := MustWorld(t)
-	addr := w.MustServe(w.MustEndpoint(peer0).NewServer(), "127.0.0.1:0", func(*grpc.Server) {})
+	addr := w.MustServe(w.MustEndpoint(peer0).NewServer(), "127.0.0.1:0", func(grpc.ServiceRegistrar) {})
 	conn, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"strconv"
@@ -169,16 +170,35 @@ func errorNote(err error) string {
 	return cut(s.Code().String()+": "+s.Message(), maxNote)
 }
 
+// whyLost is the cause of a message's loss. A cut link's error has passed through gRPC,
+// which keeps nothing of it but the text; the sentence is our own.
+func whyLost(err error) trace.What {
+	s := status.Convert(err)
+	switch {
+	case errors.Is(err, ErrCut) || strings.Contains(s.Message(), ErrCut.Error()):
+		return trace.LostCut
+	case s.Code() == codes.DeadlineExceeded || s.Code() == codes.Canceled:
+		return trace.LostGivenUp
+	}
+	return trace.LostGone
+}
+
+// answerFailed makes an event the error that a call came back with.
+func answerFailed(e *trace.Event, err error) {
+	e.What, e.A, e.Note = trace.Failed, int64(status.Code(err)), errorNote(err)
+}
+
 // lose records that a message did not arrive.
 func (c *call) lose(e trace.Event, err error) {
-	e.Dir, e.Note = trace.Lost, errorNote(err)
+	e.Name = e.Dir.String()
+	e.Dir, e.What, e.A, e.Note = trace.Lost, whyLost(err), int64(status.Code(err)), errorNote(err)
 	c.net.trace.Record(e)
 }
 
 // dialUnary wraps the calls that our end makes.
 func (e *Endpoint) dialUnary(to Target) grpc.UnaryClientInterceptor {
 	return func(ctx context.Context, full string, request, response any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
-		if e.net.off() {
+		if e.net.off() || full == methodAlive {
 			return invoke(ctx, full, request, response, conn, options...)
 		}
 		c, ctx := e.dialled(ctx, to, full)
@@ -197,7 +217,7 @@ func (e *Endpoint) dialUnary(to Target) grpc.UnaryClientInterceptor {
 			return nil
 		}
 		answer := c.event(trace.Received, true, 0, nil)
-		answer.Note = errorNote(err)
+		answerFailed(&answer, err)
 		if len(trailer.Get(answerKey)) == 0 && lost(err) {
 			c.lose(answer, err)
 			return err
@@ -231,7 +251,7 @@ func (e *Endpoint) serveUnary(ctx context.Context, request any, info *grpc.Unary
 	response, err = e.handle(ctx, request, info, handle)
 	if err != nil {
 		answer := c.event(trace.Sent, true, 0, nil)
-		answer.Note = errorNote(err)
+		answerFailed(&answer, err)
 		_ = grpc.SetTrailer(ctx, metadata.Pairs(answerKey, "1")) // fails only outside a call
 		if held := c.sending(ctx, &answer, nil); held != nil {
 			return nil, status.FromContextError(held).Err()
@@ -263,6 +283,6 @@ func (e *Endpoint) rescue(full string, err *error) {
 	stack := debug.Stack()
 	e.net.log.Error("panic in a handler", "node", e.name, "method", full, "cause", cause, "stack", string(stack))
 	note := fmt.Sprintf("panic in %s: %v\n%s", full, cause, stack[:min(len(stack), maxStack)])
-	e.net.trace.Record(trace.Event{Kind: trace.ErrorEvent, Node: e.name, Note: note})
+	e.net.trace.Record(trace.Event{Kind: trace.ErrorEvent, What: trace.Told, Node: e.name, Note: note})
 	*err = status.Errorf(codes.Internal, "%s failed inside %s: %v; the trace has the details, please report it", full, e.name, cause)
 }

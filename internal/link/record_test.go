@@ -38,7 +38,10 @@ func plain(events []trace.Event) []trace.Event {
 }
 
 func TestUnaryCallIsRecordedAtBothEnds(t *testing.T) {
-	w := MustWorld(t)
+	inBothWays(t, testUnaryCallIsRecordedAtBothEnds)
+}
+
+func testUnaryCallIsRecordedAtBothEnds(t *testing.T, w *world) {
 	var seen string
 	service := &endorser{answer: func(ctx context.Context, p *peerpb.SignedProposal) (*peerpb.ProposalResponse, error) {
 		seen, _ = link.PeerName(ctx)
@@ -56,7 +59,7 @@ func TestUnaryCallIsRecordedAtBothEnds(t *testing.T) {
 	}
 	events, _, _ := w.trace.Since(0, 0)
 	asked := trace.Event{Kind: trace.Proposal, Channel: "mychannel", TxID: "ab12", Key: "asset", Msg: 1}
-	answered := trace.Event{Kind: trace.ProposalResponse, Channel: "mychannel", TxID: "ab12", Key: "asset", Note: "200", Msg: 2}
+	answered := trace.Event{Kind: trace.ProposalResponse, Channel: "mychannel", TxID: "ab12", Key: "asset", What: trace.Accepted, A: 200, Note: "200", Msg: 2}
 	want := []trace.Event{
 		at(asked, trace.Sent, "alice", peer0), at(asked, trace.Received, peer0, "alice"),
 		at(answered, trace.Sent, peer0, "alice"), at(answered, trace.Received, "alice", peer0),
@@ -77,8 +80,9 @@ func at(e trace.Event, dir trace.Dir, node, other string) trace.Event {
 	return e
 }
 
-func TestErrorsAndPanics(t *testing.T) {
-	w := MustWorld(t)
+func TestErrorsAndPanics(t *testing.T) { inBothWays(t, testErrorsAndPanics) }
+
+func testErrorsAndPanics(t *testing.T, w *world) {
 	service := &endorser{answer: func(_ context.Context, p *peerpb.SignedProposal) (*peerpb.ProposalResponse, error) {
 		if len(p.Signature) == 0 {
 			panic("no signature")
@@ -113,8 +117,9 @@ func TestErrorsAndPanics(t *testing.T) {
 	}
 }
 
-func TestUnreachable(t *testing.T) {
-	w := MustWorld(t)
+func TestUnreachable(t *testing.T) { inBothWays(t, testUnreachable) }
+
+func testUnreachable(t *testing.T, w *world) {
 	client := peerpb.NewEndorserClient(w.MustDial(w.MustEndpoint("alice"), link.Target{Name: peer0, Addr: MustFreeAddr(t)}))
 	_, err := client.ProcessProposal(t.Context(), MustProposal(t, "ab12"))
 	if status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), peer0) {
@@ -124,8 +129,9 @@ func TestUnreachable(t *testing.T) {
 }
 
 // Certificates decide who may connect; names in metadata do not.
-func TestCertificates(t *testing.T) {
-	w := MustWorld(t)
+func TestCertificates(t *testing.T) { inBothWays(t, testCertificates) }
+
+func testCertificates(t *testing.T, w *world) {
 	var name string
 	var cert *x509.Certificate
 	service := &endorser{answer: func(ctx context.Context, _ *peerpb.SignedProposal) (*peerpb.ProposalResponse, error) {
@@ -174,8 +180,9 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
-func TestDeliverAndBroadcast(t *testing.T) {
-	w := MustWorld(t)
+func TestDeliverAndBroadcast(t *testing.T) { inBothWays(t, testDeliverAndBroadcast) }
+
+func testDeliverAndBroadcast(t *testing.T, w *world) {
 	service := &ordering{
 		broadcast: func(s ordererpb.AtomicBroadcast_BroadcastServer) error {
 			for {
@@ -256,8 +263,9 @@ func TestDeliverAndBroadcast(t *testing.T) {
 	want := []trace.Event{event(trace.BroadcastAnswer, "aa", "SUCCESS", 0), event(trace.BroadcastAnswer, "bb", "SUCCESS", 0),
 		event(trace.DeliverBlock, "", "2 transactions", 7), event(trace.DeliverStatus, "", "SUCCESS", 0)}
 	for i := range want {
-		want[i].Node, want[i].Other = peer0, "orderer0"
+		want[i].Node, want[i].Other, want[i].What, want[i].A = peer0, "orderer0", trace.Accepted, 200
 	}
+	want[2].What, want[2].A = trace.Told, 2
 	if diff := cmp.Diff(want, byEnd(peer0)); diff != "" {
 		t.Error(diff)
 	}
@@ -265,6 +273,7 @@ func TestDeliverAndBroadcast(t *testing.T) {
 	for i := range want {
 		want[i].Node, want[i].Other = "orderer0", peer0
 	}
+	want[2].What, want[2].A, want[2].B = trace.SeekForEver, trace.PositionOldest, trace.PositionForEver
 	if diff := cmp.Diff(want, byEnd("orderer0")); diff != "" {
 		t.Error(diff)
 	}
@@ -278,6 +287,14 @@ func TestListen(t *testing.T) {
 	defer taken.Close()
 	if _, err := link.Listen(taken.Addr().String()); err == nil || !strings.Contains(err.Error(), "in use") || !strings.Contains(err.Error(), "choose another port") {
 		t.Errorf("a busy port: %v", err)
+	}
+	moved, err := link.New(link.Config{}).Endpoint("a", tls.Certificate{}, nil).Listen(taken.Addr().String(), true)
+	if err != nil {
+		t.Fatalf("a busy port that nobody chose: %v", err)
+	}
+	defer moved.Close()
+	if moved.Addr().String() == taken.Addr().String() {
+		t.Errorf("two listeners on %s", moved.Addr())
 	}
 	path := filepath.Join(t.TempDir(), "s.sock")
 	first, err := link.Listen("unix:" + path)

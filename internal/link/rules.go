@@ -2,48 +2,66 @@ package link
 
 import (
 	"context"
+	"fmt"
+	"path"
 	"slices"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/connectivity"
-
-	"github.com/fabriscope/fabriscope/internal/trace"
 )
 
 // reconnectPatience bounds how long healing a link, or Redial, waits until the
-// connections over it work again.
-const reconnectPatience = 500 * time.Millisecond
+// connections over it work again or are known not to: on a link that stays slow a
+// handshake takes its time.
+const reconnectPatience = 5 * time.Second
 
-// SetRules replaces all rules at once and ends a partition: no message passes in
-// between that neither the old nor the new rules let pass. Of two rules for the
-// same ends the later one counts.
-func (n *Net) SetRules(rules []Rule) error {
-	for _, r := range rules {
-		if err := r.check(r.From, r.To); err != nil {
+// Rules say how all links behave. The zero value leaves them undisturbed.
+type Rules struct {
+	// Links are the rules for pairs of ends; of two that fit the later one counts.
+	Links []Rule
+	// Groups are the sides of a partition: every link between nodes of different groups
+	// is cut. Names may be patterns; a node belongs to the first group that fits, and
+	// one that no group names keeps all its links.
+	Groups [][]string
+}
+
+// Put adds a rule, or replaces the one for exactly these ends (either way round, unless
+// it is for one way only). A rule that disturbs nothing only takes away.
+func (r *Rules) Put(rule Rule) {
+	r.Links = slices.DeleteFunc(slices.Clone(r.Links), func(old Rule) bool {
+		same := old.From == rule.From && old.To == rule.To
+		reversed := old.From == rule.To && old.To == rule.From
+		return same || reversed && !rule.OneWay
+	})
+	if rule.Shape != (Shape{OneWay: rule.OneWay}) {
+		r.Links = append(r.Links, rule)
+	}
+}
+
+// SetRules replaces all rules at once: no message passes in between that neither the
+// old nor the new rules let pass. Live connections change at once: cut ones are closed,
+// and both ends get an error that says so; healed ones are dialled again at once.
+//
+// Nothing is recorded here: a network of many processes has one set of rules, and
+// whoever changes it says so once.
+func (n *Net) SetRules(rules Rules) error {
+	for _, r := range rules.Links {
+		if err := r.Check(); err != nil {
 			return err
 		}
 	}
-	n.links.mu.Lock()
-	old := n.links.rules
-	n.links.rules, n.links.partition = nil, nil
-	for _, r := range rules {
-		n.links.set(r.From, r.To, r.Shape)
+	for _, group := range rules.Groups {
+		for _, pattern := range group {
+			if _, err := path.Match(pattern, ""); err != nil {
+				return fmt.Errorf("partition: pattern %q: %w", pattern, err)
+			}
+		}
 	}
-	now := slices.Clone(n.links.rules)
+	n.links.mu.Lock()
+	n.links.rules = rules
 	healed := n.links.apply()
 	n.links.mu.Unlock()
-	for _, r := range now {
-		if !slices.Contains(old, r) {
-			n.trace.Record(trace.Event{Kind: trace.LinkRule, Node: r.From, Other: r.To, Note: r.Shape.String()})
-		}
-	}
-	for _, r := range old {
-		same := func(other Rule) bool { return other.From == r.From && other.To == r.To }
-		if !slices.ContainsFunc(now, same) {
-			n.trace.Record(trace.Event{Kind: trace.LinkRule, Node: r.From, Other: r.To, Note: Shape{}.String()})
-		}
-	}
 	awaitConnections(healed)
 	return nil
 }
@@ -52,24 +70,48 @@ func (n *Net) SetRules(rules []Rule) error {
 // would be refused until their connections try again by themselves.
 func (n *Net) Redial(name string) {
 	n.links.mu.Lock()
-	var back []*grpc.ClientConn
+	var back []returning
 	for _, c := range n.links.clients {
 		if _, _, cut := n.links.between(c.from, c.to); c.to == name && !cut {
-			c.conn.ResetConnectBackoff()
-			back = append(back, c.conn)
+			back = append(back, returning{c.conn, c.attempts.hurry()})
 		}
 	}
 	n.links.mu.Unlock()
 	awaitConnections(back)
 }
 
+// returning is a connection that is being made again at once.
+type returning struct {
+	conn   *grpc.ClientConn
+	failed <-chan struct{} // closed if that came to nothing
+}
+
 // awaitConnections waits until no connection refuses calls any more because of an
-// earlier failure. A node may be away for another reason, so the patience is short.
-func awaitConnections(all []*grpc.ClientConn) {
+// earlier failure, or the new attempt has failed as well: a node may be away for
+// another reason.
+func awaitConnections(all []returning) {
 	ctx, cancel := context.WithTimeout(context.Background(), reconnectPatience)
 	defer cancel()
-	for _, conn := range all {
-		for conn.GetState() == connectivity.TransientFailure && conn.WaitForStateChange(ctx, connectivity.TransientFailure) {
+	for _, r := range all {
+		r.await(ctx)
+	}
+}
+
+func (r returning) await(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-r.failed:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	// An attempt from before shows as connecting until it has failed, also to a caller
+	// that it has failed already.
+	for state := r.conn.GetState(); state == connectivity.TransientFailure || state == connectivity.Connecting; state = r.conn.GetState() {
+		if !r.conn.WaitForStateChange(ctx, state) {
+			return
 		}
 	}
 }

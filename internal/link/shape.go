@@ -47,94 +47,50 @@ type Rule struct {
 	Shape
 }
 
+// Event says what a rule does from now on.
+func (r Rule) Event() trace.Event {
+	e := trace.Event{Kind: trace.LinkRule, Node: r.From, Other: r.To, What: trace.RuleShaped, A: int64(r.Latency), B: int64(r.Jitter),
+		C: int64(r.Loss * 1e6), Note: r.Shape.String()}
+	switch {
+	case r.Cut && r.OneWay:
+		e.What = trace.RuleCutOneWay
+	case r.Cut:
+		e.What = trace.RuleCut
+	case !r.slow():
+		e.What = trace.RuleHealed
+	case r.OneWay:
+		e.What = trace.RuleShapedOneWay
+	}
+	return e
+}
+
+// way is a connection that rules apply to, with a wire or without.
+type way interface {
+	ends() (from, to string)
+	shape(out, in Shape)
+	cut()
+}
+
 // links holds the rules and the connections that they apply to.
 type links struct {
-	mu        sync.Mutex
-	rules     []Rule // later ones win
-	partition [][]string
-	opened    map[*conn]struct{}
-	clients   []client
-	number    uint64 // connections opened so far, for seeding
+	mu      sync.Mutex
+	rules   Rules
+	opened  map[way]struct{}
+	clients []client
+	number  uint64 // connections opened so far, for seeding
 }
 
 // client is a connection as gRPC keeps it: it outlives the sockets below.
 type client struct {
 	from, to string
 	conn     *grpc.ClientConn
+	attempts *redial
 	cut      bool // when the rules were applied last
 }
 
-// SetLink sets how the links from one node to another behave, and back unless
-// shape.OneWay. from and to may be patterns (path.Match); where several rules
-// fit, the one set last wins. A zero Shape removes the rule. Live connections
-// change at once: cut ones are closed, and both ends get an error that says so;
-// healed ones are dialled again at once.
-func (n *Net) SetLink(from, to string, shape Shape) error {
-	if err := shape.check(from, to); err != nil {
-		return err
-	}
-	n.links.mu.Lock()
-	n.links.set(from, to, shape)
-	healed := n.links.apply()
-	n.links.mu.Unlock()
-	n.trace.Record(trace.Event{Kind: trace.LinkRule, Node: from, Other: to, Note: shape.String()})
-	awaitConnections(healed)
-	return nil
-}
-
-// Partition cuts every link between nodes of different groups. Names may be
-// patterns; a node belongs to the first group that fits, and one that no group
-// names keeps all its links. It replaces an earlier partition; nil ends it.
-func (n *Net) Partition(groups [][]string) error {
-	for _, group := range groups {
-		for _, pattern := range group {
-			if _, err := path.Match(pattern, ""); err != nil {
-				return fmt.Errorf("partition: pattern %q: %w", pattern, err)
-			}
-		}
-	}
-	words := make([]string, len(groups))
-	for i, group := range groups {
-		words[i] = strings.Join(group, " ")
-	}
-	note := "partition ended"
-	if len(groups) > 0 {
-		note = "partition: " + strings.Join(words, " | ")
-	}
-	n.links.mu.Lock()
-	n.links.partition = groups
-	healed := n.links.apply()
-	n.links.mu.Unlock()
-	n.trace.Record(trace.Event{Kind: trace.LinkRule, Note: note})
-	awaitConnections(healed)
-	return nil
-}
-
-// Heal ends the partition and every cut. Slow links stay slow; see SetLink.
-func (n *Net) Heal() {
-	n.links.mu.Lock()
-	n.links.partition = nil
-	n.links.rules = slices.DeleteFunc(n.links.rules, func(r Rule) bool {
-		return r.Cut && r.Latency == 0 && r.Jitter == 0 && r.Loss == 0
-	})
-	for i := range n.links.rules {
-		n.links.rules[i].Cut = false
-	}
-	healed := n.links.apply()
-	n.links.mu.Unlock()
-	n.trace.Record(trace.Event{Kind: trace.LinkRule, Note: "healed"})
-	awaitConnections(healed)
-}
-
-// Shapes lists the rules in the order in which they were set.
-func (n *Net) Shapes() []Rule {
-	n.links.mu.Lock()
-	defer n.links.mu.Unlock()
-	return slices.Clone(n.links.rules)
-}
-
-// check refuses what cannot be meant.
-func (s Shape) check(from, to string) error {
+// Check refuses what cannot be meant.
+func (r Rule) Check() error {
+	from, to, s := r.From, r.To, r.Shape
 	for _, pattern := range []string{from, to} {
 		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
 			return fmt.Errorf("link %q to %q: the name %q is empty or a malformed pattern", from, to, pattern)
@@ -173,26 +129,11 @@ func (s Shape) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// set replaces the rule for exactly this pair.
-func (l *links) set(from, to string, shape Shape) {
-	l.rules = slices.DeleteFunc(l.rules, func(r Rule) bool {
-		same := r.From == from && r.To == to
-		reversed := r.From == to && r.To == from
-		if !shape.OneWay && reversed {
-			return true
-		}
-		return same
-	})
-	if undisturbed := (Shape{OneWay: shape.OneWay}); shape != undisturbed {
-		l.rules = append(l.rules, Rule{From: from, To: to, Shape: shape})
-	}
-}
-
 // apply brings the live connections in line with the rules. It returns those that
 // were cut and are not any more: they are being dialled again. Caller holds mu.
-func (l *links) apply() (healed []*grpc.ClientConn) {
+func (l *links) apply() (healed []returning) {
 	for c := range l.opened {
-		out, in, cut := l.between(c.from, c.to)
+		out, in, cut := l.between(c.ends())
 		if cut {
 			c.cut()
 			continue
@@ -203,11 +144,8 @@ func (l *links) apply() (healed []*grpc.ClientConn) {
 	for i := range l.clients {
 		c := &l.clients[i]
 		_, _, cut := l.between(c.from, c.to)
-		if !cut {
-			c.conn.ResetConnectBackoff()
-		}
 		if c.cut && !cut {
-			healed = append(healed, c.conn)
+			healed = append(healed, returning{c.conn, c.attempts.hurry()})
 		}
 		c.cut = cut
 	}
@@ -217,7 +155,7 @@ func (l *links) apply() (healed []*grpc.ClientConn) {
 // between is how the connections that from dials to to behave: data on its way
 // out, data coming in, and whether they are cut. Caller holds mu.
 func (l *links) between(from, to string) (out, in Shape, cut bool) {
-	for _, rule := range l.rules {
+	for _, rule := range l.rules.Links {
 		forward := match(rule.From, from) && match(rule.To, to)
 		backward := match(rule.From, to) && match(rule.To, from)
 		if forward || (backward && !rule.OneWay) {
@@ -235,7 +173,7 @@ func (l *links) between(from, to string) (out, in Shape, cut bool) {
 
 // group is the index of the partition's group that name belongs to, -1 for none.
 func (l *links) group(name string) int {
-	return slices.IndexFunc(l.partition, func(group []string) bool {
+	return slices.IndexFunc(l.rules.Groups, func(group []string) bool {
 		return slices.ContainsFunc(group, func(pattern string) bool { return match(pattern, name) })
 	})
 }
@@ -249,6 +187,14 @@ func match(pattern, name string) bool {
 	return err == nil && fits
 }
 
+// shapes is how data travels between two ends now.
+func (l *links) shapes(from, to string) (out, in Shape) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out, in, _ = l.between(from, to)
+	return out, in
+}
+
 func (l *links) isCut(from, to string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -257,12 +203,12 @@ func (l *links) isCut(from, to string) bool {
 }
 
 // remember keeps a client so that a healed link is dialled at once.
-func (l *links) remember(from, to string, conn *grpc.ClientConn) {
+func (l *links) remember(from, to string, conn *grpc.ClientConn, attempts *redial) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.prune()
 	_, _, cut := l.between(from, to)
-	l.clients = append(l.clients, client{from, to, conn, cut})
+	l.clients = append(l.clients, client{from, to, conn, attempts, cut})
 }
 
 // prune forgets clients that their owners have closed.
@@ -273,7 +219,7 @@ func (l *links) prune() {
 }
 
 // open wraps a fresh socket; a rule set since it was asked for may refuse it.
-func (l *links) open(from, to string, seed uint64, raw net.Conn) (net.Conn, error) {
+func (l *links) open(from, to string, seed uint64, raw net.Conn) (*conn, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	out, in, cut := l.between(from, to)
@@ -281,17 +227,36 @@ func (l *links) open(from, to string, seed uint64, raw net.Conn) (net.Conn, erro
 		_ = raw.Close() // nothing was sent on it
 		return nil, cutError(from, to)
 	}
-	l.number++
-	hash := fnv.New64a()
-	_, _ = hash.Write([]byte(from + "\x00" + to)) // never fails
-	random := rand.New(rand.NewPCG(seed, hash.Sum64()+l.number))
-	c := newConn(raw, from, to, random, l.forget)
+	c := newConn(raw, from, to, l.random(from, to, seed), l.forget)
 	c.shape(out, in)
 	l.opened[c] = struct{}{}
 	return c, nil
 }
 
-func (l *links) forget(c *conn) {
+// join is open for a connection without a wire.
+func (l *links) join(c *line, seed uint64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out, in, cut := l.between(c.from, c.to)
+	if cut {
+		c.cut()
+		return cutError(c.from, c.to)
+	}
+	c.out.random, c.in.random = l.random(c.from, c.to, seed), l.random(c.from, c.to, seed)
+	c.shape(out, in)
+	l.opened[c] = struct{}{}
+	return nil
+}
+
+// random is a source for one more connection. Caller holds mu.
+func (l *links) random(from, to string, seed uint64) *rand.Rand {
+	l.number++
+	hash := fnv.New64a()
+	_, _ = hash.Write([]byte(from + "\x00" + to)) // never fails
+	return rand.New(rand.NewPCG(seed, hash.Sum64()+l.number))
+}
+
+func (l *links) forget(c way) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.opened, c)

@@ -163,7 +163,8 @@ func (s *stream) hand(message any) error {
 // receiving side of the stream knows the reason.
 func (s *stream) loseSent(e trace.Event, err error) {
 	if err == io.EOF {
-		e.Dir, e.Note = trace.Lost, "the connection is gone"
+		e.Name = e.Dir.String()
+		e.Dir, e.What, e.Note = trace.Lost, trace.LostGone, "the connection is gone"
 		s.net.trace.Record(e)
 		return
 	}

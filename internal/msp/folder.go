@@ -230,6 +230,9 @@ func LoadSigner(mspID, dir string) (*Signer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("no key in %s: put back the key that belongs to the certificate in signcerts, or have the identity issued anew", filepath.Join(dir, "keystore"))
+	}
 	var problems []error
 	for _, key := range keys {
 		signer, err := NewSigner(mspID, certs[0], key)

@@ -122,34 +122,13 @@ func (id *Identity) isCertificate(cert *x509.Certificate) bool {
 // NameOf is the common name in a serialized identity, for showing: nothing is
 // checked, and "" is the answer to bytes that hold no certificate.
 func NameOf(serialized []byte) string {
-	_, name := peekIdentity(serialized)
-	return name
-}
-
-// Describe gives a form like "peer0.org1.example.com (Org1MSP)" of a serialized
-// identity, for showing: nothing is checked. See [Identity.String] for one that
-// is valid.
-func Describe(serialized []byte) string {
-	mspID, name := peekIdentity(serialized)
-	switch {
-	case name == "" && mspID == "":
-		return "an unreadable identity"
-	case name == "":
-		return fmt.Sprintf("an unreadable identity of %q", mspID)
-	default:
-		return fmt.Sprintf("%s (%s)", name, mspID)
-	}
-}
-
-// peekIdentity is what a serialized identity says of itself.
-func peekIdentity(serialized []byte) (mspID, name string) {
 	var raw msppb.SerializedIdentity
 	if proto.Unmarshal(serialized, &raw) != nil {
-		return "", ""
+		return ""
 	}
 	cert, err := parseCertificatePEM(raw.GetIdBytes())
 	if err != nil {
-		return raw.GetMspid(), ""
+		return ""
 	}
-	return raw.GetMspid(), cert.Subject.CommonName
+	return cert.Subject.CommonName
 }

@@ -122,12 +122,15 @@ func TestSetIsBounded(t *testing.T) {
 	for i := range 10 * cachedIdentities {
 		s.remember(&Identity{serialized: fmt.Append(nil, i)})
 	}
-	if n := len(s.young) + len(s.old); n > cachedIdentities {
+	if n := s.known.Len(); n > cachedIdentities {
 		t.Errorf("%d identities remembered, want at most %d", n, cachedIdentities)
 	}
 	last := fmt.Append(nil, 10*cachedIdentities-1)
 	if s.cached(last) == nil {
 		t.Error("the last one was forgotten")
+	}
+	if n := testing.AllocsPerRun(100, func() { s.cached(last) }); n != 0 {
+		t.Errorf("finding a known identity allocates %g times", n)
 	}
 	s.remember(&Identity{serialized: make([]byte, maxCachedIdentity+1)})
 	if s.cached(make([]byte, maxCachedIdentity+1)) != nil {

@@ -10,9 +10,12 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	msppb "github.com/hyperledger/fabric-protos-go-apiv2/msp"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/fabriscope/fabriscope/internal/cache"
 )
 
 // A set remembers this many identities, and none whose bytes are longer than any
@@ -31,14 +34,13 @@ type Set struct {
 	ed25519  bool
 
 	mu    sync.Mutex
-	young map[string]*Identity // by serialized bytes; two generations, as in Verifier
-	old   map[string]*Identity
+	known *cache.Cache[string, *Identity] // by serialized bytes
 }
 
 // NewSet makes a set whose signatures are checked through the verifier (nil:
 // each time). Of two organisations with one id the first counts.
 func NewSet(v *Verifier, msps ...*MSP) *Set {
-	s := &Set{msps: make(map[string]*MSP, len(msps)), verifier: v, young: make(map[string]*Identity)}
+	s := &Set{msps: make(map[string]*MSP, len(msps)), verifier: v, known: cache.New[string, *Identity](cachedIdentities, nil)}
 	for _, m := range msps {
 		if _, ok := s.msps[m.id]; !ok {
 			s.msps[m.id] = m
@@ -82,17 +84,14 @@ func (s *Set) Identity(serialized []byte) (*Identity, error) {
 	return id, nil
 }
 
-// cached looks in both generations.
+// cached gives an identity that was seen before, nil if it was not.
 func (s *Set) cached(serialized []byte) *Identity {
+	if len(serialized) > maxCachedIdentity {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if id := s.young[string(serialized)]; id != nil {
-		return id
-	}
-	id := s.old[string(serialized)]
-	if id != nil {
-		s.add(id)
-	}
+	id, _ := cache.GetBytes(s.known, serialized)
 	return id
 }
 
@@ -103,15 +102,29 @@ func (s *Set) remember(id *Identity) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.add(id)
+	s.known.Put(string(id.serialized), id)
 }
 
-// add puts an identity into the young generation.
-func (s *Set) add(id *Identity) {
-	if len(s.young) >= cachedIdentities/2 {
-		s.old, s.young = s.young, make(map[string]*Identity)
+// CertificateEnd reads until when the certificate in a serialized identity is valid;
+// zero when there is none to read. Members are known already; others are read here,
+// because Fabric says "expired" to them as well.
+func (s *Set) CertificateEnd(serialized []byte) time.Time {
+	if id, err := s.Identity(serialized); err == nil {
+		return id.cert.NotAfter
 	}
-	s.young[string(id.serialized)] = id
+	var raw msppb.SerializedIdentity
+	if proto.Unmarshal(serialized, &raw) != nil {
+		return time.Time{}
+	}
+	block, _ := pem.Decode(raw.GetIdBytes())
+	if block == nil {
+		return time.Time{}
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return time.Time{}
+	}
+	return cert.NotAfter
 }
 
 // identity decodes and validates a PEM certificate as an identity of m.

@@ -3,6 +3,8 @@ package msp
 import (
 	"crypto/sha256"
 	"sync"
+
+	"github.com/fabriscope/fabriscope/internal/cache"
 )
 
 // defaultVerifierEntries bounds a Verifier that is given no bound: about 3 MB.
@@ -22,13 +24,9 @@ type Verifier struct {
 	shards [verifierShards]verifierShard
 }
 
-// verifierShard keeps two generations: when the young one is full the old one is
-// dropped, so that memory is bounded and what is in use stays.
 type verifierShard struct {
 	mu       sync.Mutex
-	limit    int
-	young    map[signatureKey]struct{}
-	old      map[signatureKey]struct{}
+	good     *cache.Cache[signatureKey, struct{}]
 	underway map[signatureKey]*verification
 }
 
@@ -49,8 +47,7 @@ func NewVerifier(entries int) *Verifier {
 	v := &Verifier{}
 	for i := range v.shards {
 		s := &v.shards[i]
-		s.limit = max(1, entries/verifierShards/2)
-		s.young = make(map[signatureKey]struct{})
+		s.good = cache.New[signatureKey, struct{}](entries/verifierShards, nil)
 		s.underway = make(map[signatureKey]*verification)
 	}
 	return v
@@ -63,7 +60,7 @@ func (v *Verifier) verify(key signatureKey, check func() error) error {
 	}
 	s := &v.shards[key[0]%verifierShards]
 	s.mu.Lock()
-	if s.knows(key) {
+	if _, known := s.good.Get(key); known {
 		s.mu.Unlock()
 		return nil
 	}
@@ -81,34 +78,13 @@ func (v *Verifier) verify(key signatureKey, check func() error) error {
 		s.mu.Lock()
 		delete(s.underway, key)
 		if mine.err == nil {
-			s.remember(key)
+			s.good.Put(key, struct{}{})
 		}
 		s.mu.Unlock()
 		close(mine.done)
 	}()
 	mine.err = check()
 	return mine.err
-}
-
-// knows looks in both generations; what is found in the old one gets young again.
-func (s *verifierShard) knows(key signatureKey) bool {
-	if _, ok := s.young[key]; ok {
-		return true
-	}
-	if _, ok := s.old[key]; ok {
-		s.remember(key)
-		return true
-	}
-	return false
-}
-
-// remember adds to the young generation.
-func (s *verifierShard) remember(key signatureKey) {
-	if len(s.young) >= s.limit {
-		s.old = s.young
-		s.young = make(map[signatureKey]struct{}, s.limit)
-	}
-	s.young[key] = struct{}{}
 }
 
 // Len is how many signatures are remembered.
@@ -120,7 +96,7 @@ func (v *Verifier) Len() int {
 	for i := range v.shards {
 		s := &v.shards[i]
 		s.mu.Lock()
-		n += len(s.young) + len(s.old)
+		n += s.good.Len()
 		s.mu.Unlock()
 	}
 	return n

@@ -61,7 +61,12 @@ func TestExplainOfNothing(t *testing.T) {
 }
 
 func ExampleSignature_Explain() {
-	s, err := policy.FromText("OR('Org1MSP.peer', AND('Org2MSP.admin', 'Org3MSP.admin'))")
+	env, err := policy.Parse("OR('Org1MSP.peer', AND('Org2MSP.admin', 'Org3MSP.admin'))")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	s, err := policy.NewSignature(env)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/fabriscope/fabriscope/internal/msp"
 )
@@ -40,7 +41,7 @@ func Identities(set *msp.Set, signed []Signed) (ids []*msp.Identity, rejected []
 		}
 		// Before the signature is checked: nobody should make us verify the same
 		// thing a thousand times.
-		if many == nil && contains(ids, id) || many != nil && many[id.Key()] {
+		if many == nil && slices.ContainsFunc(ids, id.Same) || many != nil && many[id.Key()] {
 			rejected = append(rejected, Rejected{Index: i, Who: id.String(), Why: fmt.Errorf("%s: %w", id, ErrRepeated)})
 			continue
 		}
@@ -69,13 +70,4 @@ func noteKey(many map[string]bool, ids []*msp.Identity) map[string]bool {
 		}
 	}
 	return many
-}
-
-func contains(ids []*msp.Identity, id *msp.Identity) bool {
-	for _, known := range ids {
-		if known == id || known.Same(id) {
-			return true
-		}
-	}
-	return false
 }

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
 	msppb "github.com/hyperledger/fabric-protos-go-apiv2/msp"
 	"google.golang.org/protobuf/proto"
 )
@@ -18,31 +17,16 @@ type Principal struct {
 	Raw   *msppb.MSPPrincipal // as the policy has it; not to be changed
 }
 
-// Peer tells whether a peer of MSPID can satisfy the principal.
-func (p Principal) Peer() bool { return p.Role == "peer" || p.Role == "member" }
-
-// String is the principal in the policy language.
-func (p Principal) String() string { return p.Text }
-
 // defaultLayouts is how many sets are made if the caller names no bound.
 const defaultLayouts = 64
 
-// MinimalSets lists the smallest sets of principals that satisfy the policy: a
-// gateway chooses one of them and asks a peer for each principal in it. Sets that
-// contain another set are left out; a principal is in a set as often as different
-// signers are needed for it. Smaller sets come first, otherwise the policy's own
-// order decides. At most max sets are made (64 if max is not positive); what lies
-// beyond is not found. A policy that cannot be satisfied has none; one that needs
-// nothing has a single empty set.
-func MinimalSets(env *commonpb.SignaturePolicyEnvelope, max int) [][]Principal {
-	s, err := NewSignature(env)
-	if err != nil {
-		return nil
-	}
-	return Layouts(s, max)
-}
-
-// Layouts is MinimalSets for any policy, implicit meta policies included.
+// Layouts lists the smallest sets of principals that satisfy a policy: a gateway
+// chooses one of them and asks a peer for each principal in it. Sets that contain
+// another set are left out; a principal is in a set as often as different signers are
+// needed for it. Smaller sets come first, otherwise the policy's own order decides. At
+// most max sets are made (64 if max is not positive); what lies beyond is not found. A
+// policy that cannot be satisfied has none; one that needs nothing has a single empty
+// set.
 func Layouts(p Policy, max int) [][]Principal {
 	if max <= 0 {
 		max = defaultLayouts

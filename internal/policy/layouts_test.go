@@ -17,14 +17,14 @@ func texts(sets [][]policy.Principal) string {
 	for _, set := range sets {
 		var one []string
 		for _, p := range set {
-			one = append(one, p.String())
+			one = append(one, p.Text)
 		}
 		all = append(all, "{"+strings.Join(one, " ")+"}")
 	}
 	return strings.Join(all, " ")
 }
 
-func TestMinimalSets(t *testing.T) {
+func TestLayouts(t *testing.T) {
 	for text, want := range map[string]string{
 		"AND('A.peer','B.peer')":                         "{'A.peer' 'B.peer'}",
 		"OR('A.peer','B.peer')":                          "{'A.peer'} {'B.peer'}",
@@ -38,16 +38,16 @@ func TestMinimalSets(t *testing.T) {
 		"OR(OutOf(2,'A.peer'),'B.peer')":                 "{'B.peer'}",
 		"AND('A.peer',OR('B.peer','C.peer'),'D.member')": "{'A.peer' 'B.peer' 'D.member'} {'A.peer' 'C.peer' 'D.member'}",
 	} {
-		if got := texts(policy.MinimalSets(MustParse(t, text), 0)); got != want {
+		if got := texts(policy.Layouts(MustSignature(t, text), 0)); got != want {
 			t.Errorf("%s\n got %s\nwant %s", text, got, want)
 		}
 	}
-	if sets := policy.MinimalSets(nil, 0); sets != nil {
+	if sets := policy.Layouts(nil, 0); sets != nil {
 		t.Errorf("no policy has sets %v", sets)
 	}
 }
 
-func TestMinimalSetsOfMeta(t *testing.T) {
+func TestLayoutsOfMeta(t *testing.T) {
 	sub := func(text string) policy.Policy { return MustSignature(t, text) }
 	m := policy.NewMeta(policy.Majority, "Endorsement", []policy.Policy{sub("OR('A.peer')"), nil, sub("OR('B.peer','B.admin')")})
 	if got, want := texts(policy.Layouts(m, 0)), "{'A.peer' 'B.peer'} {'A.peer' 'B.admin'}"; got != want {
@@ -61,16 +61,16 @@ func TestMinimalSetsOfMeta(t *testing.T) {
 }
 
 // A policy with a million sets is answered at once, with as many as were asked for.
-func TestMinimalSetsAreBounded(t *testing.T) {
+func TestLayoutsAreBounded(t *testing.T) {
 	var names []string
 	for i := range 40 {
 		names = append(names, fmt.Sprintf("'Org%dMSP.peer'", i))
 	}
-	sets := policy.MinimalSets(MustParse(t, "OutOf(20,"+strings.Join(names, ",")+")"), 10)
+	sets := policy.Layouts(MustSignature(t, "OutOf(20,"+strings.Join(names, ",")+")"), 10)
 	if len(sets) != 10 || len(sets[0]) != 20 {
 		t.Errorf("%d sets", len(sets))
 	}
-	same := policy.MinimalSets(MustParse(t, "OutOf(20,"+strings.Repeat("'A.peer',", 39)+"'A.peer')"), 10)
+	same := policy.Layouts(MustSignature(t, "OutOf(20,"+strings.Repeat("'A.peer',", 39)+"'A.peer')"), 10)
 	if len(same) != 1 {
 		t.Errorf("%d sets of one principal", len(same))
 	}
@@ -78,7 +78,7 @@ func TestMinimalSetsAreBounded(t *testing.T) {
 
 // Every set satisfies the policy when different peers sign for it, as long as no
 // leaf can take a signature that was meant for another one.
-func TestMinimalSetsSatisfyThePolicy(t *testing.T) {
+func TestLayoutsSatisfyThePolicy(t *testing.T) {
 	p := MustPeople(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		text := strings.NewReplacer("member", "peer", "admin", "peer", "client", "peer", "orderer", "peer").Replace(policyText(rt, 3))

@@ -204,14 +204,15 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		if _, err := policy.NewSignature(env); err != nil {
+		s, err := policy.NewSignature(env)
+		if err != nil {
 			t.Fatalf("parsed, but %v", err)
 		}
 		again, err := policy.Parse(policy.Format(env))
 		if err != nil || !proto.Equal(env, again) {
 			t.Fatalf("%q is written as %q, which reads differently: %v", text, policy.Format(env), err)
 		}
-		policy.MinimalSets(env, 8)
+		policy.Layouts(s, 8)
 	})
 }
 

@@ -62,15 +62,6 @@ func FromBytes(encoded []byte) (*Signature, error) {
 	return NewSignature(env)
 }
 
-// FromText parses and checks a policy written in the policy language.
-func FromText(text string) (*Signature, error) {
-	env, err := Parse(text)
-	if err != nil {
-		return nil, err
-	}
-	return NewSignature(env)
-}
-
 // AnyOf is the policy that one identity with the role, of any of the MSPs,
 // satisfies. Without MSPs nothing does.
 func AnyOf(role msppb.MSPRole_MSPRoleType, mspIDs ...string) (*commonpb.SignaturePolicyEnvelope, error) {

@@ -35,7 +35,16 @@ func (db *DB) Explain(doing string, err error) error {
 		return nil
 	}
 	if sentinel := classify(err); sentinel != nil {
-		return fmt.Errorf("%s %s: %w (%w)", doing, db.path, sentinel, err)
+		where, remedy := "", ""
+		if sentinel == ErrCorrupt {
+			if _, bad := db.layer.sums(); bad > 0 {
+				where = fmt.Sprintf("page %d is not what was written: ", bad)
+			}
+			if db.options.Remedy != "" {
+				remedy = "; " + db.options.Remedy
+			}
+		}
+		return fmt.Errorf("%s %s: %s%w (%w)%s", doing, db.path, where, sentinel, err, remedy)
 	}
 	return fmt.Errorf("%s %s: %w", doing, db.path, err)
 }
@@ -47,6 +56,9 @@ func classify(err error) error {
 		if errors.Is(err, sentinel) {
 			return nil
 		}
+	}
+	if errors.Is(err, errCheck) {
+		return ErrCorrupt
 	}
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return ErrDiskFull
@@ -68,13 +80,20 @@ func classify(err error) error {
 		if failure.SystemErrno == syscall.ENOSPC || failure.SystemErrno == syscall.EDQUOT {
 			return ErrDiskFull
 		}
-		// A page that cannot be read to its end is a file that was cut short.
-		if failure.ExtendedCode == sqlite3.ErrIoErrShortRead {
+		// A page that cannot be read to its end is a file that was cut short; one without its
+		// checksum was changed by somebody else than us.
+		if failure.ExtendedCode == sqlite3.ErrIoErrShortRead || failure.ExtendedCode == errPageSum {
 			return ErrCorrupt
 		}
 	}
 	return nil
 }
+
+// errCheck begins what SQLite's own check says.
+var errCheck = errors.New("SQLite's check")
+
+// errPageSum is SQLite's code for a page without its checksum, SQLITE_IOERR_DATA.
+const errPageSum = sqlite3.ErrNoExtended(10 | 32<<8)
 
 // magic is how every SQLite file begins.
 const magic = "SQLite format 3\x00"

@@ -18,6 +18,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -36,9 +37,8 @@ const (
 	statementCache    = 48               // prepared statements kept by one connection
 	busyTimeout       = 10 * time.Second // wait for a lock held by another process
 	readerIdle        = time.Minute      // an unused reader is closed after this
-	checkpointPages   = 1000             // SQLite's own threshold: 4 MiB of log
 	walKept           = 4 << 20          // the log file is cut to this when it is reused
-	walLimit          = 32 << 20         // above this a commit waits for a checkpoint
+	walLimit          = 16 << 20         // above this a commit waits until the log can start over
 	checkUpTo         = 64 << 20         // larger files are not read whole at each start
 	checkpointPatient = 250 * time.Millisecond
 )
@@ -77,6 +77,25 @@ type Options struct {
 
 	// SkipCheck opens a file that may be damaged, to save what can be read.
 	SkipCheck bool
+
+	// Checksums lets every page carry a checksum, which is compared whenever the page is
+	// read; a page that differs is ErrCorrupt. A file without them, up to 1 GiB, is
+	// written anew with them when it is opened.
+	Checksums bool
+
+	// Remedy is what ErrCorrupt says besides, for example a command.
+	Remedy string
+
+	// Disk is shared by the files of one process; see NewDisk. nil works.
+	Disk *Disk
+
+	// Synced hears of each wait for the disk, soon after it. It may be called from
+	// several goroutines at once and must not use the database.
+	Synced func(Sync)
+
+	// Journal, for tests of power cuts, takes every change and every sync of the
+	// file and its log in their order, see power_test.go.
+	Journal string
 }
 
 // DB is an open file. All methods may be called from many goroutines.
@@ -85,6 +104,9 @@ type DB struct {
 	options Options
 	writer  *sql.DB // nil when read-only
 	reader  *sql.DB
+	folder  *sql.DB // the connection that folds the log; nil when read-only
+	layer   *layer
+	folds   folds
 	remove  string // directory to delete at Close, for OpenTemp
 
 	writing sync.Mutex   // held by Update: one transaction at a time, in order of arrival
@@ -106,6 +128,9 @@ func Open(path string, options Options) (*DB, error) {
 	db := &DB{path: path, options: options}
 	if err := db.open(); err != nil {
 		_ = db.Close() // the first error is the one that matters
+		if remedy := options.Remedy; errors.Is(err, ErrCorrupt) && remedy != "" && !strings.HasSuffix(err.Error(), remedy) {
+			err = fmt.Errorf("%w; %s", err, remedy)
+		}
 		return nil, err
 	}
 	return db, nil
@@ -162,14 +187,25 @@ func (db *DB) open() error {
 	if err := checkHeader(db.path); err != nil {
 		return err
 	}
-	if !db.options.ReadOnly {
-		db.writer = sql.OpenDB(connector{db.path, readWrite, db.options})
-		db.writer.SetMaxOpenConns(1)
-		db.writer.SetMaxIdleConns(1)
+	if info == nil { // for nobody else's eyes; the log and its index get the same mode
+		f, err := os.OpenFile(db.path, os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			return fmt.Errorf("open database: %w", err)
+		}
+		_ = f.Close() // nothing was written
 	}
-	db.reader = sql.OpenDB(connector{db.path, readOnly, db.options})
-	db.reader.SetMaxOpenConns(db.options.Readers)
-	db.reader.SetMaxIdleConns(db.options.Readers)
+	if db.layer, err = newLayer(db.options.Disk, db.options.Journal); err != nil {
+		return fmt.Errorf("open %s: %w", db.path, err)
+	}
+	db.folds.portion = foldMost
+	if !db.options.ReadOnly {
+		if log, err := os.Stat(db.path + "-wal"); err == nil {
+			db.folds.began = -log.Size() // what a crash has left is folded soon
+		}
+		db.writer = db.connections(connector{mode: readWrite}, 1)
+		db.folder = db.connections(connector{mode: readWrite, background: true}, 1)
+	}
+	db.reader = db.connections(connector{mode: readOnly}, db.options.Readers)
 	db.reader.SetConnMaxIdleTime(readerIdle)
 	db.tended.Store(walLimit)
 
@@ -179,7 +215,111 @@ func (db *DB) open() error {
 	if db.options.ReadOnly {
 		return db.checkVersion()
 	}
-	return db.migrate()
+	if err := db.migrate(); err != nil {
+		return err
+	}
+	if info == nil || info.Size() == 0 { // new: it has them
+		return nil
+	}
+	return db.addChecksums()
+}
+
+// Check reads every page and every index and lists what is wrong, at most so many things.
+// An error means that it could not look.
+func (db *DB) Check(ctx context.Context, most int) (problems []string, err error) {
+	rows, err := db.reader.QueryContext(ctx, fmt.Sprintf("PRAGMA integrity_check(%d)", most))
+	if err != nil {
+		if err = db.Explain("check", err); errors.Is(err, ErrCorrupt) {
+			return []string{err.Error()}, nil
+		}
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			return problems, db.Explain("check", err)
+		}
+		if line != "ok" {
+			problems = append(problems, strings.Join(strings.Fields(line), " "))
+		}
+	}
+	if err := db.Explain("check", rows.Err()); errors.Is(err, ErrCorrupt) {
+		problems = append(problems, err.Error())
+	} else if err != nil {
+		return problems, err
+	}
+	if sums, _ := db.layer.sums(); sums && len(problems) > 0 {
+		if _, bad := db.layer.sums(); bad > 0 {
+			problems[0] = fmt.Sprintf("page %d of %s is not what was written; %s", bad, db.path, problems[0])
+		}
+	}
+	return problems, nil
+}
+
+// Mark reads the mark of a database file, its Options.ApplicationID, without opening it.
+func Mark(path string) (int32, error) {
+	if err := checkHeader(path); err != nil {
+		return 0, err
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return 0, fmt.Errorf("open database: %w", err)
+	}
+	defer file.Close()
+	var mark [4]byte
+	const place = 68
+	if _, err := file.ReadAt(mark[:], place); err != nil {
+		return 0, fmt.Errorf("open %s: %w", path, ErrCorrupt)
+	}
+	return int32(binary.BigEndian.Uint32(mark[:])), nil
+}
+
+// sumBytes is the room at the end of each page.
+const sumBytes = 8
+
+// sumUpTo is the size of a file that gets its checksums when it is opened.
+const sumUpTo = 1 << 30
+
+// addChecksums writes a file anew whose pages have no room for checksums yet. If there is
+// no room for that on the disk the file stays as it is.
+func (db *DB) addChecksums() error {
+	if sums, _ := db.layer.sums(); sums || !db.options.Checksums {
+		return nil
+	}
+	if _, _, err := db.pass(); err != nil { // the header of a new file is in the log
+		return err
+	}
+	info, err := os.Stat(db.path)
+	if sums, _ := db.layer.sums(); err != nil || sums || info.Size() > sumUpTo {
+		return err
+	}
+	ctx := context.Background()
+	connection, err := db.writer.Conn(ctx)
+	if err != nil {
+		return db.Explain("open", err)
+	}
+	defer connection.Close() // back to the pool
+	for _, statement := range []string{"PRAGMA temp_store=FILE", "VACUUM", "PRAGMA temp_store=MEMORY"} {
+		if _, err := connection.ExecContext(ctx, statement); err != nil {
+			err = db.Explain("add checksums to", err)
+			if errors.Is(err, ErrDiskFull) {
+				return nil
+			}
+			return err
+		}
+	}
+	_, _, err = db.pass()
+	return err
+}
+
+// connections makes a pool; nothing is opened yet.
+func (db *DB) connections(c connector, most int) *sql.DB {
+	c.path, c.options, c.layer = db.path, db.options, db.layer
+	pool := sql.OpenDB(c)
+	pool.SetMaxOpenConns(most)
+	pool.SetMaxIdleConns(most)
+	return pool
 }
 
 // Path is the file's name as it was given to Open.
@@ -200,6 +340,7 @@ func (db *DB) Reader() *sql.DB { return db.reader }
 // waits for a running Update. Later calls return the first one's result.
 func (db *DB) Close() error {
 	db.closing.Do(func() {
+		db.folds.close()
 		db.writing.Lock()
 		defer db.writing.Unlock()
 		var errs []error
@@ -208,8 +349,17 @@ func (db *DB) Close() error {
 		if db.reader != nil {
 			errs = append(errs, db.reader.Close())
 		}
+		if db.folder != nil {
+			errs = append(errs, db.folder.Close())
+		}
 		if db.writer != nil {
 			errs = append(errs, db.writer.Close())
+		}
+		if db.layer != nil {
+			if db.options.Synced != nil {
+				db.layer.each(db.options.Synced)
+			}
+			db.layer.close()
 		}
 		if db.remove != "" {
 			errs = append(errs, os.RemoveAll(db.remove))
@@ -226,8 +376,9 @@ func (db *DB) CloseWhole() error {
 	if db.writer == nil {
 		return db.Close()
 	}
+	db.folds.close()
 	db.writing.Lock()
-	if err := db.reader.Close(); err == nil {
+	if err := errors.Join(db.reader.Close(), db.folder.Close()); err == nil {
 		ctx := context.Background()
 		// What fails here leaves the log in use, which is no harm.
 		if _, err := db.writer.ExecContext(ctx, pragmaBusy(checkpointPatient)); err == nil {
@@ -265,7 +416,7 @@ func (db *DB) check(info fs.FileInfo) error {
 		return db.Explain("check", err)
 	}
 	if verdict != "ok" {
-		return fmt.Errorf("check %s: %w: %s", db.path, ErrCorrupt, strings.Join(strings.Fields(verdict), " "))
+		return db.Explain("check", fmt.Errorf("%w: %s", errCheck, strings.Join(strings.Fields(verdict), " ")))
 	}
 	return nil
 }

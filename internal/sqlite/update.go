@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"os"
 )
 
 // Update runs change in one writing transaction and commits it; when change
@@ -21,6 +20,7 @@ func (db *DB) Update(ctx context.Context, change func(tx *sql.Tx) error) error {
 	}
 	db.writing.Lock()
 	defer db.writing.Unlock()
+	db.Admit()
 	// BeginTx with a context that can end would start a goroutine for the life
 	// of the transaction and might roll back behind change's back.
 	tx, err := db.writer.BeginTx(context.Background(), nil)
@@ -37,6 +37,7 @@ func (db *DB) Update(ctx context.Context, change func(tx *sql.Tx) error) error {
 	if err := tx.Commit(); err != nil {
 		return db.Explain("write", err)
 	}
+	db.Committed()
 	db.tend()
 	return nil
 }
@@ -71,6 +72,9 @@ func (db *DB) Checkpoint(ctx context.Context) (bool, error) {
 
 // checkpoint does the work of Checkpoint; the caller holds db.writing.
 func (db *DB) checkpoint(ctx context.Context) (bool, error) {
+	defer db.tellSyncs()
+	db.folds.passing.Lock()
+	defer db.folds.passing.Unlock()
 	connection, err := db.writer.Conn(ctx)
 	if err != nil {
 		return false, db.Explain("checkpoint", err)
@@ -90,14 +94,14 @@ func (db *DB) checkpoint(ctx context.Context) (bool, error) {
 	return blocked == 0, nil
 }
 
-// tend keeps the log file bounded. SQLite folds the log into the file by
-// itself, but it can only start the log anew at a moment when no reader looks
-// at an older state, and under constant reading that moment may never come.
+// tend keeps the log file bounded. The log is folded into the file in the
+// background, but SQLite can only start it anew at a moment when all of it is folded
+// and no reader looks at an older state, and under load that moment may never come.
 // Above the limit a commit waits for it; if a long reader is in the way it is
 // tried again when the log has grown by another quarter.
 func (db *DB) tend() {
-	info, err := os.Stat(db.path + "-wal")
-	if err != nil || info.Size() < db.tended.Load() {
+	size := db.LogBytes()
+	if size < db.tended.Load() {
 		return
 	}
 	done, err := db.checkpoint(context.Background())
@@ -105,5 +109,5 @@ func (db *DB) tend() {
 		db.tended.Store(walLimit)
 		return
 	}
-	db.tended.Store(info.Size() + walLimit/4)
+	db.tended.Store(size + walLimit/4)
 }

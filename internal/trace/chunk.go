@@ -16,21 +16,24 @@ import (
 // before s2 compresses it. A chunk can be read without any other.
 //
 //	chunk    = crc32c(rest) as 4 bytes, s2(body)
-//	body     = version, count, texts, then ten columns of count numbers
+//	body     = version, count, texts, then the columns, each of count numbers
 //	texts    = number of texts, then each as length and bytes; number 0 is ""
 //	columns  = time (zigzag difference to the one before), kind*8+direction,
 //	           node, other, channel, txid, key, note (all numbers of texts),
-//	           block, message (8 bytes little endian)
+//	           block, message (8 bytes little endian); since version 2 also what, a,
+//	           b, c (zigzag) and name (number of a text)
 //
-// All other numbers are unsigned varints.
+// All other numbers are unsigned varints. Version 1 had no facts: its events are Untold.
 const (
-	chunkVersion   = 1
-	maxChunkEvents = 1 << 20   // more is damage
+	chunkVersion   = 2
+	firstVersion   = 1         // the oldest that is read
+	columnCount    = 15        // of the newest version
+	MaxChunkEvents = 1 << 20   // more is damage
 	maxEventBody   = 256 << 20 // decoded size of an event chunk; more is damage
 )
 
-// errDamaged is wrapped by every error of a decoder.
-var errDamaged = errors.New("a chunk of the run file is damaged")
+// ErrDamaged is wrapped by every error of a decoder.
+var ErrDamaged = errors.New("a chunk of the run file is damaged")
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -38,20 +41,43 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type encoder struct {
 	texts   map[string]uint64
 	text    []byte
-	columns [10][]byte
+	columns [columnCount][]byte
 	body    []byte
 	txids   []uint64
 
 	// The text of each column's event before, and its number: mostly the same again.
-	before [10]struct {
+	before [columnCount]struct {
 		text   string
 		number uint64
 	}
 }
 
+// PackEvents is the body of the chunk of events, for whoever keeps many of them and
+// compresses the whole. UnpackEvents reads it.
+func PackEvents(events []Event) []byte {
+	var c encoder
+	c.write(events)
+	return c.body
+}
+
+// UnpackEvents reads what PackEvents made of events whose first has position first.
+func UnpackEvents(body []byte, first uint64) ([]Event, error) {
+	if len(body) > maxEventBody {
+		return nil, fmt.Errorf("%w: its size is impossible", ErrDamaged)
+	}
+	return decodeBody(body, first)
+}
+
 // encodeEvents appends the chunk of events to out and returns, sorted, the
 // hashes of the transactions that occur in it; they are valid until the next call.
 func (c *encoder) encodeEvents(out []byte, events []Event) (chunk []byte, txids []uint64) {
+	c.write(events)
+	slices.Sort(c.txids)
+	return seal(out, c.body), c.txids
+}
+
+// write fills the body.
+func (c *encoder) write(events []Event) {
 	if c.texts == nil {
 		c.texts = make(map[string]uint64)
 	}
@@ -73,12 +99,17 @@ func (c *encoder) encodeEvents(out []byte, events []Event) (chunk []byte, txids 
 		known := len(c.texts)
 		c.columns[5] = binary.AppendUvarint(c.columns[5], c.number(5, e.TxID))
 		if len(c.texts) > known {
-			c.txids = append(c.txids, hashText(e.TxID))
+			c.txids = append(c.txids, HashTxID(e.TxID))
 		}
 		c.columns[6] = binary.AppendUvarint(c.columns[6], c.number(6, e.Key))
 		c.columns[7] = binary.AppendUvarint(c.columns[7], c.number(7, e.Note))
 		c.columns[8] = binary.AppendUvarint(c.columns[8], e.Block)
 		c.columns[9] = binary.LittleEndian.AppendUint64(c.columns[9], e.Msg)
+		c.columns[10] = append(c.columns[10], byte(e.What))
+		c.columns[11] = binary.AppendVarint(c.columns[11], e.A)
+		c.columns[12] = binary.AppendVarint(c.columns[12], e.B)
+		c.columns[13] = binary.AppendVarint(c.columns[13], e.C)
+		c.columns[14] = binary.AppendUvarint(c.columns[14], c.number(14, e.Name))
 	}
 	c.body = append(c.body, chunkVersion)
 	c.body = binary.AppendUvarint(c.body, uint64(len(events)))
@@ -87,8 +118,6 @@ func (c *encoder) encodeEvents(out []byte, events []Event) (chunk []byte, txids 
 	for _, column := range c.columns {
 		c.body = append(c.body, column...)
 	}
-	slices.Sort(c.txids)
-	return seal(out, c.body), c.txids
 }
 
 // number is the number of a text in this chunk, which is added if it is new.
@@ -126,33 +155,35 @@ func seal(out, body []byte) []byte {
 // unseal is the reverse of seal; limit bounds the size of the body.
 func unseal(chunk []byte, limit int) ([]byte, error) {
 	if len(chunk) < 4 || binary.LittleEndian.Uint32(chunk) != crc32.Checksum(chunk[4:], castagnoli) {
-		return nil, fmt.Errorf("%w: its checksum does not fit", errDamaged)
+		return nil, fmt.Errorf("%w: its checksum does not fit", ErrDamaged)
 	}
 	size, err := s2.DecodedLen(chunk[4:])
 	if err != nil || size > limit {
-		return nil, fmt.Errorf("%w: its size is impossible", errDamaged)
+		return nil, fmt.Errorf("%w: its size is impossible", ErrDamaged)
 	}
 	body, err := s2.Decode(nil, chunk[4:])
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errDamaged, err)
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return body, nil
 }
 
-// decodeEvents reads a chunk whose first event has position first.
-func decodeEvents(chunk []byte, first uint64) ([]Event, error) {
+// DecodeEvents reads a chunk whose first event has position first.
+func DecodeEvents(chunk []byte, first uint64) ([]Event, error) {
 	body, err := unseal(chunk, maxEventBody)
 	if err != nil {
 		return nil, err
 	}
+	return decodeBody(body, first)
+}
+
+func decodeBody(body []byte, first uint64) ([]Event, error) {
 	d := decoder{rest: body}
-	if version := d.byte(); version != chunkVersion && !d.failed {
-		return nil, fmt.Errorf("%w: it has version %d, this program reads %d", errDamaged, version, chunkVersion)
-	}
-	count := d.size(maxChunkEvents)
+	version := d.version()
+	count := d.size(MaxChunkEvents)
 	texts := d.texts()
 	if d.failed {
-		return nil, fmt.Errorf("%w: it ends too early", errDamaged)
+		return nil, d.problem("it ends too early")
 	}
 	events := make([]Event, count)
 	before := int64(0)
@@ -179,22 +210,61 @@ func decodeEvents(chunk []byte, first uint64) ([]Event, error) {
 	for i := range events {
 		events[i].Msg = d.fixed()
 	}
+	if version >= 2 {
+		d.facts(events, texts)
+	}
 	if d.failed || len(d.rest) > 0 {
-		return nil, fmt.Errorf("%w: its columns do not fit its length", errDamaged)
+		return nil, d.problem("its columns do not fit its length")
 	}
 	return events, nil
+}
+
+// facts reads the columns that version 2 added.
+func (d *decoder) facts(events []Event, texts []string) {
+	for i := range events {
+		events[i].What = What(d.byte())
+	}
+	for _, place := range []func(*Event) *int64{
+		func(e *Event) *int64 { return &e.A }, func(e *Event) *int64 { return &e.B }, func(e *Event) *int64 { return &e.C },
+	} {
+		for i := range events {
+			*place(&events[i]) = d.varint()
+		}
+	}
+	for i := range events {
+		events[i].Name = d.text(texts, d.uvarint())
+	}
 }
 
 // decoder takes numbers off the front of a body. After a mistake it is failed
 // and returns zeros.
 type decoder struct {
-	rest   []byte
-	failed bool
+	rest    []byte
+	failed  bool
+	unknown byte // a version that is not known, 0 if it is
 }
 
 func (d *decoder) fail() {
 	d.failed = true
 	d.rest = nil
+}
+
+// version reads the version of a body, and fails on one that this program does not know.
+func (d *decoder) version() byte {
+	version := d.byte()
+	if !d.failed && (version < firstVersion || version > chunkVersion) {
+		d.unknown = version
+		d.fail()
+	}
+	return version
+}
+
+// problem is the error of a decoder that failed, or that left something over.
+func (d *decoder) problem(what string) error {
+	if d.unknown != 0 {
+		return fmt.Errorf("%w: it has version %d, this program reads %d to %d; a newer Fabriscope wrote it, use that one", ErrDamaged, d.unknown, firstVersion, chunkVersion)
+	}
+	return fmt.Errorf("%w: %s", ErrDamaged, what)
 }
 
 func (d *decoder) byte() byte {
@@ -273,8 +343,8 @@ func (d *decoder) text(texts []string, number uint64) string {
 	return texts[number-1]
 }
 
-// hashText is FNV-1a, by which a run file finds the chunks of a transaction.
-func hashText(text string) uint64 {
+// HashTxID is FNV-1a, by which a run file finds the chunks of a transaction.
+func HashTxID(text string) uint64 {
 	hash := uint64(14695981039346656037)
 	for i := range len(text) {
 		hash = (hash ^ uint64(text[i])) * 1099511628211

@@ -21,16 +21,16 @@ func FuzzDecodeEvents(f *testing.F) {
 	f.Add([]byte{2, 1, 0})
 	f.Fuzz(func(t *testing.T, body []byte) {
 		// The checksum is put right: the interesting bytes lie behind it.
-		events, err := decodeEvents(seal(nil, body), 10)
+		events, err := DecodeEvents(seal(nil, body), 10)
 		if err != nil {
-			if !errors.Is(err, errDamaged) {
+			if !errors.Is(err, ErrDamaged) {
 				t.Fatalf("unexpected error %v", err)
 			}
 			return
 		}
 		var e encoder
 		again, _ := e.encodeEvents(nil, events)
-		same, err := decodeEvents(again, 10)
+		same, err := DecodeEvents(again, 10)
 		if err != nil || len(same) != len(events) {
 			t.Fatalf("%d events became %d, %v", len(events), len(same), err)
 		}
@@ -56,16 +56,16 @@ func FuzzDecodePayloads(f *testing.F) {
 	f.Add(body)
 	f.Add([]byte{chunkVersion, 0, 1, 0, 0, 1})
 	f.Fuzz(func(t *testing.T, body []byte) {
-		payloads, err := decodePayloads(seal(nil, body), 10)
+		payloads, err := DecodePayloads(seal(nil, body), 10)
 		if err != nil {
-			if !errors.Is(err, errDamaged) {
+			if !errors.Is(err, ErrDamaged) {
 				t.Fatalf("unexpected error %v", err)
 			}
 			return
 		}
 		for seq, p := range payloads {
-			if seq < 10 || p.at >= seq {
-				t.Fatalf("payload of event %d is at %d", seq, p.at)
+			if seq < 10 || p.At >= seq {
+				t.Fatalf("payload of event %d is at %d", seq, p.At)
 			}
 		}
 	})

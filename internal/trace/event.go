@@ -11,6 +11,9 @@ package trace
 // Event is one fact. It is flat on purpose: a million of them are filtered,
 // sorted and written without following a pointer. It never holds a private key,
 // and payloads are kept apart (Recorder.Payload).
+//
+// What a program needs of a fact are What, A, B, C and Name, which facts.go explains
+// kind by kind; Note says the same to people, and no program reads it.
 type Event struct {
 	Seq     uint64 // position in the trace, from 1, without gaps
 	Time    int64  // when, in nanoseconds since 1970 (UTC)
@@ -22,8 +25,11 @@ type Event struct {
 	TxID    string // transaction id, lower-case hex, "" when it concerns none
 	Block   uint64 // block number; the kind tells whether it means anything
 	Key     string // state key, chaincode name or policy path; the kind tells which
-	Note    string // a few plain words
+	Note    string // a few plain words, for people only
 	Msg     uint64 // for messages: equal at both ends of one message, 0 when unknown
+	What    What   // which of the kind's cases; Untold when nothing is known of A, B and C
+	A, B, C int64  // numbers; the kind tells which (FactsOf)
+	Name    string // a second name where the kind has one; of a message that was held, released or lost: which end says so, "sent" or "received"; never from outside the network
 }
 
 // Dir tells which end of a message recorded an event.

@@ -46,7 +46,7 @@ const (
 	ChaincodeRegistered  Kind = "chaincode.registered"
 	ChaincodeReady       Kind = "chaincode.ready"
 	ChaincodeInit        Kind = "chaincode.init"
-	ChaincodeTransaction Kind = "chaincode.transaction"
+	ChaincodeTransaction Kind = "chaincode.transaction" // Key = the function
 	ChaincodeGetState    Kind = "chaincode.get_state"
 	ChaincodePutState    Kind = "chaincode.put_state"
 	ChaincodeDelState    Kind = "chaincode.del_state"
@@ -72,15 +72,21 @@ const (
 
 // What happens to blocks.
 const (
-	Enqueued     Kind = "enqueued"      // the leader took an envelope into its batch; Note = count and bytes pending
-	BlockCut     Kind = "block.cut"     // the batch was cut; Note = why (count, bytes, timeout, idle, config)
-	BlockWritten Kind = "block.written" // an ordering node wrote the block
-	BlockPulled  Kind = "block.pulled"  // a peer received the block; Block = number
-	ValidateFrom Kind = "validate.start"
-	PolicyJudged Kind = "validate.policy" // one transaction's signatures and policies; Note = code
-	VersionCheck Kind = "validate.mvcc"   // one transaction's read versions; Note = code
-	Verdict      Kind = "verdict"         // final code of one transaction; Key = code name, Note = reason
-	Committed    Kind = "committed"       // block, state and history are on disk; Note = commit hash
+	Enqueued Kind = "enqueued" // the leader took an envelope into its batch; Note = count and bytes pending
+	// ChannelConfig is recorded by an ordering node at its start and when a block of
+	// configuration is in force: Block = that block's number, A, B, C = the limits of a batch.
+	ChannelConfig Kind = "channel.config"
+	BlockCut      Kind = "block.cut"     // the batch was cut; What = why; Block = its number if this node goes on leading
+	BlockWritten  Kind = "block.written" // an ordering node wrote the block; B and C are those of the block.cut that it was
+	BlockPulled   Kind = "block.pulled"  // a peer received the block; Block = number
+	ValidateFrom  Kind = "validate.start"
+	PolicyJudged  Kind = "validate.policy" // one transaction's signatures and policies; Note = code
+	VersionCheck  Kind = "validate.mvcc"   // one transaction's read versions; Note = code
+	Verdict       Kind = "verdict"         // final code of one transaction; Key = code name, Note = reason
+	Committed     Kind = "committed"       // block, state and history are on disk; Key = commit hash in hex
+	// DiskSync is a wait of a peer or an ordering node for the disk, recorded soon after it
+	// has ended: What = which, A = how long, B = bytes.
+	DiskSync Kind = "disk.sync"
 )
 
 // Chaincode life, all recorded by the peer concerned; Key = package id or name.
@@ -101,9 +107,10 @@ const (
 	NodeStop     Kind = "node.stop"
 	NodeKilled   Kind = "node.killed"
 	ChannelJoin  Kind = "channel.join"
-	RaftRole     Kind = "raft.role" // Note = follower, candidate or leader; Block = term
+	RaftRole     Kind = "raft.role" // What = follower, candidate or leader; A = term
 	RaftLeader   Kind = "raft.leader"
-	LinkRule     Kind = "link.rule" // a link was cut, slowed or healed; Note = what
+	LinkRule     Kind = "link.rule" // a link was cut, slowed or healed; What = which
+	Partition    Kind = "partition" // one event for each node of a partition, in a row, with its group; or its end, without a node
 	HoldSet      Kind = "hold.set"
 	HoldGone     Kind = "hold.gone"
 	Say          Kind = "say"   // narration of a scenario; Note = text
@@ -125,9 +132,9 @@ func Kinds() []Kind {
 		ChaincodeRegister, ChaincodeRegistered, ChaincodeReady, ChaincodeInit, ChaincodeTransaction, ChaincodeGetState,
 		ChaincodePutState, ChaincodeDelState, ChaincodeResponse, ChaincodeCompleted, ChaincodeError, ChaincodeUnknown,
 		SimulateStart, SimulateEnd, ReadAdded, RangeAdded, WriteAdded, Endorsed, Refused, Compared, Submitted, CommitSeen,
-		Enqueued, BlockCut, BlockWritten, BlockPulled, ValidateFrom, PolicyJudged, VersionCheck, Verdict, Committed,
-		Installed, BuildStart, BuildEnd, LaunchStart, LaunchEnd, ChaincodeExit, DefinitionKnown,
-		NodeStart, NodeReady, NodeStop, NodeKilled, ChannelJoin, RaftRole, RaftLeader, LinkRule, HoldSet, HoldGone, Say, Step,
+		Enqueued, ChannelConfig, BlockCut, BlockWritten, BlockPulled, ValidateFrom, PolicyJudged, VersionCheck, Verdict, Committed,
+		DiskSync, Installed, BuildStart, BuildEnd, LaunchStart, LaunchEnd, ChaincodeExit, DefinitionKnown,
+		NodeStart, NodeReady, NodeStop, NodeKilled, ChannelJoin, RaftRole, RaftLeader, LinkRule, Partition, HoldSet, HoldGone, Say, Step,
 		Fault, ErrorEvent, Progress, NetworkReady,
 	}
 }

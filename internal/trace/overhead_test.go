@@ -11,6 +11,7 @@ import (
 	peerpb "github.com/hyperledger/fabric-protos-go-apiv2/peer"
 
 	"github.com/fabriscope/fabriscope/internal/trace"
+	"github.com/fabriscope/fabriscope/internal/trace/runfile"
 )
 
 // traffic makes what a loaded network records: 60 events a transaction, half of
@@ -84,7 +85,9 @@ func BenchmarkRecording(b *testing.B) {
 				r = trace.NewRecorder(trace.Options{})
 			}
 			if mode == "file" {
-				MustRecordTo(b, r, filepath.Join(b.TempDir(), "run.fscope"))
+				if err := runfile.Record(r, filepath.Join(b.TempDir(), "run.fscope"), trace.Meta{}); err != nil {
+					b.Fatal(err)
+				}
 			}
 			events := 0
 			traffic := newTraffic()
@@ -93,7 +96,9 @@ func BenchmarkRecording(b *testing.B) {
 				events += traffic.transaction(r)
 			}
 			if mode == "file" {
-				MustStop(b, r)
+				if err := r.StopRecording(); err != nil {
+					b.Fatal(err)
+				}
 			}
 			b.ReportMetric(float64(cpu(b)-before)/float64(events), "cpu-ns/event")
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(events), "ns/event")

@@ -124,27 +124,25 @@ func (c *payloadEncoder) number(name string) uint64 {
 	return number
 }
 
-// stored is a payload as a chunk has it: itself, or where it is.
-type stored struct {
+// Stored is a payload as a chunk has it: itself, or where it is.
+type Stored struct {
 	Payload
-	at uint64 // position of the event that has it; 0 = here
+	At uint64 // position of the event that has it; 0 = here
 }
 
-// decodePayloads reads a payload chunk whose events begin at first, by position.
-func decodePayloads(chunk []byte, first uint64) (map[uint64]stored, error) {
+// DecodePayloads reads a payload chunk whose events begin at first, by position.
+func DecodePayloads(chunk []byte, first uint64) (map[uint64]Stored, error) {
 	body, err := unseal(chunk, maxPayloadBody)
 	if err != nil {
 		return nil, err
 	}
 	d := decoder{rest: body}
-	if version := d.byte(); version != chunkVersion && !d.failed {
-		return nil, fmt.Errorf("%w: it has version %d, this program reads %d", errDamaged, version, chunkVersion)
-	}
+	d.version()
 	names := d.texts()
-	count := d.size(maxChunkEvents)
+	count := d.size(MaxChunkEvents)
 	type entry struct {
 		seq, length uint64
-		stored
+		Stored
 	}
 	entries := make([]entry, count)
 	offset := uint64(0)
@@ -154,17 +152,17 @@ func decodePayloads(chunk []byte, first uint64) (map[uint64]stored, error) {
 		e.seq = first + offset
 		name := d.uvarint()
 		value := d.uvarint()
-		if offset >= maxChunkEvents || (name == 0 && (value == 0 || value >= e.seq)) {
+		if offset >= MaxChunkEvents || (name == 0 && (value == 0 || value >= e.seq)) {
 			d.fail()
 			break
 		}
 		if name == 0 {
-			e.at = e.seq - value
+			e.At = e.seq - value
 			continue
 		}
 		e.Name, e.length = d.text(names, name), value
 	}
-	payloads := make(map[uint64]stored, count)
+	payloads := make(map[uint64]Stored, count)
 	for i := range entries {
 		e := &entries[i]
 		if e.length > uint64(len(d.rest)) {
@@ -172,10 +170,10 @@ func decodePayloads(chunk []byte, first uint64) (map[uint64]stored, error) {
 			break
 		}
 		e.Bytes, d.rest = d.rest[:e.length:e.length], d.rest[e.length:]
-		payloads[e.seq] = e.stored
+		payloads[e.seq] = e.Stored
 	}
 	if d.failed || len(d.rest) > 0 {
-		return nil, fmt.Errorf("%w: its entries do not fit its length", errDamaged)
+		return nil, d.problem("its entries do not fit its length")
 	}
 	return payloads, nil
 }

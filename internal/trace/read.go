@@ -45,6 +45,7 @@ func (v *view) event(seq uint64) Event {
 		Seq: seq, Time: int64(s.time), Kind: Kind(v.name(s.kind >> 3)), Dir: Dir(s.kind & 7),
 		Node: v.name(s.node), Other: v.name(s.other), Channel: v.name(s.channel),
 		TxID: s.txid, Block: s.block, Key: s.key, Note: s.note, Msg: s.msg,
+		What: s.what, A: s.a, B: s.b, C: s.c, Name: v.name(s.name),
 	}
 }
 
@@ -213,9 +214,10 @@ func (r *Recorder) Payload(seq uint64) (name string, bytes []byte, ok bool) {
 	if seq < v.first || seq > v.last {
 		return "", nil, false
 	}
-	msg := v.slot(seq).msg
-	if msg == 0 {
-		return "", nil, false
+	at := v.slot(seq)
+	msg := at.msg
+	if msg == 0 || Dir(at.kind&7) == Sent {
+		return "", nil, false // the sender's event itself would keep it
 	}
 	// The other end of a message is mostly a few events away: look around seq.
 	for distance := uint64(1); distance <= v.last; distance++ {
@@ -224,13 +226,14 @@ func (r *Recorder) Payload(seq uint64) (name string, bytes []byte, ok bool) {
 		if !before && !after {
 			break
 		}
-		if before && v.slot(seq-distance).msg == msg {
-			if name, bytes, ok = r.payload(seq - distance); ok {
-				return name, bytes, ok
+		for _, other := range [2]struct {
+			there bool
+			seq   uint64
+		}{{before, seq - distance}, {after, seq + distance}} {
+			if !other.there || v.slot(other.seq).msg != msg {
+				continue
 			}
-		}
-		if after && v.slot(seq+distance).msg == msg {
-			if name, bytes, ok = r.payload(seq + distance); ok {
+			if name, bytes, ok = r.payload(other.seq); ok || Dir(v.slot(other.seq).kind&7) == Sent {
 				return name, bytes, ok
 			}
 		}

@@ -66,11 +66,14 @@ type segment struct {
 // smaller, and little for the garbage collector to follow.
 type slot struct {
 	time, msg, block uint64
+	a, b, c          int64
 	txid, key, note  string
 	kind             uint32 // id of the kind times 8, plus the direction
 	node             uint32
 	other            uint32
 	channel          uint32
+	name             uint32
+	what             What
 }
 
 // payload is what a message carried: a proto.Message by reference, or a Payload
@@ -162,7 +165,8 @@ func (r *Recorder) add(e *Event, carried payload) uint64 {
 	s.msg, s.block, s.key, s.note = e.Msg, e.Block, e.Key, e.Note
 	s.txid = r.shared(e.TxID)
 	s.kind = r.id(string(e.Kind))<<3 | uint32(e.Dir)&7
-	s.node, s.other, s.channel = r.id(e.Node), r.id(e.Other), r.id(e.Channel)
+	s.node, s.other, s.channel, s.name = r.id(e.Node), r.id(e.Other), r.id(e.Channel), r.id(e.Name)
+	s.what, s.a, s.b, s.c = e.What, e.A, e.B, e.C
 	r.last = seq
 	if carried.value != nil {
 		segment.payloads[at] = carried

@@ -1,18 +1,9 @@
 package trace
 
 import (
-	"context"
-	"database/sql"
-	"encoding/binary"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"sync"
 	"time"
-
-	"github.com/fabriscope/fabriscope/internal/sqlite"
 )
 
 // How a run file is written. An event is in the file, and survives kill -9, at
@@ -28,10 +19,10 @@ const (
 	chunkBytes   = 2 << 20 // payload bytes of one chunk, unless a single one is larger
 	behindEvents = 1 << 18
 	behindBytes  = 64 << 20
-	perCommit    = 8 // chunks in one transaction
+	perWrite     = 8 // chunks that a file is given at once
 )
 
-// Errors of RecordTo.
+// Errors of RecordTo and StopRecording.
 var (
 	ErrRecording    = errors.New("a run file is being recorded already; stop that first")
 	ErrNotRecording = errors.New("no run file is being recorded")
@@ -48,30 +39,31 @@ type Meta struct {
 	Labels   map[string]string // anything else worth showing
 }
 
-// runFileID marks SQLite files as run files: "FSCP".
-const runFileID = 0x46534350
+// Chunk is a stretch of the trace as a run file keeps it. DecodeEvents and
+// DecodePayloads read what is in it.
+type Chunk struct {
+	First, Last uint64   // positions of the first and the last event
+	Start       int64    // time of the first event
+	TxIDs       []uint64 // sorted hashes (HashTxID) of the transactions that occur in it
+	Events      []byte   // see chunk.go
+	Payloads    []byte   // see payloads.go; empty when there are none
+}
 
-// runMigrations is the layout of a run file. Small columns come first: what
-// lies behind a large value is reached only by reading through it.
-var runMigrations = []string{`
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE chunk (
-	first  INTEGER PRIMARY KEY, -- position of the first event
-	last   INTEGER NOT NULL,    -- position of the last one
-	start  INTEGER NOT NULL,    -- time of the first event, ns since 1970
-	txids  BLOB NOT NULL,       -- sorted 8-byte FNV-1a hashes of the transaction ids in it
-	events BLOB NOT NULL        -- see chunk.go
-);
-CREATE TABLE payload (
-	first INTEGER PRIMARY KEY,  -- as in chunk; no row when there are none
-	data  BLOB NOT NULL         -- see payloads.go
-);`}
+// File is what a Recorder writes to; package runfile has the one that lasts. One
+// goroutine calls it.
+type File interface {
+	// Write keeps the chunks that next gives, all of them or none, until it gives nil.
+	// A chunk's memory is used again for the one after it.
+	Write(next func() (*Chunk, error)) error
+	// Close is called once, after the last Write. failed is the error that ended the
+	// recording early, nil if somebody stopped it.
+	Close(failed error) error
+}
 
-// writer takes events from a Recorder and writes them to a run file.
+// writer takes events from a Recorder and gives them to a file in chunks.
 type writer struct {
 	recorder *Recorder
-	db       *sqlite.DB
-	meta     Meta
+	file     File
 	wake     chan struct{} // there is a chunk's worth to write
 	stop     chan struct{} // closed by StopRecording
 	done     chan struct{} // closed when everything is written
@@ -88,33 +80,21 @@ type writer struct {
 	payloads payloadEncoder
 	batch    []Event
 	carried  []payload
-	buffers  [2][]byte
+	chunk    Chunk // given out last; its memory is used again
 }
 
-// RecordTo writes the trace to a new run file from now on, beginning with what
-// is still in memory. Errors: ErrRecording, fs.ErrExist, those of package sqlite.
-func (r *Recorder) RecordTo(path string, meta Meta) error {
+// RecordTo writes the trace to a file from now on, beginning with what is still in
+// memory; package runfile makes such files. After an error, ErrRecording mostly, the
+// file was not touched and is still the caller's.
+func (r *Recorder) RecordTo(file File) error {
 	if r == nil {
-		return fmt.Errorf("record to %s: %w", path, errors.New("this process keeps no trace"))
+		return errors.New("this process keeps no trace")
 	}
-	if info, err := os.Stat(path); err == nil && info.Size() > 0 {
-		return fmt.Errorf("record to %s: %w; choose another name or delete it", path, fs.ErrExist)
-	}
-	if meta.Started.IsZero() {
-		meta.Started = time.Now()
-	}
-	db, err := sqlite.Open(path, sqlite.Options{Migrations: runMigrations, ApplicationID: runFileID, Readers: 1})
-	if err != nil {
-		return fmt.Errorf("record: %w", err)
-	}
-	w := &writer{recorder: r, db: db, meta: meta, wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
-	if err := w.writeMeta(); err != nil {
-		return errors.Join(err, db.Close())
-	}
+	w := &writer{recorder: r, file: file, wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 	r.mu.Lock()
 	if r.file != nil {
 		r.mu.Unlock()
-		return errors.Join(fmt.Errorf("record to %s: %w", path, ErrRecording), db.Close(), os.Remove(path))
+		return ErrRecording
 	}
 	w.taken = r.last
 	if len(r.segments) > 0 {
@@ -195,17 +175,14 @@ func (w *writer) run() {
 		}
 		err = w.flush(whole)
 	}
-	if err == nil {
-		w.meta.Ended = time.Now()
-		err = w.writeMeta()
-	}
-	w.err = errors.Join(err, w.db.CloseWhole())
+	err = errors.Join(err, w.file.Close(err))
+	w.err = err
 
 	r := w.recorder
 	r.mu.Lock()
 	r.file = nil
 	if err != nil {
-		r.stopped = w.err
+		r.stopped = err
 	}
 	r.room.Broadcast()
 	r.mu.Unlock()
@@ -222,23 +199,22 @@ func (w *writer) flush(whole bool) error {
 	w.recorder.mu.Lock()
 	target := w.recorder.last
 	w.recorder.mu.Unlock()
-	for {
-		more := false
-		err := w.db.Update(context.Background(), func(tx *sql.Tx) error {
-			for range perCommit {
-				if more = w.waiting(whole, target); !more {
-					return nil
-				}
-				if err := w.writeChunk(tx, w.take()); err != nil {
-					return err
-				}
+	for more := true; more; {
+		left := perWrite
+		err := w.file.Write(func() (*Chunk, error) {
+			if left--; left < 0 {
+				return nil, nil
 			}
-			return nil
+			if more = w.waiting(whole, target); !more {
+				return nil, nil
+			}
+			return w.encode(w.take())
 		})
-		if err != nil || !more {
+		if err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
 // waiting reports whether there is a chunk to write.
@@ -282,39 +258,13 @@ func (w *writer) take() (first uint64) {
 	return first
 }
 
-// writeChunk writes what take took.
-func (w *writer) writeChunk(tx *sql.Tx, first uint64) error {
-	events, txids := w.encoder.encodeEvents(w.buffers[0][:0], w.batch)
-	w.buffers[0] = events
-	hashes := make([]byte, 0, 8*len(txids))
-	for _, hash := range txids {
-		hashes = binary.LittleEndian.AppendUint64(hashes, hash)
-	}
-	last := first + uint64(len(w.batch)) - 1
-	_, err := tx.Exec("INSERT INTO chunk VALUES (?, ?, ?, ?, ?)", int64(first), int64(last), w.batch[0].Time, hashes, events)
-	if err != nil {
-		return w.db.Explain("write", err)
-	}
-	payloads, err := w.payloads.encode(w.buffers[1][:0], w.carried, first)
-	if err != nil {
-		return err
-	}
-	w.buffers[1] = payloads
+// encode makes a chunk of what take took.
+func (w *writer) encode(first uint64) (*Chunk, error) {
+	c := &w.chunk
+	c.First, c.Last, c.Start = first, first+uint64(len(w.batch))-1, w.batch[0].Time
+	c.Events, c.TxIDs = w.encoder.encodeEvents(c.Events[:0], w.batch)
+	var err error
+	c.Payloads, err = w.payloads.encode(c.Payloads[:0], w.carried, first)
 	clear(w.carried) // messages are not kept alive by this buffer
-	if len(payloads) == 0 {
-		return nil
-	}
-	_, err = tx.Exec("INSERT INTO payload VALUES (?, ?)", int64(first), payloads)
-	return w.db.Explain("write", err)
-}
-
-func (w *writer) writeMeta() error {
-	text, err := json.Marshal(w.meta)
-	if err != nil {
-		return fmt.Errorf("record to %s: %w", w.db.Path(), err)
-	}
-	return w.db.Update(context.Background(), func(tx *sql.Tx) error {
-		_, err := tx.Exec("INSERT OR REPLACE INTO meta VALUES ('meta', ?)", string(text))
-		return err
-	})
+	return c, err
 }

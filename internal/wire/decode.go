@@ -66,21 +66,15 @@ func (o *Object) Get(name string) any {
 // "common.Envelope" or "protos.SignedProposal". Inner bytes that do not decode
 // stay Bytes; the outer message must (ErrMalformed, ErrUnknownMessage).
 func Decode(name string, b []byte) (*Object, error) {
+	if o, ok, err := decodePlain(name, b); ok {
+		return o, err
+	}
 	d := decoder{fields: maxDecodeFields}
 	m, err := unmarshalNamed(name, b)
 	if err != nil {
 		return nil, fmt.Errorf("decode: %w", err)
 	}
 	return d.message(m.ProtoReflect(), &frame{}), nil
-}
-
-// ToJSON is Decode for a message that is decoded already.
-func ToJSON(m proto.Message) *Object {
-	if m == nil {
-		return nil
-	}
-	d := decoder{fields: maxDecodeFields}
-	return d.message(m.ProtoReflect(), &frame{})
 }
 
 // unmarshalNamed decodes bytes as the message with this full name.

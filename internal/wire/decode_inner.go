@@ -169,13 +169,13 @@ func innerOfReadWriteSet(field protoreflect.FieldDescriptor, at *frame) content 
 			return content{message: "common.SignaturePolicyEnvelope"}
 		}
 	case *kvrwsetpb.KVWrite:
-		if at.outerHint() != "_lifecycle" {
+		if at.outerHint() != LifecycleNamespace {
 			return content{}
 		}
 		switch {
-		case strings.HasPrefix(m.GetKey(), "namespaces/metadata/"):
+		case strings.HasPrefix(m.GetKey(), MetadataKey(SectionNamespaces, "")):
 			return content{message: "lifecycle.StateMetadata"}
-		case strings.HasPrefix(m.GetKey(), "namespaces/fields/"):
+		case strings.HasPrefix(m.GetKey(), fieldKeys):
 			return content{message: "lifecycle.StateData"}
 		}
 	default:
@@ -327,7 +327,7 @@ func lifecycleArgument(in *peerpb.ChaincodeInput, at *frame, index int) string {
 		return ""
 	}
 	spec, ok := at.outer.message.Interface().(*peerpb.ChaincodeSpec)
-	if !ok || spec.GetChaincodeId().GetName() != "_lifecycle" {
+	if !ok || spec.GetChaincodeId().GetName() != LifecycleNamespace {
 		return ""
 	}
 	return "lifecycle." + string(in.GetArgs()[0]) + "Args"
@@ -343,12 +343,12 @@ func definitionPart(at *frame) string {
 	if !ok {
 		return ""
 	}
-	switch _, field, _ := strings.Cut(strings.TrimPrefix(write.GetKey(), "namespaces/fields/"), "/"); field {
-	case "EndorsementInfo":
+	switch _, field, _ := strings.Cut(strings.TrimPrefix(write.GetKey(), fieldKeys), "/"); field {
+	case FieldEndorsementInfo:
 		return "lifecycle.ChaincodeEndorsementInfo"
-	case "ValidationInfo":
+	case FieldValidationInfo:
 		return "lifecycle.ChaincodeValidationInfo"
-	case "Collections":
+	case FieldCollections:
 		return "protos.CollectionConfigPackage"
 	default:
 		return ""

@@ -2,8 +2,11 @@ package wire_test
 
 import (
 	"encoding/hex"
+	"io"
 	"testing"
 
+	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
+	"google.golang.org/protobuf/encoding/protodelim"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/fabriscope/fabriscope/internal/msp"
@@ -46,4 +49,10 @@ func repeat(b byte, n int) []byte {
 		out[i] = b
 	}
 	return out
+}
+
+// writeBlock appends a block to a file of many: its length as a varint and its bytes.
+func writeBlock(w io.Writer, b *commonpb.Block) error {
+	_, err := protodelim.MarshalTo(w, b)
+	return err
 }

@@ -71,9 +71,9 @@ func FuzzParseProposal(f *testing.F) {
 		if p.Input == nil || p.ChaincodeName == "" {
 			t.Fatal("accepted without input or chaincode name")
 		}
-		payload := MustMarshal(t, p.Payload)
-		if hash, err := wire.ProposalHash(p.RawChannelHeader, p.RawSignatureHeader, payload); err != nil || !bytes.Equal(hash, p.Hash()) {
-			t.Fatalf("hash %x, %v; want %x", hash, err, p.Hash())
+		payload := MustMarshal(t, &peerpb.ChaincodeProposalPayload{Input: p.Payload.GetInput()})
+		if hash := wire.Hash(p.RawChannelHeader, p.RawSignatureHeader, payload); !bytes.Equal(hash, p.Hash()) {
+			t.Fatalf("hash %x, want %x", p.Hash(), hash)
 		}
 		_ = p.CheckHeader()
 	})
@@ -122,11 +122,16 @@ func FuzzParseRWSet(f *testing.F) {
 func FuzzReadBlocks(f *testing.F) {
 	var stream bytes.Buffer
 	for i := range uint64(3) {
-		if err := wire.WriteBlock(&stream, wire.NewBlock(i, nil, [][]byte{[]byte("x")})); err != nil {
+		if err := writeBlock(&stream, wire.NewBlock(i, nil, [][]byte{[]byte("x")})); err != nil {
 			f.Fatal(err)
 		}
 	}
+	var stored bytes.Buffer
+	for i := range uint64(3) {
+		storeBlock(&stored, wire.NewBlock(i, make([]byte, 32), [][]byte{[]byte("x")}))
+	}
 	f.Add(stream.Bytes())
+	f.Add(stored.Bytes())
 	f.Add(MustMarshal(f, wire.NewBlock(0, nil, nil)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		blocks, ended := 0, false
@@ -146,7 +151,7 @@ func FuzzReadBlocks(f *testing.F) {
 			}
 			blocks++
 		}
-		if blocks > len(b) {
+		if packed := bytes.HasPrefix(b, []byte{0x1f, 0x8b}); blocks > len(b) && !packed {
 			t.Fatalf("%d blocks out of %d bytes", blocks, len(b))
 		}
 	})

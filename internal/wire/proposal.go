@@ -260,21 +260,6 @@ func (p *ParsedProposal) CheckHeader() error {
 	return nil
 }
 
-// ProposalHash is the hash of a proposal: over both headers as they came and over
-// the payload without its transient map. It fails with ErrMalformed if the
-// payload does not decode.
-//
-// A transaction carries the payload already stripped; there the hash is simply
-// Hash(channelHeader, signatureHeader, payload), so that a transient map that was
-// left in shows as a different hash.
-func ProposalHash(channelHeader, signatureHeader, proposalPayload []byte) ([]byte, error) {
-	var payload peerpb.ChaincodeProposalPayload
-	if err := proto.Unmarshal(proposalPayload, &payload); err != nil {
-		return nil, malformed("proposal payload", err)
-	}
-	return Hash(channelHeader, signatureHeader, payloadForTx(payload.GetInput())), nil
-}
-
 // payloadForTx encodes ChaincodeProposalPayload{input}.
 func payloadForTx(input []byte) []byte {
 	if len(input) == 0 {

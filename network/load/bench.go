@@ -22,6 +22,8 @@ type Bench struct {
 	// needs, each distinct signature verified once, timed in the same run.
 	CryptoFloorMS float64 `json:"crypto_floor_ms"`
 	FloorRatio    float64 `json:"floor_ratio"` // CPU per transaction over the floor
+	SignMS        float64 `json:"sign_ms"`     // one signature on this computer, under this load
+	VerifyMS      float64 `json:"verify_ms"`
 	Signs         int     `json:"signs_per_tx"`
 	Verifies      int     `json:"verifies_per_tx"`
 	RSSMB         float64 `json:"rss_mb"`      // of all our processes, at the end
@@ -33,6 +35,7 @@ type Bench struct {
 	Faithful      bool    `json:"faithful"`
 	Recording     bool    `json:"recording"`
 	Runtime       string  `json:"runtime"`
+	Disk          DiskUse `json:"disk"`
 }
 
 // RunBench makes a load on a running network and measures what it costs.
@@ -55,28 +58,51 @@ func RunBench(ctx context.Context, n *network.Network, o Options) (*Bench, error
 	if err != nil {
 		return nil, err
 	}
+	disk := watchDisk(n)
 	s, err := Run(ctx, n, o)
 	if err != nil {
+		disk.use(0, nil)
 		return nil, err
 	}
 	after, err := Measure()
 	if err != nil {
+		disk.use(0, nil)
 		return nil, err
 	}
 	b := &Bench{Summary: *s, Cores: runtime.NumCPU(), RSSMB: megabytes(after.RSS), RestRSSMB: megabytes(rest.RSS), Processes: after.Processes,
 		Faithful: n.Topology().Faithful, Orderers: n.Topology().Orderers.Nodes}
-	for _, status := range n.Status(ctx) {
+	peers := map[string]bool{}
+	for _, status := range n.Nodes.Status(ctx) {
 		if status.Role == "peer" {
+			peers[status.Name] = true
 			b.Peers++
 			b.Runtime = status.Runtime
 		}
 	}
-	b.floor(n, earlier, timeAll())
+	b.Disk = disk.use(time.Duration(s.Seconds*float64(time.Second)), peers)
+	b.floor(endorsersOf(n, o), earlier, timeAll())
 	if s.Committed > 0 {
 		b.CPUMSPerTx = float64((after.CPU - before.CPU).Microseconds()) / 1000 / float64(s.Committed)
 		b.FloorRatio = b.CPUMSPerTx / b.CryptoFloorMS
 	}
 	return b, nil
+}
+
+// endorsersOf is how many organisations endorse a transaction of the load: all, or as
+// many as the policy needs where only those are asked.
+func endorsersOf(n *network.Network, o Options) int {
+	all := len(n.Topology().Organizations)
+	if !o.Needed && !o.Outside {
+		return all
+	}
+	chaincode := o.Chaincode
+	if chaincode == "" {
+		chaincode = defaultChaincode(n, o.Workload)
+	}
+	if groups := n.Topology().Needed(chaincode); len(groups) > 0 {
+		return len(groups[0])
+	}
+	return all
 }
 
 func megabytes(b int64) float64 { return float64(b) / (1 << 20) }
@@ -85,8 +111,7 @@ func megabytes(b int64) float64 { return float64(b) / (1 << 20) }
 // the client signs the proposal and the envelope, each endorser signs its result;
 // the proposal, the envelope and every endorsement are verified. Of a read there
 // are the proposal, signed and verified, and one endorser's signature.
-func (b *Bench) floor(n *network.Network, times ...signatureTimes) {
-	endorsers := len(n.Topology().Organizations)
+func (b *Bench) floor(endorsers int, times ...signatureTimes) {
 	b.Signs, b.Verifies = 2+endorsers, 2+endorsers
 	if b.Workload == "read" {
 		b.Signs, b.Verifies = 2, 1
@@ -96,6 +121,7 @@ func (b *Bench) floor(n *network.Network, times ...signatureTimes) {
 		sign += t.sign.Seconds() * 1000 / float64(len(times))
 		verify += t.verify.Seconds() * 1000 / float64(len(times))
 	}
+	b.SignMS, b.VerifyMS = sign, verify
 	b.CryptoFloorMS = float64(b.Signs)*sign + float64(b.Verifies)*verify
 	if reads := b.Codes["READ"]; b.Workload == "mixed" && b.Committed > 0 {
 		share := float64(reads) / float64(b.Committed)
@@ -169,12 +195,15 @@ func (b *Bench) Text() string {
 		text += fmt.Sprintf(", %d without a verdict (%s)", b.Errors, b.FirstError)
 	}
 	text += fmt.Sprintf("\nlatency: median %.1f ms, 90 %% %.1f ms, 99 %% %.1f ms, longest %.1f ms", b.LatencyMS.P50, b.LatencyMS.P90, b.LatencyMS.P99, b.LatencyMS.Max)
+	text += fmt.Sprintf("\nsteadiness: longest time without a commit %.0f ms, worst 99 %% of ten seconds %.1f ms", b.LongestPauseMS, b.WorstP99MS)
 	operations := fmt.Sprintf("%d signatures and %d verifications", b.Signs, b.Verifies)
 	if b.Workload == "mixed" {
 		operations = "signatures and verifications"
 	}
-	text += fmt.Sprintf("\nCPU: %.3f ms a transaction, %.2f times the %.3f ms of its %s", b.CPUMSPerTx, b.FloorRatio, b.CryptoFloorMS, operations)
+	text += fmt.Sprintf("\nCPU: %.3f ms a transaction, %.2f times the %.3f ms of its %s (%.3f and %.3f ms each)",
+		b.CPUMSPerTx, b.FloorRatio, b.CryptoFloorMS, operations, b.SignMS, b.VerifyMS)
 	text += fmt.Sprintf("\nmemory: %.0f MB resident in %d processes, %.0f MB before the load", b.RSSMB, b.Processes, b.RestRSSMB)
+	text += "\n" + b.Disk.Text()
 	for code, count := range b.Codes {
 		text += fmt.Sprintf("\n%8d  %s", count, code)
 	}

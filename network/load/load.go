@@ -33,6 +33,11 @@ type Options struct {
 	// Identity submits; default User1 of the first organisation.
 	Identity string
 	Flow     network.Flow
+	// Needed asks only as many organisations as the chaincode's policy needs, in turn.
+	Needed bool
+	// Outside makes the client one as another program would be: over TCP, through the
+	// Gateway service. Flow does not count then.
+	Outside bool
 	// WarmUp is not measured.
 	WarmUp time.Duration
 	Seed   uint64
@@ -57,16 +62,20 @@ type Latency struct {
 
 // Summary is what a load measured.
 type Summary struct {
-	Workload      string         `json:"workload"`
-	Clients       int            `json:"clients"`
-	Seconds       float64        `json:"seconds"`
-	Committed     int            `json:"committed"` // with a verdict, valid or not; reads: answered
-	Valid         int            `json:"valid"`
-	Errors        int            `json:"errors"` // no verdict
-	FirstError    string         `json:"first_error,omitempty"`
-	ThroughputTxS float64        `json:"throughput_tx_s"`
-	LatencyMS     Latency        `json:"latency_ms"`
-	Codes         map[string]int `json:"codes"`
+	Workload      string  `json:"workload"`
+	Clients       int     `json:"clients"`
+	Seconds       float64 `json:"seconds"`
+	Committed     int     `json:"committed"` // with a verdict, valid or not; reads: answered
+	Valid         int     `json:"valid"`
+	Errors        int     `json:"errors"` // no verdict
+	FirstError    string  `json:"first_error,omitempty"`
+	ThroughputTxS float64 `json:"throughput_tx_s"`
+	LatencyMS     Latency `json:"latency_ms"`
+	// How even it was: the longest time in which no transaction ended, and the worst 99th
+	// percentile of a window of ten seconds.
+	LongestPauseMS float64        `json:"longest_pause_ms"`
+	WorstP99MS     float64        `json:"worst_window_p99_ms"`
+	Codes          map[string]int `json:"codes"`
 }
 
 // Latencies from a microsecond to ten minutes, with three digits.
@@ -86,12 +95,14 @@ const patience = 30 * time.Second
 type runner struct {
 	Options
 	client  *network.Client
-	run     uint64 // makes keys of this load unique
+	needed  [][]string // organisations to ask, in turn; nil: one peer of each
+	run     uint64     // makes keys of this load unique
 	started atomic.Int64
 	measure atomic.Bool
 
 	mu        sync.Mutex
 	latencies *hdrhistogram.Histogram
+	steady    steadiness
 	summary   Summary
 }
 
@@ -101,6 +112,9 @@ func Run(ctx context.Context, n *network.Network, o Options) (*Summary, error) {
 	r, err := prepare(n, o)
 	if err != nil {
 		return nil, err
+	}
+	if r.Outside {
+		defer r.client.Close()
 	}
 	if err := r.makeHotKey(ctx); err != nil {
 		return nil, err
@@ -118,6 +132,7 @@ func Run(ctx context.Context, n *network.Network, o Options) (*Summary, error) {
 		}()
 	}
 	begin := time.Now()
+	r.steady = steadiness{begin: begin.Add(r.WarmUp), last: begin.Add(r.WarmUp)}
 	r.measure.Store(r.WarmUp == 0)
 	if r.WarmUp > 0 {
 		timer := time.AfterFunc(r.WarmUp, func() { r.measure.Store(true) })
@@ -159,20 +174,32 @@ func prepare(n *network.Network, o Options) (*runner, error) {
 		o.Duration = 10 * time.Second
 	}
 	if o.Chaincode == "" {
-		o.Chaincode = "basic"
-		if o.Workload == "hot" && defined(n, "counter") {
-			o.Chaincode = "counter"
-		}
+		o.Chaincode = defaultChaincode(n, o.Workload)
 	}
 	if o.Identity == "" {
 		o.Identity = "User1@" + n.Topology().Organizations[0].Name
 	}
-	client, err := n.Client(o.Identity)
+	open := n.Client
+	if o.Outside {
+		open, o.Flow = n.OutsideClient, network.Gateway
+	}
+	client, err := open(o.Identity)
 	if err != nil {
 		return nil, err
 	}
-	return &runner{Options: o, client: client, run: rand.Uint64(), latencies: hdrhistogram.New(minLatencyUS, maxLatencyUS, 3),
+	var needed [][]string
+	if o.Needed && o.Flow != network.Gateway { // a gateway finds out for itself
+		needed = n.Topology().Needed(o.Chaincode)
+	}
+	return &runner{Options: o, client: client, needed: needed, run: rand.Uint64(), latencies: hdrhistogram.New(minLatencyUS, maxLatencyUS, 3),
 		summary: Summary{Workload: o.Workload, Clients: o.Clients, Codes: map[string]int{}}}, nil
+}
+
+func defaultChaincode(n *network.Network, workload string) string {
+	if workload == "hot" && defined(n, "counter") {
+		return "counter"
+	}
+	return "basic"
 }
 
 func defined(n *network.Network, name string) bool {
@@ -270,6 +297,9 @@ func (r *runner) one(ctx context.Context, random *rand.Rand, key string) {
 // next chooses the next call of the workload.
 func (r *runner) next(random *rand.Rand, key string) (read bool, call network.Call) {
 	call = network.Call{Chaincode: r.Chaincode, Flow: r.Flow}
+	if len(r.needed) > 0 {
+		call.Endorsers = r.needed[random.IntN(len(r.needed))]
+	}
 	workload := r.Workload
 	if workload == "mixed" {
 		workload = []string{"read", "read", "read", "read", "read", "create", "create", "create", "create", "hot"}[random.IntN(10)]
@@ -307,6 +337,7 @@ func (r *runner) count(result *network.Result, err error, read bool, took time.D
 	if err == nil {
 		r.summary.Valid++
 	}
+	r.steady.add(time.Now(), took)
 	_ = r.latencies.RecordValue(max(minLatencyUS, min(took.Microseconds(), maxLatencyUS)))
 }
 
@@ -345,6 +376,8 @@ func (r *runner) finish(elapsed time.Duration) *Summary {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.summary
+	r.steady.close()
+	s.LongestPauseMS, s.WorstP99MS = milliseconds(r.steady.pause), milliseconds(r.steady.worst)
 	s.Seconds = elapsed.Seconds()
 	s.ThroughputTxS = float64(s.Committed) / s.Seconds
 	ms := func(q float64) float64 { return float64(r.latencies.ValueAtQuantile(q)) / 1000 }

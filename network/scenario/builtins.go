@@ -24,14 +24,17 @@ func (r *run) builtins() starlark.StringDict {
 		"network": r.start, "deploy": r.deploy, "install": r.install, "approve": r.approve, "commit": r.commit,
 		"say": r.say, "expect": r.expect, "sleep": r.sleep, "random": r.randomInt,
 		"submit": r.submit, "evaluate": r.evaluate, "begin": r.begin, "wait": r.wait, "run_load": r.load,
-		"stop": r.stop, "kill": r.kill, "restart": r.restart, "add_peer": r.addPeer, "add_orderer": r.addOrderer,
-		"link": r.link, "partition": r.partition, "heal": r.heal, "lie": r.lie, "pause": r.pause,
-		"hold": r.hold, "unhold": r.unhold, "release": r.release, "wait_held": r.waitHeld,
+		"restart": r.restart, "add_peer": r.addPeer, "add_orderer": r.addOrderer,
+		"heal": r.heal, "unhold": r.unhold, "release": r.release, "wait_held": r.waitHeld,
 		"chapter": r.chapter, "ask": r.ask, "reveal": r.reveal, "go_on": r.goOn, "task": r.task,
-		"highlight": r.highlight, "close_up": r.closeUp, "pace": r.pace, "look": r.look,
-		"wait_event": r.waitEvent, "content": r.content,
+		"highlight": r.highlight, "close_up": r.closeUp, "pace": r.pace, "look": r.look, "conceal": r.conceal,
+		"wait_event": r.waitEvent, "listen": r.listen, "edit_state": r.editState, "content": r.content,
 		"nodes": r.nodes, "leader": r.leader, "settle": r.settle, "events": r.events,
 	} {
+		d[name] = r.builtin(name, do)
+	}
+	for kind, do := range r.faultSteps() {
+		name := network.FaultKind(kind).Spec().Name
 		d[name] = r.builtin(name, do)
 	}
 	return d
@@ -212,7 +215,7 @@ func (r *run) deploy(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.
 	ctx, cancel := context.WithTimeout(r.ctx, 10*time.Minute)
 	defer cancel()
 	l := line{what: c.Name}
-	d, err := n.Deploy(ctx, c)
+	d, err := n.Chaincodes.Deploy(ctx, c)
 	if err != nil {
 		return nil, l, &callError{err}
 	}
@@ -222,16 +225,16 @@ func (r *run) deploy(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.
 		"sequence": starlark.MakeInt64(d.Sequence), "package": starlark.String(d.PackageID)}), l, nil
 }
 
-// say is say(text): narration.
+// say is say(text, **places): narration.
 func (r *run) say(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, line, error) {
-	var text string
-	if err := starlark.UnpackArgs("say", args, kwargs, "text", &text); err != nil {
+	text, err := oneText("say", "text", args, kwargs)
+	if err != nil {
 		return nil, line{}, err
 	}
 	if r.teacher.Say != nil {
 		r.teacher.Say(text)
 	}
-	return starlark.None, line{what: text}, nil
+	return starlark.None, line{what: text.String(), text: text}, nil
 }
 
 // expect is expect(condition, message): the scenario fails if the condition is
@@ -436,14 +439,13 @@ func (r *run) hold(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tu
 	}
 	var f link.Filter
 	var kind string
-	if err := starlark.UnpackArgs("hold", args, kwargs, "kind", &kind, "node?", &f.Node, "other?", &f.Other, "txid?", &f.TxID,
-		"key?", &f.Key, "count?", &f.Count); err != nil {
+	if err := unpackFault(network.FaultHold, args, kwargs, &kind, &f.Node, &f.Other, &f.TxID, &f.Key, &f.Count); err != nil {
 		return nil, line{}, err
 	}
 	if f, err = holdFilter(n, f, kind); err != nil {
 		return nil, line{}, err
 	}
-	id, err := n.Hold(f)
+	id, err := n.Faults.Hold(f)
 	if err != nil {
 		return nil, line{}, &callError{err}
 	}

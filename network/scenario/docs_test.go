@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/fabriscope/fabriscope/assets"
+	"github.com/fabriscope/fabriscope/network"
 	"github.com/fabriscope/fabriscope/network/scenario"
 )
 
@@ -45,7 +46,7 @@ func TestLessonsAreDocumented(t *testing.T) {
 		t.Fatalf("there are %d lessons, want 8", len(lessons))
 	}
 	for i, l := range lessons {
-		if l.Number != i+1 || l.Title == "" || l.Question == "" || l.Minutes != 5 || len(l.Chapters) < 5 {
+		if l.Number != i+1 || !assets.HasText(l.Title.ID) || !assets.HasText(l.Question.ID) || l.Minutes != 5 || len(l.Chapters) < 5 {
 			t.Errorf("%s has number %d, title %q, question %q, %d minutes, %d chapters", l.Name, l.Number, l.Title, l.Question, l.Minutes, len(l.Chapters))
 		}
 		if row := fmt.Sprintf("| %d | %s |", l.Number, l.Title); !strings.Contains(page, row) {
@@ -62,8 +63,20 @@ func TestLessonsAreDocumented(t *testing.T) {
 	for _, m := range rows {
 		l := lessons[m[1][0]-'1']
 		for chapter := range strings.SplitSeq(m[2], "; ") {
-			if chapter, _, _ = strings.Cut(chapter, " ("); !slices.Contains(l.Chapters, chapter) {
+			if chapter, _, _ = strings.Cut(chapter, " ("); !slices.ContainsFunc(l.Chapters, func(c assets.Text) bool { return c.String() == chapter }) {
 				t.Errorf("docs/LESSONS.md names chapter %q of lesson %d; there are %q", chapter, l.Number, l.Chapters)
+			}
+		}
+	}
+}
+
+// Whoever breaks something in a scenario can undo it there.
+func TestFaultsCanBeUndone(t *testing.T) {
+	for kind := range network.FaultCount {
+		spec := kind.Spec()
+		for _, name := range []string{spec.Name, spec.Undo} {
+			if !slices.Contains(scenario.Functions(), name) {
+				t.Errorf("fault %s needs the function %s, which does not exist", spec.Name, name)
 			}
 		}
 	}

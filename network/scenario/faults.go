@@ -16,6 +16,24 @@ import (
 	"github.com/fabriscope/fabriscope/network/load"
 )
 
+// faultSteps are the functions that break something, one for each kind of fault.
+func (r *run) faultSteps() [network.FaultCount]step {
+	return [...]step{
+		network.FaultStop: r.stop, network.FaultKill: r.kill, network.FaultLink: r.link, network.FaultPartition: r.partition,
+		network.FaultHold: r.hold, network.FaultLie: r.lie, network.FaultPause: r.pause,
+	}
+}
+
+// unpackFault reads the arguments of a fault's function, named as network lists them.
+func unpackFault(kind network.FaultKind, args starlark.Tuple, kwargs []starlark.Tuple, into ...any) error {
+	spec := kind.Spec()
+	var pairs []any
+	for i, name := range spec.Args {
+		pairs = append(pairs, name, into[i])
+	}
+	return starlark.UnpackArgs(spec.Name, args, kwargs, pairs...)
+}
+
 // holdFilter checks a hold's words: a kind that exists, nodes that exist.
 func holdFilter(n *network.Network, f link.Filter, kind string) (link.Filter, error) {
 	if kind == "" {
@@ -26,7 +44,7 @@ func holdFilter(n *network.Network, f link.Filter, kind string) (link.Filter, er
 		if *name == "" {
 			continue
 		}
-		if full, err := n.NodeName(*name); err == nil {
+		if full, err := n.Nodes.Name(*name); err == nil {
 			*name = full
 		}
 	}
@@ -43,7 +61,7 @@ func (r *run) unhold(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.
 	if err := starlark.UnpackArgs("unhold", args, kwargs, "hold", &id); err != nil {
 		return nil, line{}, err
 	}
-	if err := n.Unhold(link.HoldID(id)); err != nil {
+	if err := n.Faults.Unhold(link.HoldID(id)); err != nil {
 		return nil, line{}, &callError{err}
 	}
 	return starlark.None, line{what: fmt.Sprintf("hold %d", id)}, nil
@@ -60,7 +78,7 @@ func (r *run) release(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark
 		return nil, line{}, err
 	}
 	id, _ := msg.Uint64()
-	count, err := n.Release(id)
+	count, err := n.Faults.Release(id)
 	if err != nil {
 		return nil, line{}, &callError{err}
 	}
@@ -87,7 +105,7 @@ func (r *run) waitHeld(_ *starlark.Thread, args starlark.Tuple, kwargs []starlar
 	defer cancel()
 	var held []link.HeldMessage
 	err = network.Poll(ctx, func() (bool, error) {
-		held, err = n.Held()
+		held, err = n.Faults.Held()
 		return len(held) >= count, err
 	})
 	if err != nil {
@@ -103,6 +121,25 @@ func (r *run) waitHeld(_ *starlark.Thread, args starlark.Tuple, kwargs []starlar
 	return starlark.NewList(values), line{what: fmt.Sprintf("%d messages", count), result: strings.Join(words, "; ")}, nil
 }
 
+// editState is edit_state(peer, chaincode, key, value): a value in the state database of a
+// stopped peer changes behind its back.
+func (r *run) editState(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, line, error) {
+	var peer, chaincode, key, value string
+	n, err := r.network()
+	if err != nil {
+		return nil, line{}, err
+	}
+	if err := starlark.UnpackArgs("edit_state", args, kwargs, "peer", &peer, "chaincode", &chaincode, "key", &key, "value", &value); err != nil {
+		return nil, line{}, err
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, callTimeout)
+	defer cancel()
+	if err := n.Nodes.EditState(ctx, peer, chaincode, key, []byte(value)); err != nil {
+		return nil, line{}, &callError{err}
+	}
+	return starlark.None, line{what: fmt.Sprintf("%s: %s of %s is now %s", peer, key, chaincode, value)}, nil
+}
+
 // onNode is a step with one argument, a node's name.
 func (r *run) onNode(name string, args starlark.Tuple, kwargs []starlark.Tuple, do func(context.Context, *network.Network, string) error) (starlark.Value, line, error) {
 	var node string
@@ -113,7 +150,7 @@ func (r *run) onNode(name string, args starlark.Tuple, kwargs []starlark.Tuple, 
 	if err := starlark.UnpackArgs(name, args, kwargs, "node", &node); err != nil {
 		return nil, line{}, err
 	}
-	full, err := n.NodeName(node)
+	full, err := n.Nodes.Name(node)
 	if err != nil {
 		return nil, line{}, err
 	}
@@ -126,15 +163,15 @@ func (r *run) onNode(name string, args starlark.Tuple, kwargs []starlark.Tuple, 
 }
 
 func (r *run) stop(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, line, error) {
-	return r.onNode("stop", args, kwargs, func(ctx context.Context, n *network.Network, name string) error { return n.StopNode(ctx, name) })
+	return r.onNode("stop", args, kwargs, func(ctx context.Context, n *network.Network, name string) error { return n.Nodes.Stop(ctx, name) })
 }
 
 func (r *run) kill(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, line, error) {
-	return r.onNode("kill", args, kwargs, func(_ context.Context, n *network.Network, name string) error { return n.Kill(name) })
+	return r.onNode("kill", args, kwargs, func(_ context.Context, n *network.Network, name string) error { return n.Nodes.Kill(name) })
 }
 
 func (r *run) restart(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, line, error) {
-	return r.onNode("restart", args, kwargs, func(ctx context.Context, n *network.Network, name string) error { return n.Restart(ctx, name) })
+	return r.onNode("restart", args, kwargs, func(ctx context.Context, n *network.Network, name string) error { return n.Nodes.Restart(ctx, name) })
 }
 
 // addPeer is add_peer(organisation): it gives the new peer's name.
@@ -184,7 +221,7 @@ func (r *run) link(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tu
 	if err != nil {
 		return nil, line{}, err
 	}
-	if err := starlark.UnpackArgs("link", args, kwargs, "a", &a, "b", &b, "latency?", &latency, "jitter?", &jitter, "loss?", &loss, "cut?", &s.Cut); err != nil {
+	if err := unpackFault(network.FaultLink, args, kwargs, &a, &b, &latency, &jitter, &loss, &s.Cut); err != nil {
 		return nil, line{}, err
 	}
 	if s.Latency, err = durationOf(latency, "latency", 0); err != nil {
@@ -200,7 +237,7 @@ func (r *run) link(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tu
 	if s.Cut {
 		l.result = "cut"
 	}
-	if err := n.SetLink(a, b, s); err != nil {
+	if err := n.Faults.SetLink(a, b, s); err != nil {
 		return nil, l, err
 	}
 	return starlark.None, l, nil
@@ -225,7 +262,7 @@ func (r *run) partition(_ *starlark.Thread, args starlark.Tuple, kwargs []starla
 		words[i] = strings.Join(groups[i], ", ")
 	}
 	l := line{what: strings.Join(words, " | ")}
-	if err := n.Partition(groups...); err != nil {
+	if err := n.Faults.Partition(groups...); err != nil {
 		return nil, l, err
 	}
 	return starlark.None, l, nil
@@ -240,7 +277,7 @@ func (r *run) heal(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tu
 	if err := starlark.UnpackArgs("heal", args, kwargs); err != nil {
 		return nil, line{}, err
 	}
-	if err := n.Heal(); err != nil {
+	if err := n.Faults.Heal(); err != nil {
 		return nil, line{}, &callError{err}
 	}
 	return starlark.None, line{}, nil
@@ -254,11 +291,11 @@ func (r *run) lie(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tup
 	if err != nil {
 		return nil, line{}, err
 	}
-	if err := starlark.UnpackArgs("lie", args, kwargs, "peer", &peer, "on?", &on); err != nil {
+	if err := unpackFault(network.FaultLie, args, kwargs, &peer, &on); err != nil {
 		return nil, line{}, err
 	}
 	l := line{what: peer, result: map[bool]string{true: "lies", false: "is honest"}[on]}
-	if err := n.SetLie(r.ctx, peer, on); err != nil {
+	if err := n.Faults.SetLie(r.ctx, peer, on); err != nil {
 		return nil, l, &callError{err}
 	}
 	return starlark.None, l, nil
@@ -272,11 +309,11 @@ func (r *run) pause(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.T
 	if err != nil {
 		return nil, line{}, err
 	}
-	if err := starlark.UnpackArgs("pause", args, kwargs, "peer", &peer, "chaincode", &chaincode, "on?", &on); err != nil {
+	if err := unpackFault(network.FaultPause, args, kwargs, &peer, &chaincode, &on); err != nil {
 		return nil, line{}, err
 	}
 	l := line{what: chaincode + " at " + peer, result: map[bool]string{true: "paused", false: "goes on"}[on]}
-	if err := n.PauseChaincode(r.ctx, peer, chaincode, on); err != nil {
+	if err := n.Faults.Pause(r.ctx, peer, chaincode, on); err != nil {
 		return nil, l, &callError{err}
 	}
 	return starlark.None, l, nil
@@ -291,7 +328,7 @@ func (r *run) nodes(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.T
 	if err := starlark.UnpackArgs("nodes", args, kwargs); err != nil {
 		return nil, line{}, err
 	}
-	all := n.Status(r.ctx)
+	all := n.Nodes.Status(r.ctx)
 	values := make([]starlark.Value, len(all))
 	running := 0
 	for i, s := range all {
@@ -319,7 +356,7 @@ func (r *run) leader(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, d)
 	defer cancel()
-	name, err := n.Leader(ctx)
+	name, err := n.Nodes.Leader(ctx)
 	if err != nil {
 		return nil, line{}, &callError{fmt.Errorf("no Raft leader: %w", err)}
 	}
@@ -343,7 +380,7 @@ func (r *run) settle(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, d)
 	defer cancel()
-	height, equal, err := n.Settle(ctx)
+	height, equal, err := n.Nodes.Settle(ctx)
 	if err != nil {
 		return nil, line{}, &callError{err}
 	}

@@ -3,6 +3,7 @@ package scenario
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -65,37 +66,25 @@ func (r *run) chapter(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark
 		return nil, line{}, err
 	}
 	r.chapters++
-	c := Chapter{N: r.chapters, Of: max(r.chapters, len(r.outline.chapters)), Title: title}
+	c := Chapter{N: r.chapters, Of: max(r.chapters, len(r.outline.chapters)), Title: Text{ID: title}}
 	if r.teacher.Chapter != nil {
 		r.teacher.Chapter(c)
 	}
-	return starlark.None, line{what: fmt.Sprintf("%d of %d: %s", c.N, c.Of, title)}, nil
+	return starlark.None, line{what: fmt.Sprintf("%d of %d: %s", c.N, c.Of, c.Title), text: c.Title}, nil
 }
 
 // ask is ask(question, options=, answer=, why=, later=False): a prediction. It gives
-// the index that was chosen; headless, the right one.
+// the index that was chosen; headless, the right one. Without options and why, question
+// is an id of the catalogue's that stands for all three.
 func (r *run) ask(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, line, error) {
-	var q Question
-	var options starlark.Value
-	if err := starlark.UnpackArgs("ask", args, kwargs, "question", &q.Text, "options", &options, "answer", &q.Answer, "why", &q.Why, "later?", &q.Later); err != nil {
+	q, err := readQuestion(args, kwargs)
+	if err != nil {
 		return nil, line{}, err
-	}
-	var err error
-	if q.Options, err = stringList(options, "options"); err != nil {
-		return nil, line{}, err
-	}
-	switch {
-	case len(q.Options) < 2 || len(q.Options) > maxOptions:
-		return nil, line{}, fmt.Errorf("ask has %d options; it needs 2 to %d", len(q.Options), maxOptions)
-	case q.Answer < 0 || q.Answer >= len(q.Options):
-		return nil, line{}, fmt.Errorf("answer = %d is not the index of one of %d options; the first is 0", q.Answer, len(q.Options))
-	case q.Why == "":
-		return nil, line{}, errors.New("ask needs why = ...: one or two sentences")
 	}
 	r.asked++
 	q.N, q.Of = r.asked, max(r.asked, r.outline.questions)
 	choice := q.Answer
-	l := line{what: q.Text}
+	l := line{what: q.Text.String(), text: q.Text}
 	if r.teacher.Ask != nil {
 		if choice, err = r.teacher.Ask(r.ctx, q); err != nil {
 			return nil, l, &callError{err}
@@ -105,9 +94,68 @@ func (r *run) ask(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tup
 		}
 	}
 	r.question, r.choice = &q, choice
-	l.result = fmt.Sprintf("%s: %s", letter(choice), q.Options[choice])
-	l.data = map[string]any{"choice": choice, "answer": q.Answer, "right": choice == q.Answer, "options": q.Options, "why": q.Why}
+	l.outcome = q.About("lesson.chosen", choice)
+	l.result = l.outcome.String()
+	options := make([]string, len(q.Options))
+	for i, o := range q.Options {
+		options[i] = o.String()
+	}
+	l.data = map[string]any{"choice": choice, "answer": q.Answer, "right": choice == q.Answer, "options": options, "why": q.Why.String()}
 	return starlark.MakeInt(choice), l, nil
+}
+
+// readQuestion reads the arguments of ask.
+func readQuestion(args starlark.Tuple, kwargs []starlark.Tuple) (q Question, err error) {
+	kwargs, places, err := placed(kwargs, "question", "options", "answer", "why", "later")
+	if err != nil {
+		return q, err
+	}
+	var question, why string
+	var list starlark.Value
+	if err := starlark.UnpackArgs("ask", args, kwargs, "question", &question, "options?", &list, "answer", &q.Answer, "why?", &why, "later?", &q.Later); err != nil {
+		return q, err
+	}
+	options, err := stringList(list, "options")
+	if err != nil {
+		return q, err
+	}
+	if list == nil && why == "" {
+		if text, all, reason, ok := questionTexts(question); ok {
+			question, options, why = text, all, reason
+		}
+	}
+	switch {
+	case len(options) < 2 || len(options) > maxOptions:
+		return q, fmt.Errorf("ask has %d options; it needs 2 to %d", len(options), maxOptions)
+	case q.Answer < 0 || q.Answer >= len(options):
+		return q, fmt.Errorf("answer = %d is not the index of one of %d options; the first is 0", q.Answer, len(options))
+	case why == "":
+		return q, errors.New("ask needs why = ...: one or two sentences")
+	}
+	texts, err := sayings(places, append([]string{question, why}, options...)...)
+	if err != nil {
+		return q, err
+	}
+	q.Text, q.Why, q.Options = texts[0], texts[1], texts[2:]
+	return q, nil
+}
+
+// About is a text of the catalogues about an option of the question. It may have places for
+// its {{.letter}}, the {{.option}} itself, and {{.why}} the right one is right.
+func (q *Question) About(id string, option int) Text {
+	t := Text{ID: id, Args: map[string]string{}, Parts: map[string]string{}}
+	maps.Copy(t.Args, q.Text.Args)
+	for _, name := range t.Places() {
+		switch name {
+		case "letter":
+			t.Args[name] = letter(option)
+		case "option":
+			t.Parts[name] = strings.TrimSuffix(q.Options[option].ID, ".")
+		case "why":
+			t.Parts[name] = q.Why.ID
+		}
+	}
+	return t
 }
 
 // letter names an option: A, B, C ...
@@ -122,30 +170,31 @@ func (r *run) reveal(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.
 		return nil, line{}, errors.New("reveal has nothing to compare: call ask before")
 	}
 	q := r.question
-	var text string
+	var text Text
 	switch {
 	case r.teacher.Ask == nil:
-		text = fmt.Sprintf("%s: %s. %s", letter(q.Answer), strings.TrimSuffix(q.Options[q.Answer], "."), q.Why)
+		text = q.About("lesson.answer", q.Answer)
 	case r.choice == q.Answer:
-		text = fmt.Sprintf("You said %s, and so it is. %s", letter(r.choice), q.Why)
+		text = q.About("lesson.right", q.Answer)
 	default:
-		text = fmt.Sprintf("You said %s; many do. It is %s: %s. %s", letter(r.choice), letter(q.Answer), strings.TrimSuffix(q.Options[q.Answer], "."), q.Why)
+		text = q.About("lesson.wrong", q.Answer)
+		text.Args["chosen"] = letter(r.choice)
 	}
 	if r.teacher.Say != nil {
 		r.teacher.Say(text)
 	}
 	right := r.choice == q.Answer
 	r.question = nil
-	return starlark.Bool(right), line{what: text}, nil
+	return starlark.Bool(right), line{what: text.String(), text: text}, nil
 }
 
-// goOn is go_on(text=""): the lesson goes on when the person says so.
+// goOn is go_on(text="", **places): the lesson goes on when the person says so.
 func (r *run) goOn(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, line, error) {
-	var text string
-	if err := starlark.UnpackArgs("go_on", args, kwargs, "text?", &text); err != nil {
+	text, err := oneText("go_on", "text?", args, kwargs)
+	if err != nil {
 		return nil, line{}, err
 	}
-	l := line{what: text}
+	l := line{what: text.String(), text: text}
 	if r.teacher.Pause != nil {
 		if err := r.teacher.Pause(r.ctx, text); err != nil {
 			return nil, l, &callError{err}
@@ -195,7 +244,7 @@ func (r *run) mark(n *network.Network, v starlark.Value) (Mark, error) {
 		}
 		return Mark{Kind: MarkBlock, Name: name, Block: b}, nil
 	}
-	if full, err := n.NodeName(name); err == nil {
+	if full, err := n.Nodes.Name(name); err == nil {
 		return Mark{Kind: MarkNode, Name: full}, nil
 	}
 	t := n.Topology()
@@ -210,7 +259,7 @@ func (r *run) mark(n *network.Network, v starlark.Value) (Mark, error) {
 		}
 	}
 	if label, peer, ok := strings.Cut(name, "@"); ok && strings.Contains(label, "_") {
-		full, err := n.NodeName(peer)
+		full, err := n.Nodes.Name(peer)
 		if err != nil {
 			return Mark{}, err
 		}
@@ -299,7 +348,7 @@ func (r *run) closeUpOf(n *network.Network, block starlark.Value, peer string) (
 			}
 		}
 	}
-	full, err := n.NodeName(peer)
+	full, err := n.Nodes.Name(peer)
 	if err != nil {
 		return c, err
 	}
@@ -341,6 +390,20 @@ func (r *run) pace(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tu
 	return starlark.None, l, nil
 }
 
+// conceal is conceal(): what happens from now on is not shown before look() or pace().
+func (r *run) conceal(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, line, error) {
+	if err := starlark.UnpackArgs("conceal", args, kwargs); err != nil {
+		return nil, line{}, err
+	}
+	if _, err := r.network(); err != nil {
+		return nil, line{}, err
+	}
+	if r.teacher.Conceal != nil {
+		r.teacher.Conceal()
+	}
+	return starlark.None, line{}, nil
+}
+
 // look is look(seq= or txid=, kind=, node=, key=, last=False, paused=False): the
 // playhead goes to the first (or last) event that fits.
 func (r *run) look(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, line, error) {
@@ -357,8 +420,8 @@ func (r *run) look(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tu
 		return nil, line{}, err
 	}
 	if at != nil && at != starlark.None {
-		if seq == 0 {
-			seq = seqOf(at)
+		if seq == 0 && f == (network.EventFilter{}) && !last {
+			seq = seqOf(at) // with a filter it is its transaction that is meant
 		}
 		if id := txidOf(at); id != "" && f.TxID == "" {
 			f.TxID = id

@@ -31,11 +31,11 @@ func (r *run) install(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark
 	ctx, cancel := context.WithTimeout(r.ctx, callTimeout)
 	defer cancel()
 	l := line{what: c.Name + " " + c.Version}
-	raw, err := n.Pack(ctx, c)
+	raw, err := n.Chaincodes.Pack(ctx, c)
 	if err != nil {
 		return nil, l, &callError{err}
 	}
-	id, err := n.Install(ctx, raw, peers)
+	id, err := n.Chaincodes.Install(ctx, raw, peers)
 	if err != nil {
 		return nil, l, &callError{err}
 	}
@@ -57,7 +57,9 @@ func (r *run) approve(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark
 	if id != "" {
 		l.result = fmt.Sprintf("package %.20s", id)
 	}
-	return r.define(l, func(ctx context.Context, n *network.Network) error { return n.Approve(ctx, c, sequence, id, org) })
+	return r.define(l, func(ctx context.Context, n *network.Network) error {
+		return n.Chaincodes.Approve(ctx, c, sequence, id, org)
+	})
 }
 
 // commit is commit(name, version="1.0", sequence=1, policy=, init_required=): the
@@ -70,7 +72,7 @@ func (r *run) commit(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.
 		return nil, line{}, err
 	}
 	l := line{what: fmt.Sprintf("%s %s, sequence %d", c.Name, c.Version, sequence)}
-	return r.define(l, func(ctx context.Context, n *network.Network) error { return n.CommitDefinition(ctx, c, sequence) })
+	return r.define(l, func(ctx context.Context, n *network.Network) error { return n.Chaincodes.Commit(ctx, c, sequence) })
 }
 
 func (r *run) define(l line, do func(context.Context, *network.Network) error) (starlark.Value, line, error) {

@@ -45,6 +45,9 @@ type Step struct {
 	Failed bool           `json:"failed,omitempty"` // an expectation that does not hold
 	TookMS float64        `json:"took_ms"`
 	Data   map[string]any `json:"data,omitempty"`
+	// Text is what a step of a lesson says, and Outcome what came of it: What and Result
+	// in every language. Their IDs are "" where a step says nothing.
+	Text, Outcome Text `json:"-"`
 }
 
 // Options says how to run a scenario.
@@ -63,9 +66,14 @@ type Options struct {
 	Teacher *Teacher
 	// OnStart hears of a network when it runs.
 	OnStart func(*network.Network)
-	// Keep leaves the network running at the end: OnStart's receiver stops it.
+	// Keep leaves the network running at the end, and when ctx ends with ErrLeft as its cause:
+	// OnStart's receiver stops it.
 	Keep bool
 }
+
+// ErrLeft, as the cause of a context's end, says that nobody wants the rest of a scenario, but
+// its network.
+var ErrLeft = errors.New("the scenario was left before its end")
 
 // ErrFailed says that an expectation did not hold; the Step with Failed tells which.
 var ErrFailed = errors.New("an expectation does not hold")
@@ -73,15 +81,6 @@ var ErrFailed = errors.New("an expectation does not hold")
 // ErrScript says that the scenario itself is wrong: its syntax, a name, an
 // argument. The text names file and line.
 var ErrScript = errors.New("the scenario cannot run")
-
-// RunFile runs a scenario from a file.
-func RunFile(ctx context.Context, path string, o Options) error {
-	src, err := ReadFile(path)
-	if err != nil {
-		return err
-	}
-	return Run(ctx, path, src, o)
-}
 
 // ReadFile reads a scenario's source.
 func ReadFile(path string) ([]byte, error) {
@@ -113,7 +112,7 @@ func Run(ctx context.Context, name string, src []byte, o Options) (err error) {
 		r.teacher = *o.Teacher
 	}
 	defer func() {
-		if r.net != nil && (!o.Keep || err != nil) {
+		if r.net != nil && (!o.Keep || err != nil && !errors.Is(err, ErrLeft)) {
 			stopCtx, stop := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 			defer stop()
 			err = errors.Join(err, r.net.Stop(stopCtx))
@@ -159,6 +158,9 @@ func (r *run) explain(ctx context.Context, err error) error {
 		return nil
 	}
 	if ctx.Err() != nil {
+		if errors.Is(context.Cause(ctx), ErrLeft) {
+			return ErrLeft
+		}
 		return ctx.Err()
 	}
 	var eval *starlark.EvalError
@@ -229,9 +231,10 @@ type step func(thread *starlark.Thread, args starlark.Tuple, kwargs []starlark.T
 
 // line is how a step is listed.
 type line struct {
-	what, result string
-	failed       bool
-	data         map[string]any
+	what, result  string
+	text, outcome Text
+	failed        bool
+	data          map[string]any
 }
 
 // builtin wraps a step: it times it, prints it and records it.
@@ -250,7 +253,7 @@ func (r *run) builtin(name string, do step) *starlark.Builtin {
 		}
 		l.failed = l.failed || err != nil
 		r.report(Step{Line: callerLine(thread), Name: name, What: l.what, Result: l.result, Failed: l.failed,
-			TookMS: float64(time.Since(begin).Microseconds()) / 1000, Data: l.data})
+			TookMS: float64(time.Since(begin).Microseconds()) / 1000, Data: l.data, Text: l.text, Outcome: l.outcome})
 		return value, err
 	})
 }
@@ -273,14 +276,17 @@ func (r *run) report(s Step) {
 		if s.Result != "" {
 			note = strings.TrimPrefix(note+": "+s.Result, ": ")
 		}
-		kind := trace.Step
+		kind, what := trace.Step, trace.StepDone
+		if s.Failed {
+			what = trace.Failed
+		}
 		switch s.Name {
 		case "say", "reveal", "go_on", "ask", "task":
 			if s.What != "" {
-				kind, note = trace.Say, s.What
+				kind, what, note = trace.Say, trace.Told, s.What
 			}
 		}
-		r.options.Trace.Record(trace.Event{Kind: kind, Node: scriptNode, Key: s.Name, Note: note})
+		r.options.Trace.Record(trace.Event{Kind: kind, Node: scriptNode, Key: s.Name, What: what, A: int64(s.N), Name: s.Text.Key(), Note: note})
 	}
 	if r.options.OnStep != nil {
 		r.options.OnStep(s)

@@ -17,10 +17,18 @@ import (
 // verdict VALID on a call of it does. otherwise does the task where there is nobody
 // to do it. call names the function that the person will call, where until does not.
 func (r *run) task(thread *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, line, error) {
+	kwargs, places, err := placed(kwargs, "text", "until", "otherwise", "hint", "call")
+	if err != nil {
+		return nil, line{}, err
+	}
 	var text, hint, calls string
 	var until starlark.Value
 	var otherwise starlark.Callable
 	if err := starlark.UnpackArgs("task", args, kwargs, "text", &text, "until", &until, "otherwise", &otherwise, "hint?", &hint, "call?", &calls); err != nil {
+		return nil, line{}, err
+	}
+	texts, err := sayings(places, text, hint)
+	if err != nil {
 		return nil, line{}, err
 	}
 	n, err := r.network()
@@ -35,7 +43,7 @@ func (r *run) task(thread *starlark.Thread, args starlark.Tuple, kwargs []starla
 		calls = name
 	}
 	chaincode, function, _ := strings.Cut(calls, ".")
-	l := line{what: text}
+	l := line{what: texts[0].String(), text: texts[0]}
 	cursor := n.Trace().Last()
 	wish := make(chan struct{})
 	by := "done"
@@ -44,7 +52,7 @@ func (r *run) task(thread *starlark.Thread, args starlark.Tuple, kwargs []starla
 	} else {
 		done := make(chan struct{})
 		defer close(done)
-		r.teacher.Task(Task{Text: text, Hint: hint, Chaincode: chaincode, Function: function, Do: sync.OnceFunc(func() { close(wish) }), Done: done})
+		r.teacher.Task(Task{Text: texts[0], Hint: texts[1], Chaincode: chaincode, Function: function, Do: sync.OnceFunc(func() { close(wish) }), Done: done})
 	}
 	ctx, cancel := context.WithCancel(r.ctx)
 	defer cancel()
@@ -113,10 +121,10 @@ func calls(chaincode, function string) func(*trace.Event) (bool, error) {
 	called := map[string]bool{}
 	return func(e *trace.Event) (bool, error) {
 		switch {
-		case e.Kind == trace.ChaincodeTransaction && strings.HasPrefix(e.Other, chaincode+"_") && (e.Note == function || strings.HasSuffix(e.Note, ":"+function)):
+		case e.Kind == trace.ChaincodeTransaction && strings.HasPrefix(e.Other, chaincode+"_") && (e.Key == function || strings.HasSuffix(e.Key, ":"+function)):
 			called[e.TxID] = true
 		case e.Kind == trace.Verdict:
-			return called[e.TxID] && e.Key == "VALID", nil
+			return called[e.TxID] && e.What == trace.Valid, nil
 		}
 		return false, nil
 	}

@@ -16,13 +16,14 @@ import (
 type Teacher struct {
 	// Chapter opens a part of the lesson.
 	Chapter func(Chapter)
-	// Say shows one or two sentences.
-	Say func(text string)
+	// Say shows one or two sentences. Like all texts, they become words where they are
+	// shown: Text.In.
+	Say func(text Text)
 	// Ask gives the index of the option that the person chose; a wrong one is no error.
 	// Unless Later is set it also tells the person whether that was right, and why.
 	Ask func(ctx context.Context, q Question) (int, error)
 	// Pause shows a text (maybe none) and returns when the person wants to go on.
-	Pause func(ctx context.Context, text string) error
+	Pause func(ctx context.Context, text Text) error
 	// Task asks the person to do something in the window. Task.Done tells the end.
 	Task func(Task)
 	// Highlight makes these things stand out until the next call; none: nothing does.
@@ -33,21 +34,23 @@ type Teacher struct {
 	Pace func(Pace)
 	// Look puts the playhead at an event of the trace.
 	Look func(Look)
+	// Conceal shows nothing of what happens from now on, until Look or Pace lead to it.
+	Conceal func()
 }
 
 // Chapter is a part of a lesson.
 type Chapter struct {
 	N, Of int // from 1; Of counts the chapter() calls in the source
-	Title string
+	Title Text
 }
 
 // Question asks for a prediction.
 type Question struct {
 	N, Of   int // from 1; Of counts the ask() calls in the source
-	Text    string
-	Options []string
-	Answer  int    // index of the right option
-	Why     string // why it is right
+	Text    Text
+	Options []Text
+	Answer  int  // index of the right option
+	Why     Text // why it is right
 	// Later: do not tell yet whether the choice is right. The network shows it first;
 	// then Say is called with a sentence that compares (the script's reveal()).
 	Later bool
@@ -56,7 +59,7 @@ type Question struct {
 // Task is something that the person does in the window while the lesson watches the
 // trace.
 type Task struct {
-	Text, Hint string
+	Text, Hint Text // Hint.ID is "" if there is none
 	// Chaincode and Function are what is to be called, "" if the task is something else.
 	Chaincode, Function string
 	// Do makes the lesson do the task itself (for a button "Show me"). It may be

@@ -118,11 +118,24 @@ func labelOf(packageID string) string {
 }
 
 func eventValue(e trace.Event) starlark.Value {
+	facts := &starlark.Dict{}
+	for _, f := range e.Facts() {
+		_ = facts.SetKey(starlark.String(f.Name), starlark.Value(factValue(f))) // a fresh dict of hashable keys takes everything
+	}
 	return record("event", starlark.StringDict{
+		"what": starlark.String(e.What.String()), "facts": facts,
 		"seq": starlark.MakeUint64(e.Seq), "kind": starlark.String(e.Kind), "dir": starlark.String(e.Dir.String()),
 		"node": starlark.String(e.Node), "other": starlark.String(e.Other), "txid": starlark.String(e.TxID),
 		"block": starlark.MakeUint64(e.Block), "key": starlark.String(e.Key), "note": starlark.String(e.Note),
 	})
+}
+
+// factValue is a fact's number, or the word of a case or a name.
+func factValue(f trace.Fact) starlark.Value {
+	if f.Unit == trace.Unused {
+		return starlark.String(f.Text)
+	}
+	return starlark.MakeInt64(f.Value)
 }
 
 // handleValue is a transaction on its way, for wait.

@@ -52,12 +52,52 @@ func (r *run) waitEvent(_ *starlark.Thread, args starlark.Tuple, kwargs []starla
 	}
 }
 
+// listen is listen(client, chaincode, block=, until=, timeout="30s"): the chaincode's events as
+// a client of the Gateway hears them, from a block on, up to that of a transaction.
+func (r *run) listen(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, line, error) {
+	n, err := r.network()
+	if err != nil {
+		return nil, line{}, err
+	}
+	var name, chaincode string
+	var block uint64
+	var until, timeout starlark.Value
+	if err := starlark.UnpackArgs("listen", args, kwargs, "client", &name, "chaincode", &chaincode, "block", &block, "until", &until, "timeout?", &timeout); err != nil {
+		return nil, line{}, err
+	}
+	tx := txidOf(until)
+	if tx == "" {
+		return nil, line{}, fmt.Errorf("listen needs until = a transaction, not a %s: without one it would listen for ever", until.Type())
+	}
+	d, err := durationOf(timeout, "timeout", 30*time.Second)
+	if err != nil {
+		return nil, line{}, err
+	}
+	client, err := n.Client(name)
+	if err != nil {
+		return nil, line{}, err
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, d)
+	defer cancel()
+	heard, err := client.Listen(ctx, chaincode, block, tx)
+	l := line{what: fmt.Sprintf("%s: events of %s from block %d on", name, chaincode, block), result: fmt.Sprintf("%d events", len(heard))}
+	if err != nil {
+		return nil, l, &callError{err}
+	}
+	values := make([]starlark.Value, len(heard))
+	for i, e := range heard {
+		values[i] = record("chaincode_event", starlark.StringDict{"txid": starlark.String(e.GetTxId()), "name": starlark.String(e.GetEventName()),
+			"payload": starlark.String(e.GetPayload())})
+	}
+	return starlark.NewList(values), l, nil
+}
+
 // fullName is a node's full name if there is such a node, else the name itself.
 func fullName(n *network.Network, name string) string {
 	if name == "" {
 		return ""
 	}
-	if full, err := n.NodeName(name); err == nil {
+	if full, err := n.Nodes.Name(name); err == nil {
 		return full
 	}
 	return name

@@ -865,8 +865,6 @@ type ForwardRequest struct {
 	Payload       []byte                 `protobuf:"bytes,4,opt,name=payload,proto3" json:"payload,omitempty"`       // of the envelope
 	Signature     []byte                 `protobuf:"bytes,5,opt,name=signature,proto3" json:"signature,omitempty"`   // of the envelope
 	Unknown       []byte                 `protobuf:"bytes,6,opt,name=unknown,proto3" json:"unknown,omitempty"`       // fields of the envelope that are no part of the protocol
-	Sequence      uint64                 `protobuf:"varint,7,opt,name=sequence,proto3" json:"sequence,omitempty"`    // configuration under which the sender checked it
-	Checked       bool                   `protobuf:"varint,8,opt,name=checked,proto3" json:"checked,omitempty"`      // false for configuration updates, which the leader checks
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -941,20 +939,6 @@ func (x *ForwardRequest) GetUnknown() []byte {
 		return x.Unknown
 	}
 	return nil
-}
-
-func (x *ForwardRequest) GetSequence() uint64 {
-	if x != nil {
-		return x.Sequence
-	}
-	return 0
-}
-
-func (x *ForwardRequest) GetChecked() bool {
-	if x != nil {
-		return x.Checked
-	}
-	return false
 }
 
 type ForwardReply struct {
@@ -1213,16 +1197,14 @@ const file_cluster_proto_rawDesc = "" +
 	"\n" +
 	"raft_index\x18\x03 \x01(\x04R\traftIndex\x12\x1f\n" +
 	"\vlast_config\x18\x04 \x01(\x04R\n" +
-	"lastConfig\"\xd7\x01\n" +
+	"lastConfig\"\xad\x01\n" +
 	"\x0eForwardRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x18\n" +
 	"\achannel\x18\x02 \x01(\tR\achannel\x12\x13\n" +
 	"\x05tx_id\x18\x03 \x01(\tR\x04txId\x12\x18\n" +
 	"\apayload\x18\x04 \x01(\fR\apayload\x12\x1c\n" +
 	"\tsignature\x18\x05 \x01(\fR\tsignature\x12\x18\n" +
-	"\aunknown\x18\x06 \x01(\fR\aunknown\x12\x1a\n" +
-	"\bsequence\x18\a \x01(\x04R\bsequence\x12\x18\n" +
-	"\achecked\x18\b \x01(\bR\achecked\"_\n" +
+	"\aunknown\x18\x06 \x01(\fR\aunknownJ\x04\b\a\x10\bJ\x04\b\b\x10\t\"_\n" +
 	"\fForwardReply\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x16\n" +
 	"\x06status\x18\x02 \x01(\x05R\x06status\x12\x12\n" +

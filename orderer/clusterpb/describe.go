@@ -15,7 +15,12 @@ func (m *AppendRequest) IsHeartbeat() bool {
 
 // DescribeMessage tells the trace what the message is about.
 func (m *AppendRequest) DescribeMessage() trace.Event {
-	e := trace.Event{Kind: trace.RaftAppend, Channel: m.GetSender().GetChannel()}
+	e := trace.Event{Kind: trace.RaftAppend, What: trace.Told, Channel: m.GetSender().GetChannel(), A: int64(m.GetTerm()), C: int64(m.GetCommitted())}
+	if n := len(m.GetEntries()); n > 0 {
+		e.B = int64(m.GetEntries()[n-1].GetIndex())
+	} else {
+		e.B = int64(m.GetPreviousIndex())
+	}
 	switch entries := m.GetEntries(); {
 	case m.IsHeartbeat():
 		e.Kind, e.Note = trace.RaftHeartbeat, fmt.Sprintf("term %d", m.GetTerm())
@@ -32,7 +37,10 @@ func (m *AppendRequest) DescribeMessage() trace.Event {
 
 // DescribeMessage tells the trace what the message is about.
 func (m *AppendReply) DescribeMessage() trace.Event {
-	e := trace.Event{Kind: trace.RaftAppendReply, Channel: m.GetSender().GetChannel()}
+	e := trace.Event{Kind: trace.RaftAppendReply, What: trace.Rejected, Channel: m.GetSender().GetChannel(), A: int64(m.GetTerm()), B: int64(m.GetLastIndex())}
+	if m.GetSuccess() || m.GetHeartbeat() {
+		e.What = trace.Accepted
+	}
 	switch {
 	case m.GetHeartbeat():
 		e.Kind = trace.RaftHeartbeatAck
@@ -41,7 +49,7 @@ func (m *AppendReply) DescribeMessage() trace.Event {
 			e.Note += fmt.Sprintf(", has all up to entry %d", last)
 		}
 	case m.GetError() != "":
-		e.Note = m.GetError()
+		e.What, e.Note = trace.Failed, m.GetError()
 	case m.GetSuccess():
 		e.Note = fmt.Sprintf("term %d, has all up to entry %d", m.GetTerm(), m.GetLastIndex())
 	default:
@@ -53,48 +61,48 @@ func (m *AppendReply) DescribeMessage() trace.Event {
 // DescribeMessage tells the trace what the message is about. The method tells
 // whether it is a vote or a pre-vote.
 func (m *VoteRequest) DescribeMessage() trace.Event {
-	return trace.Event{Channel: m.GetSender().GetChannel(),
+	return trace.Event{Channel: m.GetSender().GetChannel(), What: trace.Told, A: int64(m.GetTerm()), B: int64(m.GetLastIndex()), C: int64(m.GetLastTerm()),
 		Note: fmt.Sprintf("term %d, last entry %d of term %d", m.GetTerm(), m.GetLastIndex(), m.GetLastTerm())}
 }
 
 // DescribeMessage tells the trace what the message is about.
 func (m *VoteReply) DescribeMessage() trace.Event {
-	verdict := "refused"
+	what, verdict := trace.Rejected, "refused"
 	if m.GetGranted() {
-		verdict = "granted"
+		what, verdict = trace.Accepted, "granted"
 	}
-	return trace.Event{Channel: m.GetSender().GetChannel(), Note: fmt.Sprintf("%s, term %d", verdict, m.GetTerm())}
+	return trace.Event{Channel: m.GetSender().GetChannel(), What: what, A: int64(m.GetTerm()), Note: fmt.Sprintf("%s, term %d", verdict, m.GetTerm())}
 }
 
 // DescribeMessage tells the trace what the message is about.
 func (m *SnapshotChunk) DescribeMessage() trace.Event {
 	if m.GetSender() == nil {
-		return trace.Event{Kind: trace.RaftSnapshot, Note: fmt.Sprintf("%d bytes", len(m.GetData()))}
+		return trace.Event{Kind: trace.RaftSnapshot, What: trace.Told, C: int64(len(m.GetData())), Note: fmt.Sprintf("%d bytes", len(m.GetData()))}
 	}
-	return trace.Event{Kind: trace.RaftSnapshot, Channel: m.GetSender().GetChannel(),
+	return trace.Event{Kind: trace.RaftSnapshot, Channel: m.GetSender().GetChannel(), What: trace.Told, A: int64(m.GetTerm()), B: int64(m.GetLastIndex()), C: int64(len(m.GetData())),
 		Note: fmt.Sprintf("term %d, stands for all up to entry %d of term %d", m.GetTerm(), m.GetLastIndex(), m.GetLastTerm())}
 }
 
 // DescribeMessage tells the trace what the message is about.
 func (m *SnapshotReply) DescribeMessage() trace.Event {
-	note := "refused"
+	what, note := trace.Rejected, "refused"
 	switch {
 	case m.GetError() != "":
-		note = m.GetError()
+		what, note = trace.Failed, m.GetError()
 	case m.GetSuccess():
-		note = "installed"
+		what, note = trace.Accepted, "installed"
 	}
-	return trace.Event{Channel: m.GetSender().GetChannel(), Note: note}
+	return trace.Event{Channel: m.GetSender().GetChannel(), What: what, Note: note}
 }
 
 // DescribeMessage tells the trace what the message is about.
 func (m *TimeoutRequest) DescribeMessage() trace.Event {
-	return trace.Event{Channel: m.GetSender().GetChannel()}
+	return trace.Event{Channel: m.GetSender().GetChannel(), What: trace.Told}
 }
 
 // DescribeMessage tells the trace what the message is about.
 func (m *TimeoutReply) DescribeMessage() trace.Event {
-	return trace.Event{Channel: m.GetSender().GetChannel(), Note: m.GetError()}
+	return trace.Event{Channel: m.GetSender().GetChannel(), What: caseOf(m.GetError()), Note: m.GetError()}
 }
 
 // DescribeMessage tells the trace what the message is about.
@@ -108,7 +116,11 @@ func (m *ForwardReply) DescribeMessage() trace.Event {
 	if m.GetInfo() != "" {
 		note += ": " + m.GetInfo()
 	}
-	return trace.Event{TxID: m.GetTxId(), Note: note, Msg: m.GetId()}
+	what := trace.Rejected
+	if m.GetStatus() == int32(commonpb.Status_SUCCESS) {
+		what = trace.Accepted
+	}
+	return trace.Event{TxID: m.GetTxId(), What: what, A: int64(m.GetStatus()), Note: note, Msg: m.GetId()}
 }
 
 // DescribeMessage tells the trace what the message is about.
@@ -121,6 +133,16 @@ func (m *MemberRequest) DescribeMessage() trace.Event {
 }
 
 // DescribeMessage tells the trace what the message is about.
-func (m *MemberReply) DescribeMessage() trace.Event { return trace.Event{Note: m.GetError()} }
+func (m *MemberReply) DescribeMessage() trace.Event {
+	return trace.Event{What: caseOf(m.GetError()), Note: m.GetError()}
+}
+
+// caseOf tells an answer with an error from one without.
+func caseOf(problem string) trace.What {
+	if problem != "" {
+		return trace.Failed
+	}
+	return trace.Accepted
+}
 
 func statusName(status int32) string { return commonpb.Status(status).String() }

@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/fabriscope/fabriscope/internal/deliver"
 	"github.com/fabriscope/fabriscope/internal/link"
 )
 
@@ -21,22 +22,19 @@ var (
 // Peers are the other ordering nodes as one node knows them: where they are, and
 // one connection to each. All channels of a node share it.
 type Peers struct {
-	endpoint *link.Endpoint
+	connections *deliver.Connections
 
-	mu     sync.Mutex
-	closed bool
-	known  map[string]string // name to address
-	open   map[string]*connection
-}
-
-type connection struct {
-	address string
-	grpc    *grpc.ClientConn
+	mu    sync.Mutex
+	told  map[string]string      // name to address
+	asked map[string]link.Target // where a node was when its connection was last used
 }
 
 // NewPeers makes the list, which knows nobody yet.
 func NewPeers(endpoint *link.Endpoint) *Peers {
-	return &Peers{endpoint: endpoint, known: make(map[string]string), open: make(map[string]*connection)}
+	return &Peers{
+		connections: deliver.NewConnections(endpoint, ErrClosed),
+		told:        make(map[string]string), asked: make(map[string]link.Target),
+	}
 }
 
 // SetAddress says where a node is now ("host:port"). It counts more than the
@@ -47,14 +45,7 @@ func (p *Peers) SetAddress(name, address string) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.known[name] = address
-}
-
-// Address is where a node is, as far as is known; "" if it is not.
-func (p *Peers) Address(name string) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.known[name]
+	p.told[name] = address
 }
 
 // Connection returns the connection to a node; fallback is its address in case
@@ -62,46 +53,20 @@ func (p *Peers) Address(name string) string {
 func (p *Peers) Connection(name, fallback string) (*grpc.ClientConn, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed {
-		return nil, ErrClosed
+	target := link.Target{Name: name, Addr: p.told[name]}
+	if target.Addr == "" {
+		target.Addr = fallback
 	}
-	address := p.known[name]
-	if address == "" {
-		address = fallback
-	}
-	c := p.open[name]
-	if c != nil && c.address == address {
-		return c.grpc, nil
-	}
-	made, err := p.endpoint.Dial(link.Target{Name: name, Addr: address})
+	connection, err := p.connections.To(target)
 	if err != nil {
 		return nil, fmt.Errorf("reach ordering node %s: %w", name, err)
 	}
-	if c != nil {
-		_ = c.grpc.Close() // the node is not there any more
+	if p.asked[name] != target {
+		p.connections.Moved(target) // the node is not where it was
+		p.asked[name] = target
 	}
-	p.open[name] = &connection{address: address, grpc: made}
-	return made, nil
-}
-
-// Forget closes the connection to a node that left.
-func (p *Peers) Forget(name string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if c := p.open[name]; c != nil {
-		_ = c.grpc.Close() // nobody needs it any more
-	}
-	delete(p.open, name)
-	delete(p.known, name)
+	return connection, nil
 }
 
 // Close closes all connections.
-func (p *Peers) Close() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.closed = true
-	for _, c := range p.open {
-		_ = c.grpc.Close() // the node stops
-	}
-	clear(p.open)
-}
+func (p *Peers) Close() { p.connections.Close() }

@@ -152,15 +152,15 @@ func (p *pipeline) receive() {
 			p.t.acknowledged(p.id, p.target, f.args, f.resp)
 		}
 		bad := f.err != nil || !f.resp.Success
-		if !p.hand(f) || bad {
+		if !p.answerRaft(f) || bad {
 			return
 		}
 		<-p.slots
 	}
 }
 
-// hand gives an answer to Raft; false when Raft has closed the pipeline.
-func (p *pipeline) hand(f *appendFuture) bool {
+// answerRaft gives an answer to Raft; false when Raft has closed the pipeline.
+func (p *pipeline) answerRaft(f *appendFuture) bool {
 	close(f.ready)
 	select {
 	case p.done <- f:
@@ -181,7 +181,7 @@ func (p *pipeline) finish() {
 	p.mu.Unlock()
 	for _, f := range open {
 		f.err = errBroken
-		if !p.hand(f) {
+		if !p.answerRaft(f) {
 			return
 		}
 	}

@@ -51,7 +51,7 @@ func MustPair(t testing.TB, tune ...func(*raftlink.Config)) *pair {
 	must(t, err)
 	p := &pair{net: link.New(link.Config{Trace: trace.NewRecorder(trace.Options{})})}
 	end := func(name string) *link.Endpoint { return p.net.Endpoint(name, o.Node(name).TLS, o.TLSRoots()) }
-	listener, err := end(nameB).Listen("127.0.0.1:0")
+	listener, err := end(nameB).Listen("127.0.0.1:0", false)
 	must(t, err)
 	p.to = raft.ServerAddress(listener.Addr().String())
 	peersA, peersB := raftlink.NewPeers(end(nameA)), raftlink.NewPeers(end(nameB))

@@ -9,6 +9,7 @@ import (
 	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/fabriscope/fabriscope/internal/sqlite"
 	"github.com/fabriscope/fabriscope/internal/wire"
 )
 
@@ -176,6 +177,9 @@ func readBlock(from queryer, number uint64) (*commonpb.Block, uint64, error) {
 		Header:   &commonpb.BlockHeader{Number: number, PreviousHash: previous, DataHash: datahash},
 		Data:     &commonpb.BlockData{Data: decoded.Envelopes},
 		Metadata: &commonpb.BlockMetadata{},
+	}
+	if !bytes.Equal(wire.DataHash(decoded.Envelopes), datahash) {
+		return nil, 0, fmt.Errorf("block %d: its transactions are not those of its data hash: %w", number, sqlite.ErrCorrupt)
 	}
 	if err := proto.Unmarshal(metadata, block.Metadata); err != nil {
 		return nil, 0, fmt.Errorf("block %d: metadata: %w", number, ErrMalformed)

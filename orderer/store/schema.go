@@ -1,7 +1,7 @@
 package store
 
-// applicationID marks the file as one of ours: "fsor".
-const applicationID = 0x66736f72
+// FileMark marks the file as one of ours: "fsor".
+const FileMark = 0x66736f72
 
 // migrations make the file. A Raft entry's body is stored once: as long as it is
 // in Raft's log it is an entry, and when it is applied a small row in block
@@ -32,4 +32,6 @@ CREATE TABLE snapshot (
 	at     INTEGER NOT NULL,   -- index of the configuration's entry
 	data   BLOB NOT NULL
 );
-`}
+`, `-- From here on every page carries a checksum. A program that does not know that must not
+-- write to the file any more.
+SELECT 1`}

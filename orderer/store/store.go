@@ -37,6 +37,10 @@ var (
 type Options struct {
 	// Readers is the most read-only connections; 0 means 2.
 	Readers int
+	// Disk is what the files of one process share; nil works.
+	Disk *sqlite.Disk
+	// Synced hears of each wait for the disk; see sqlite.Options.
+	Synced func(sqlite.Sync)
 }
 
 // Store is an open file. All methods may be called from many goroutines.
@@ -68,7 +72,11 @@ func Open(path string, options Options) (*Store, error) {
 		Migrations:    migrations,
 		Readers:       options.Readers,
 		Synchronous:   "FULL",
-		ApplicationID: applicationID,
+		ApplicationID: FileMark,
+		Checksums:     true,
+		Remedy:        "`fabriscope ledger check " + path + "` tells what is damaged",
+		Disk:          options.Disk,
+		Synced:        options.Synced,
 	})
 	if err != nil {
 		return nil, err

@@ -22,18 +22,31 @@ type chain struct {
 	l    *ledger.Ledger
 	hash []byte
 	keys int // keys written so far
+
+	byClient bool // each of 32 clients writes keys with a number that goes up, as in a load
 }
 
 const envelopeBytes = 3500
 
 func (c *chain) block(t testing.TB, txs int) (*commonpb.Block, []*wire.RWSet) {
 	t.Helper()
+	payloads := make([][]byte, txs)
+	for i := range payloads {
+		payloads[i] = make([]byte, envelopeBytes)
+	}
+	return c.blockOf(t, payloads...)
+}
+
+// blockOf makes a block of transactions with these payloads.
+func (c *chain) blockOf(t testing.TB, payloads ...[]byte) (*commonpb.Block, []*wire.RWSet) {
+	t.Helper()
+	txs := len(payloads)
 	data, sets := make([][]byte, txs), make([]*wire.RWSet, txs)
 	for i := range data {
 		id := wire.TxID([]byte(fmt.Sprint(c.keys)), nil)
-		data[i] = mustEnvelope(t, id, make([]byte, envelopeBytes))
+		data[i] = mustEnvelope(t, id, payloads[i])
 		sets[i] = &wire.RWSet{Namespaces: []wire.NsRWSet{{Name: "asset", KV: &kvrwsetpb.KVRWSet{
-			Writes: []*kvrwsetpb.KVWrite{{Key: assetKey(c.keys), Value: make([]byte, 120)}},
+			Writes: []*kvrwsetpb.KVWrite{{Key: c.key(), Value: make([]byte, 120)}},
 		}}}}
 		c.keys++
 	}
@@ -41,6 +54,13 @@ func (c *chain) block(t testing.TB, txs int) (*commonpb.Block, []*wire.RWSet) {
 	wire.SetFilter(block, make([]byte, txs))
 	c.hash = wire.BlockHash(block.Header)
 	return block, sets
+}
+
+func (c *chain) key() string {
+	if c.byClient {
+		return fmt.Sprintf("a-9e3779b97f4a7c15-%d-%d", c.keys%32, c.keys/32)
+	}
+	return assetKey(c.keys)
 }
 
 // assetKey spreads keys over the whole tree, as real keys do.
@@ -220,5 +240,41 @@ func BenchmarkTxStatus(b *testing.B) {
 				}
 			})
 		})
+	}
+}
+
+// BenchmarkGrowth commits 100,000 transactions and tells what one costs at the beginning
+// and at the end: processor time, and bytes written to the log and to the file.
+func BenchmarkGrowth(b *testing.B) {
+	for _, keys := range []string{"spread", "by client"} {
+		for _, txs := range []int{500, 40} {
+			b.Run(fmt.Sprintf("keys=%s/txs=%d", keys, txs), func(b *testing.B) {
+				for b.Loop() {
+					c := mustChain(b, 0, 0)
+					c.byClient = keys == "by client"
+					const all, part = 100_000, 5_000
+					for from := 0; from < all; from += part {
+						used, log, file := cpuTime(b), int64(0), int64(0)
+						log, file = c.l.Written()
+						var idle time.Duration
+						for c.keys < from+part {
+							began := cpuTime(b)
+							block, sets := c.block(b, txs)
+							idle += cpuTime(b) - began
+							c.commit(b, block, sets)
+						}
+						used = cpuTime(b) - used - idle
+						logged, filed := c.l.Written()
+						n := float64(part)
+						if from == 0 || from == part || from+part == all {
+							name := map[int]string{0: "first", part: "second", all - part: "last"}[from]
+							b.ReportMetric(float64(used.Nanoseconds())/n, name+"-cpu-ns/tx")
+							b.ReportMetric(float64(logged-log)/n, name+"-log-B/tx")
+							b.ReportMetric(float64(filed-file)/n, name+"-file-B/tx")
+						}
+					}
+				}
+			})
+		}
 	}
 }

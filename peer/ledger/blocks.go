@@ -1,11 +1,13 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
 	peerpb "github.com/hyperledger/fabric-protos-go-apiv2/peer"
@@ -77,6 +79,10 @@ func readBlock(from querier, r *blockRow) (*commonpb.Block, error) {
 	if uint64(len(data)) != r.txs {
 		return nil, fmt.Errorf("read block %d: %d transactions, %d expected: %w", r.number, len(data), r.txs, ErrCorrupt)
 	}
+	// Blocks that a peer has taken in have the right hash: this one was changed in the file.
+	if !bytes.Equal(wire.DataHash(data), r.dataHash) {
+		return nil, fmt.Errorf("read block %d: its transactions are not those of its data hash: %w", r.number, ErrCorrupt)
+	}
 	return r.decode(data)
 }
 
@@ -128,6 +134,9 @@ func (l *Ledger) findBlock(where string, arg any, missing error) (*commonpb.Bloc
 		block, err = readBlock(tx, row)
 		return err
 	})
+	if errors.Is(err, ErrCorrupt) && !strings.Contains(err.Error(), l.db.Path()) {
+		return nil, fmt.Errorf("ledger %s: %w; %s", l.db.Path(), err, remedy(l.db.Path()))
+	}
 	return block, err
 }
 
@@ -143,17 +152,20 @@ type TxStatus struct {
 func (l *Ledger) TxStatus(id string) (status TxStatus, ok bool, err error) {
 	// In the read transaction that the simulations of the newest height share:
 	// opening one of its own would cost more than the look-up itself.
+	drains := l.index.drains.Load()
 	newest, err := l.acquire()
 	if err != nil {
 		return TxStatus{}, false, err
 	}
 	defer l.release(newest)
 	err = newest.read(&l.snapshots, func(conn *sql.Conn) error {
-		status, ok, err = findTx(conn, id)
+		status, ok, err = l.findTx(conn, id)
 		return err
 	})
-	if errors.Is(err, ErrSnapshotLost) { // overtaken by many blocks since acquire
-		status, ok, err = findTx(l.db.Reader(), id)
+	// Overtaken by blocks since acquire: an entry may have left the memory for the file
+	// that this height does not see.
+	if errors.Is(err, ErrSnapshotLost) || errors.Is(err, sql.ErrNoRows) || err == nil && !ok && drains != l.index.drains.Load() {
+		status, ok, err = l.findTx(l.db.Reader(), id)
 	}
 	if err != nil {
 		return TxStatus{}, false, l.db.Explain("look up a transaction in", err)
@@ -161,22 +173,23 @@ func (l *Ledger) TxStatus(id string) (status TxStatus, ok bool, err error) {
 	return status, ok, nil
 }
 
-// findTx asks the index first, which mostly has nothing. Without ORDER BY: with
-// it, or with a join, SQLite plans the statement anew for each value, which costs
-// more than the look-up.
-func findTx(from querier, id string) (status TxStatus, ok bool, err error) {
+// findTx asks the index first, which mostly has nothing: the part in memory before the one
+// in the file, because entries move that way. Without ORDER BY: with it, or with a join,
+// SQLite plans the statement anew for each value, which costs more than the look-up.
+func (l *Ledger) findTx(from querier, id string) (status TxStatus, ok bool, err error) {
 	if id == "" {
 		return TxStatus{}, false, nil
 	}
-	var places []int64 // two ids may have one hash
+	hash := txHash(id)
+	places := l.index.find(hash) // two ids may have one hash
 	err = eachRow(from, func(rows *sql.Rows) error {
 		var pos int64
 		err := rows.Scan(&pos)
 		places = append(places, pos)
 		return err
-	}, "SELECT pos FROM tx_id WHERE hash = ?", txHash(id))
+	}, "SELECT pos FROM tx_id WHERE hash = ?", hash)
 	slices.Sort(places) // the first occurrence of an id counts
-	for _, pos := range places {
+	for _, pos := range slices.Compact(places) {
 		var key any
 		var code int32
 		if err := from.QueryRowContext(bg, "SELECT id, code FROM tx WHERE pos = ?", pos).Scan(&key, &code); err != nil {

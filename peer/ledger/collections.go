@@ -7,21 +7,9 @@ import (
 	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
 	msppb "github.com/hyperledger/fabric-protos-go-apiv2/msp"
 	peerpb "github.com/hyperledger/fabric-protos-go-apiv2/peer"
-	lifecyclepb "github.com/hyperledger/fabric-protos-go-apiv2/peer/lifecycle"
 	"google.golang.org/protobuf/proto"
-)
 
-// Where definitions live (wire.md G.3). The peer writes them; the ledger looks up
-// the collections in them, through the simulation, because such a look belongs
-// into the read set.
-const (
-	lifecycleNamespace = "_lifecycle"
-	lsccNamespace      = "lscc"
-	definitionPrefix   = "namespaces/metadata/"
-	definitionFields   = "namespaces/fields/"
-	definitionType     = "ChaincodeDefinition"
-	collectionsField   = "Collections"
-	implicitPrefix     = "_implicit_org_"
+	"github.com/fabriscope/fabriscope/internal/wire"
 )
 
 // collectionConfig is what a chaincode's definition says about collections.
@@ -45,7 +33,7 @@ func (s *Simulator) checkCollection(ns, coll string) error {
 	if _, ok := config.byName[coll]; ok {
 		return nil
 	}
-	if mspID, ok := strings.CutPrefix(coll, implicitPrefix); ok && config.implicit(mspID) {
+	if mspID, ok := strings.CutPrefix(coll, wire.ImplicitPrefix); ok && config.implicit(mspID) {
 		return nil
 	}
 	return fmt.Errorf("collection [%s] not defined in the collection config for chaincode [%s]", coll, ns)
@@ -61,7 +49,7 @@ func (s *Simulator) Collection(ns, coll string) (*peerpb.StaticCollectionConfig,
 	if err != nil || !config.defined {
 		return nil, err
 	}
-	if strings.HasPrefix(coll, implicitPrefix) {
+	if strings.HasPrefix(coll, wire.ImplicitPrefix) {
 		return &peerpb.StaticCollectionConfig{Name: coll}, nil
 	}
 	return config.byName[coll], nil
@@ -76,7 +64,7 @@ func (s *Simulator) collectionsOf(ns string) (*collectionConfig, error) {
 		return config, nil
 	}
 	config := &collectionConfig{implicit: s.implicitOrg}
-	if ns == lifecycleNamespace { // it has implicit collections only, and no definition
+	if ns == wire.LifecycleNamespace { // it has implicit collections only, and no definition
 		config.defined = true
 	} else if err := s.readCollections(ns, config); err != nil {
 		return nil, err
@@ -86,46 +74,44 @@ func (s *Simulator) collectionsOf(ns string) (*collectionConfig, error) {
 }
 
 // readCollections reads all fields of a definition, as a peer does that decodes
-// it whole.
+// it whole. The reads go through the simulation, because such a look belongs into the
+// read set.
 func (s *Simulator) readCollections(ns string, config *collectionConfig) error {
-	raw, present, err := s.get(lifecycleNamespace, definitionPrefix+ns)
+	read := wire.RecordReader(func(key string) ([]byte, error) {
+		value, present, err := s.get(wire.LifecycleNamespace, key)
+		if err != nil || !present {
+			return nil, err
+		}
+		return value.Value, nil
+	})
+	head, err := read.Head(wire.SectionNamespaces, ns)
 	if err != nil {
+		return fmt.Errorf("could not get info about chaincode: %w", err)
+	}
+	if head == nil {
+		_, _, err := s.get(wire.LegacyNamespace, ns) // the older place of definitions
 		return err
 	}
-	if !present {
-		_, _, err := s.get(lsccNamespace, ns) // the older place of definitions
-		return err
-	}
-	var metadata lifecyclepb.StateMetadata
-	if err := proto.Unmarshal(raw.Value, &metadata); err != nil {
-		return fmt.Errorf("could not get info about chaincode: could not deserialize metadata for chaincode %s: %w", ns, err)
-	}
-	if metadata.GetDatatype() != definitionType {
-		return fmt.Errorf("could not get info about chaincode: not a chaincode type: %s", metadata.GetDatatype())
+	if head.GetDatatype() != wire.DatatypeDefinition {
+		return fmt.Errorf("could not get info about chaincode: not a chaincode type: %s", head.GetDatatype())
 	}
 	config.defined = true
-	for _, field := range metadata.GetFields() {
-		value, _, err := s.get(lifecycleNamespace, definitionFields+ns+"/"+field)
-		if err != nil {
-			return err
+	for _, field := range head.GetFields() {
+		data, err := read.Field(wire.SectionNamespaces, ns, field)
+		if err == nil && field == wire.FieldCollections {
+			config.byName, err = parseCollections(data.GetBytes())
 		}
-		if field == collectionsField {
-			if config.byName, err = parseCollections(value.Value); err != nil {
-				return fmt.Errorf("could not get info about chaincode: collections of chaincode %s: %w", ns, err)
-			}
+		if err != nil {
+			return fmt.Errorf("could not get info about chaincode: collections of chaincode %s: %w", ns, err)
 		}
 	}
 	return nil
 }
 
-// parseCollections decodes the Collections field of a definition.
-func parseCollections(field []byte) (map[string]*peerpb.StaticCollectionConfig, error) {
-	var data lifecyclepb.StateData
-	if err := proto.Unmarshal(field, &data); err != nil {
-		return nil, err
-	}
+// parseCollections decodes the collections of a definition.
+func parseCollections(raw []byte) (map[string]*peerpb.StaticCollectionConfig, error) {
 	var configs peerpb.CollectionConfigPackage
-	if err := proto.Unmarshal(data.GetBytes(), &configs); err != nil {
+	if err := proto.Unmarshal(raw, &configs); err != nil {
 		return nil, err
 	}
 	byName := map[string]*peerpb.StaticCollectionConfig{}

@@ -2,12 +2,10 @@ package ledger
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
@@ -51,16 +49,22 @@ func (l *Ledger) Commit(ctx context.Context, block *commonpb.Block, batch *Batch
 	stored := withCommitHash(block, after.commitHash)
 	private = batch.vouched(private)
 
-	if err := l.tendLog(current); err != nil {
+	l.db.Admit()
+	if err := l.boundLog(current); err != nil {
 		return nil, err
 	}
 	if err := current.renew(&l.snapshots, true); err != nil {
 		return nil, err
 	}
-	if err := l.writer.commit(&change{tip: after, block: stored, batch: batch, updates: updates, private: private}); err != nil {
+	ids := blockIDs(stored)
+	first := position(wire.Version{Block: before.height})
+	c := &change{tip: after, block: stored, batch: batch, updates: updates, private: private, ids: ids, drain: l.index.next(first, len(ids))}
+	if err := l.writer.commit(c); err != nil {
 		return nil, fmt.Errorf("commit block %d of channel %s: %w", before.height, l.options.Channel, err)
 	}
+	l.index.add(indexOf(first, ids))
 	l.advance(after, stored, batch)
+	l.index.wrote(c.drain)
 	return stored, nil
 }
 
@@ -178,7 +182,6 @@ type writer struct {
 	states, hashes            *bulk
 	segments                  segmenter
 
-	written   int64 // bytes, roughly, since the last checkpoint
 	patience  int64 // log size up to which no commit waits for older views; 0 is the normal limit
 	transient int64 // rows in the transient table
 	anyGone   bool  // keys have been deleted
@@ -190,7 +193,7 @@ func newWriter(db *sqlite.DB) (*writer, error) {
 	if err != nil {
 		return nil, db.Explain("open", err)
 	}
-	w := &writer{db: db, conn: conn, written: checkpointBytes} // a log that a crash has left is folded first
+	w := &writer{db: db, conn: conn}
 	if err := w.prepare(); err != nil {
 		_ = w.close() // the first error is the one that matters
 		return nil, db.Explain("open", err)
@@ -211,7 +214,7 @@ func (w *writer) statements() map[**sql.Stmt]string {
 		&w.putGone:    "INSERT OR REPLACE INTO gone (ns, key, pos) VALUES (?, ?, ?)",
 		&w.delGone:    "DELETE FROM gone WHERE ns = ? AND key = ?",
 		&w.getGone:    "SELECT pos FROM gone WHERE ns = ? AND key = ?",
-		&w.savepoint:  "INSERT OR REPLACE INTO savepoint (id, channel, height, hash, commit_hash) VALUES (1, ?, ?, ?, ?)",
+		&w.savepoint:  "INSERT OR REPLACE INTO savepoint (id, channel, height, hash, commit_hash, indexed) VALUES (1, ?, ?, ?, ?, ?)",
 	}
 }
 
@@ -219,16 +222,14 @@ func (w *writer) statements() map[**sql.Stmt]string {
 func (w *writer) bulks() map[**bulk]string {
 	return map[**bulk]string{
 		&w.txs:    "INSERT INTO tx (pos, id, code, prev)",
-		&w.txIDs:  "INSERT INTO tx_id (hash, pos)",
+		&w.txIDs:  "INSERT OR IGNORE INTO tx_id (hash, pos)",
 		&w.states: "INSERT OR REPLACE INTO state (ns, key, pos, value, metadata)",
 		&w.hashes: "INSERT OR REPLACE INTO hashed (ns, coll, key_hash, pos, value_hash, metadata)",
 	}
 }
 
 func (w *writer) prepare() error {
-	// Checkpoints happen between commits (see tendLog), not inside them.
-	pragmas := fmt.Sprintf("PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=%d; PRAGMA cache_size=%d", logLimit/2, -writerCacheKiB)
-	if _, err := w.conn.ExecContext(bg, pragmas); err != nil {
+	if _, err := w.conn.ExecContext(bg, fmt.Sprintf("PRAGMA cache_size=%d", -writerCacheKiB)); err != nil {
 		return err
 	}
 	for into, text := range w.statements() {
@@ -263,16 +264,6 @@ func (w *writer) close() error {
 	return w.conn.Close()
 }
 
-// checkpoint folds the log into the file as far as the views allow. It returns
-// the size of the log and whether all of it has been folded.
-func (w *writer) checkpoint() (size int64, all bool, err error) {
-	var busy, logged, moved int64
-	if err := w.conn.QueryRowContext(bg, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &logged, &moved); err != nil {
-		return 0, false, w.db.Explain("checkpoint", err)
-	}
-	return logged * pageBytes, moved == logged, nil
-}
-
 // change is everything that one block adds to the file.
 type change struct {
 	tip     tip
@@ -280,6 +271,28 @@ type change struct {
 	batch   *Batch
 	updates []wire.Update
 	private Private
+	ids     []string // of its transactions, "" for none
+	drain   *drain   // of the index of ids
+}
+
+// blockIDs lists the ids under which a block's transactions are found.
+func blockIDs(block *commonpb.Block) []string {
+	ids := make([]string, len(block.GetData().GetData()))
+	for i, envelope := range block.GetData().GetData() {
+		ids[i] = envelopeTxID(envelope)
+	}
+	return ids
+}
+
+// indexOf gives the entries of a block whose first transaction has a position.
+func indexOf(first int64, ids []string) []indexed {
+	entries := make([]indexed, 0, len(ids))
+	for i, id := range ids {
+		if id != "" {
+			entries = append(entries, indexed{txHash(id), first + int64(i)})
+		}
+	}
+	return entries
 }
 
 // commit writes a change in one transaction.
@@ -291,7 +304,7 @@ func (w *writer) commit(c *change) error {
 			}
 		}
 		t := &c.tip
-		_, err := w.savepoint.ExecContext(bg, t.channel, int64(t.height), t.hash, t.commitHash)
+		_, err := w.savepoint.ExecContext(bg, t.channel, int64(t.height), t.hash, t.commitHash, c.drain.since)
 		return err
 	})
 }
@@ -301,6 +314,7 @@ func (w *writer) inTransaction(write func() error) error {
 	if _, err := w.begin.ExecContext(bg); err != nil {
 		return w.db.Explain("write", err)
 	}
+	defer w.db.Committed()
 	err := write()
 	if err == nil {
 		_, err = w.commitTx.ExecContext(bg)
@@ -316,9 +330,6 @@ func (w *writer) inTransaction(write func() error) error {
 	return nil
 }
 
-// pageBytes is what a row in a random place of a table costs in the log.
-const pageBytes = 4096
-
 // blockRows writes the block and its transactions.
 func (w *writer) blockRows(c *change) error {
 	metadata, err := proto.Marshal(c.block.GetMetadata())
@@ -329,15 +340,12 @@ func (w *writer) blockRows(c *change) error {
 	if _, err := w.putBlock.ExecContext(bg, int64(header.GetNumber()), c.tip.hash, header.GetPreviousHash(), header.GetDataHash(), len(data), metadata); err != nil {
 		return err
 	}
-	w.written += int64(len(metadata))
-	ids := make([]indexed, 0, len(data))
 	links := c.batch.links
 	for i, envelope := range data {
 		pos := position(wire.Version{Block: header.GetNumber(), Tx: uint64(i)})
 		var key any
-		if id := envelopeTxID(envelope); id != "" {
+		if id := c.ids[i]; id != "" {
 			key = txKey(id)
-			ids = append(ids, indexed{txHash(id), pos})
 		}
 		var prev any
 		if len(links) > 0 && links[0].tx == uint64(i) {
@@ -353,23 +361,16 @@ func (w *writer) blockRows(c *change) error {
 			return err
 		}
 	}
-	// In the order of the index: each of its pages is touched once.
-	slices.SortFunc(ids, func(a, b indexed) int { return cmp.Compare(a.hash, b.hash) })
-	for _, id := range ids {
+	for _, id := range c.drain.entries {
 		if err := w.txIDs.add(id.hash, id.pos); err != nil {
 			return err
 		}
 	}
-	w.written += int64(len(ids)) * pageBytes
 	return errors.Join(w.segments.flush(w.segment), w.txs.flush(), w.txIDs.flush())
 }
 
-// indexed is an entry of the index of transaction ids.
-type indexed struct{ hash, pos int64 }
-
 // segment writes packed envelopes.
 func (w *writer) segment(pos int64, data []byte) error {
-	w.written += int64(len(data))
 	_, err := w.putSegment.ExecContext(bg, pos, data)
 	return err
 }
@@ -394,7 +395,6 @@ func (w *writer) stateRows(c *change) error {
 		if err != nil {
 			return err
 		}
-		w.written += int64(len(u.Value)) + pageBytes
 	}
 	return errors.Join(w.states.flush(), w.hashes.flush())
 }

@@ -58,6 +58,10 @@ func noSuchTx(id string) error {
 
 // corrupt builds the error for a file that contradicts itself.
 func corrupt(path, format string, args ...any) error {
-	return fmt.Errorf("ledger %s: %s: %w; `fabriscope ledger rebuild %s` makes it new from its blocks",
-		path, fmt.Sprintf(format, args...), ErrCorrupt, path)
+	return fmt.Errorf("ledger %s: %s: %w; %s", path, fmt.Sprintf(format, args...), ErrCorrupt, remedy(path))
+}
+
+// remedy says what helps against damage.
+func remedy(path string) string {
+	return fmt.Sprintf("`fabriscope ledger rebuild %s` makes it new from its blocks", path)
 }

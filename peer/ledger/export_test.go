@@ -14,7 +14,24 @@ func (l *Ledger) AddPrivate(ns, coll, key string, value []byte, v wire.Version) 
 	return err
 }
 
+// SetRecentTxs makes the part of the index of ids that waits in memory small.
+func (l *Ledger) SetRecentTxs(n int) { l.index.limit = n }
+
+// IndexRows counts the index of ids: in memory and in the file.
+func (l *Ledger) IndexRows() (memory, file int, err error) {
+	err = l.db.Reader().QueryRow("SELECT count(*) FROM tx_id").Scan(&file)
+	l.index.mu.RLock()
+	defer l.index.mu.RUnlock()
+	for _, bucket := range l.index.buckets {
+		memory += len(bucket)
+	}
+	return memory, file, err
+}
+
+// Written is how many bytes have been written to the log and to the file.
+func (l *Ledger) Written() (log, file int64) { return l.db.Written() }
+
 // SetLogLimits makes the log's bounds small enough for a test.
-func (l *Ledger) SetLogLimits(checkpoint, patient, giveUp int64, wait time.Duration) {
-	l.logLimits = logLimits{checkpoint, patient, giveUp, wait}
+func (l *Ledger) SetLogLimits(fold, patient, giveUp int64, wait time.Duration) {
+	l.logLimits = logLimits{fold, patient, giveUp, wait}
 }

@@ -113,7 +113,7 @@ type historyScanner struct {
 func (s *historyScanner) step() (m *querypb.KeyModification, err error) {
 	err = s.view.read(func(conn *sql.Conn) error {
 		if !s.begun {
-			if err := s.begin(conn); err != nil {
+			if err := s.findNewest(conn); err != nil {
 				return err
 			}
 			s.begun = true
@@ -129,8 +129,8 @@ func (s *historyScanner) step() (m *querypb.KeyModification, err error) {
 	return m, err
 }
 
-// begin finds the newest write.
-func (s *historyScanner) begin(conn *sql.Conn) error {
+// findNewest finds the newest write.
+func (s *historyScanner) findNewest(conn *sql.Conn) error {
 	s.at = nowhere
 	if s.ns == configNamespace {
 		return nil // written by configuration transactions, which have no write sets

@@ -9,20 +9,12 @@ import (
 	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
 	peerpb "github.com/hyperledger/fabric-protos-go-apiv2/peer"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/fabriscope/fabriscope/internal/wire"
 )
 
 // validationParameter is the metadata entry that holds a key's own policy.
 var validationParameter = peerpb.MetaDataKeys_VALIDATION_PARAMETER.String()
-
-// systemNamespace tells the namespaces that no endorsement policy of a user's
-// chaincode guards.
-func systemNamespace(ns string) bool {
-	switch ns {
-	case lifecycleNamespace, lsccNamespace, "cscc", "qscc", "escc", "vscc":
-		return true
-	}
-	return false
-}
 
 // needs is what a namespace asks of the endorsers.
 type needs struct {
@@ -64,12 +56,12 @@ func (s *Simulator) interest() (*peerpb.ChaincodeInterest, error) {
 		}
 	}
 	for ns := range s.set.namespaces {
-		if byNamespace[ns] == nil && !systemNamespace(ns) {
+		if byNamespace[ns] == nil && !wire.IsSystemNamespace(ns) {
 			of(ns).public = true // it reads only
 		}
 	}
 	for read := range s.privateReads {
-		if !systemNamespace(read.ns) {
+		if !wire.IsSystemNamespace(read.ns) {
 			of(read.ns).collections[read.coll] = true
 		}
 	}

@@ -76,12 +76,12 @@ func TestTxKeys(t *testing.T) {
 
 func TestCacheIsBoundedAndRight(t *testing.T) {
 	const budget = 20000
-	c := newCache(budget, 1)
+	c := newStateCache(budget, 1)
 	for i := range 1000 {
 		key := stateKey{ns: "cc", key: string(rune('a' + i))}
 		c.add(key, cached{value: Value{Value: make([]byte, 50)}, present: true, since: 1}, 1)
-		if len(c.young)+len(c.old) > budget/entryOverhead {
-			t.Fatalf("%d entries", len(c.young)+len(c.old))
+		if c.recent.Len() > budget/entryOverhead {
+			t.Fatalf("%d entries", c.recent.Len())
 		}
 	}
 	key := stateKey{ns: "cc", key: "k"}

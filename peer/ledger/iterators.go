@@ -172,7 +172,12 @@ func (it *RangeIterator) finish() error {
 		if end == "" {
 			end = "end"
 		}
-		it.sim.record(trace.RangeAdded, it.info.GetStartKey(), fmt.Sprintf("%s, %d keys", end, it.count))
+		what := trace.Incomplete
+		if it.info.GetItrExhausted() {
+			what = trace.Complete
+		}
+		e := trace.Event{Kind: trace.RangeAdded, What: what, Key: it.info.GetStartKey(), A: int64(it.count), Note: fmt.Sprintf("%s, %d keys", end, it.count)}
+		it.sim.ledger.options.Trace.RecordMessage(it.sim.about(e), it.info)
 	}
 	return nil
 }

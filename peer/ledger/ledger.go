@@ -14,18 +14,21 @@ import (
 
 	"github.com/fabriscope/fabriscope/internal/sqlite"
 	"github.com/fabriscope/fabriscope/internal/trace"
+	"github.com/fabriscope/fabriscope/internal/wire"
 )
 
 // Defaults and bounds.
 const (
-	plainReaders      = 4          // connections for reads outside views
-	defaultReaders    = 64         // connections for views of different heights, see maxSnapshots
-	defaultCacheBytes = 1 << 20    // state cache, grows with use
-	writerCacheKiB    = 2048       // pages kept by the writing connection
-	readerCacheKiB    = 128        // pages kept by a reading connection
-	recentBytes       = 2 << 20    // newest blocks kept decoded, at least one
-	applicationID     = 0x6673636c // "fscl", the file's mark
+	plainReaders      = 4       // connections for reads outside views
+	defaultReaders    = 64      // connections for views of different heights, see maxSnapshots
+	defaultCacheBytes = 1 << 20 // state cache, grows with use
+	writerCacheKiB    = 2048    // pages kept by the writing connection
+	readerCacheKiB    = 128     // pages kept by a reading connection
+	recentBytes       = 2 << 20 // newest blocks kept decoded, at least one
 )
+
+// FileMark is what a ledger's file is marked with (sqlite.Mark): "fscl".
+const FileMark = 0x6673636c
 
 //go:embed migrations/*.sql
 var migrations embed.FS
@@ -51,6 +54,9 @@ type Options struct {
 
 	// Log takes what an operator should know; nil discards.
 	Log *slog.Logger
+
+	// Disk is what the files of one process share; nil works.
+	Disk *sqlite.Disk
 }
 
 // Ledger is one peer's copy of one channel. All methods may be called from many
@@ -59,7 +65,8 @@ type Ledger struct {
 	options   Options
 	logLimits logLimits
 	db        *sqlite.DB
-	cache     *cache
+	cache     *stateCache
+	index     txIndex
 
 	committing sync.Mutex // held by whoever writes to the file
 	writer     *writer
@@ -114,15 +121,13 @@ func open(path string, options Options, openFile func(string, sqlite.Options) (*
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
 	db, err := openFile(path, sqlite.Options{
-		Migrations: layout, Readers: options.Readers + plainReaders, CacheKiB: readerCacheKiB, ApplicationID: applicationID,
+		Migrations: layout, Readers: options.Readers + plainReaders, CacheKiB: readerCacheKiB, ApplicationID: FileMark,
+		Checksums: true, Remedy: remedy(path), Disk: options.Disk, Synced: sqlite.Recorded(options.Trace, options.Node, options.Channel),
 	})
-	if errors.Is(err, ErrCorrupt) {
-		return nil, fmt.Errorf("ledger: %w; `fabriscope ledger rebuild %s` makes it new from its blocks", err, path)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	l := &Ledger{options: options, logLimits: defaultLogLimits, db: db, snapshots: snapshots{limit: options.Readers, db: db}}
+	l := &Ledger{options: options, logLimits: defaultLogLimits, index: txIndex{limit: recentTxs}, db: db, snapshots: snapshots{limit: options.Readers, db: db}}
 	if err := l.start(); err != nil {
 		_ = l.Close() // the first error is the one that matters
 		return nil, err
@@ -145,7 +150,7 @@ func (l *Ledger) start() error {
 	if l.options.Channel == "" {
 		l.options.Channel = l.tip.channel
 	}
-	l.cache = newCache(l.options.CacheBytes, l.tip.height)
+	l.cache = newStateCache(l.options.CacheBytes, l.tip.height)
 	l.current = &snapshot{height: l.tip.height}
 	return nil
 }
@@ -153,9 +158,10 @@ func (l *Ledger) start() error {
 // checkSavepoint compares what the savepoint says with the stored blocks.
 func (l *Ledger) checkSavepoint() (tip, error) {
 	var t tip
+	var since int64
 	conn, path, ctx := l.writer.conn, l.db.Path(), context.Background()
-	err := conn.QueryRowContext(ctx, "SELECT channel, height, hash, commit_hash FROM savepoint").
-		Scan(&t.channel, &t.height, &t.hash, &t.commitHash)
+	err := conn.QueryRowContext(ctx, "SELECT channel, height, hash, commit_hash, indexed FROM savepoint").
+		Scan(&t.channel, &t.height, &t.hash, &t.commitHash, &since)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return tip{}, l.db.Explain("read the savepoint of", err)
 	}
@@ -174,6 +180,9 @@ func (l *Ledger) checkSavepoint() (tip, error) {
 		return tip{}, corrupt(path, "it has %d blocks and no savepoint", blocks)
 	case blocks != t.height || last+1 != t.height:
 		return tip{}, corrupt(path, "the savepoint says %d blocks, there are %d, the last is number %d", t.height, blocks, last)
+	}
+	if err := l.index.load(conn, since, position(wire.Version{Block: t.height})); err != nil {
+		return tip{}, l.db.Explain("read the transactions of", err)
 	}
 	return t, l.checkLastBlock(&t, lastTx)
 }
@@ -223,7 +232,7 @@ func (l *Ledger) Close() error {
 	}
 	l.mu.Unlock()
 	for _, s := range live {
-		l.snapshots.put(s.fail(ErrClosed))
+		l.snapshots.keepConnection(s.fail(ErrClosed))
 	}
 	l.snapshots.close()
 	var errs []error

@@ -165,8 +165,8 @@ func (w *writer) dropTransient(c *change) error {
 	if w.transient == 0 {
 		return nil
 	}
-	for _, envelope := range c.block.GetData().GetData() {
-		if id := envelopeTxID(envelope); id != "" {
+	for _, id := range c.ids {
+		if id != "" {
 			if _, err := w.conn.ExecContext(bg, "DELETE FROM transient WHERE txid = ?", id); err != nil {
 				return err
 			}
@@ -202,7 +202,6 @@ func (l *Ledger) AddTransient(ctx context.Context, txID string, height uint64, p
 		return ErrClosed
 	}
 	return l.writer.inTransaction(func() error {
-		l.writer.written += int64(len(raw)) + pageBytes
 		_, err := l.writer.conn.ExecContext(bg, "INSERT INTO transient (txid, height, pvt) VALUES (?, ?, ?)", txID, int64(height), raw)
 		l.writer.transient++
 		return err

@@ -193,7 +193,7 @@ func (s *Simulator) SetStateMetadata(ns, key string, entries map[string][]byte) 
 		return err
 	}
 	put(&s.set.ns(ns).metadata, key, &kvrwsetpb.KVMetadataWrite{Key: key, Entries: metadataEntries(entries)})
-	s.record(trace.WriteAdded, key, "metadata")
+	s.record(trace.Event{Kind: trace.WriteAdded, What: trace.PutMetadata, Key: key, Note: "metadata"})
 	return s.noteWritten(ns, key)
 }
 
@@ -226,7 +226,7 @@ func metadataSize(key string, entries map[string][]byte) int {
 // noteWritten remembers the policy that a written key has now, for the interest.
 // The look leaves no read.
 func (s *Simulator) noteWritten(ns, key string) error {
-	if systemNamespace(ns) {
+	if wire.IsSystemNamespace(ns) {
 		return nil
 	}
 	v, _, err := s.view.GetState(ns, key)
@@ -249,11 +249,11 @@ func (s *Simulator) recordRead(key string, v Value, present bool) {
 	if s.ledger.options.Trace == nil {
 		return
 	}
-	note := "absent"
+	e := trace.Event{Kind: trace.ReadAdded, What: trace.Absent, Key: key, Note: "absent"}
 	if present {
-		note = v.Version.String()
+		e.What, e.A, e.B, e.Note = trace.Present, int64(v.Version.Block), int64(v.Version.Tx), v.Version.String()
 	}
-	s.record(trace.ReadAdded, key, note)
+	s.record(e)
 }
 
 // recordWrite traces a write.
@@ -261,18 +261,19 @@ func (s *Simulator) recordWrite(key string, size int, del bool) {
 	if s.ledger.options.Trace == nil {
 		return
 	}
-	note := "delete"
+	e := trace.Event{Kind: trace.WriteAdded, What: trace.Delete, Key: key, Note: "delete"}
 	if !del {
-		note = fmt.Sprintf("%d bytes", size)
+		e.What, e.A, e.Note = trace.Put, int64(size), fmt.Sprintf("%d bytes", size)
 	}
-	s.record(trace.WriteAdded, key, note)
+	s.record(e)
 }
 
-func (s *Simulator) record(kind trace.Kind, key, note string) {
-	s.ledger.options.Trace.Record(trace.Event{
-		Kind: kind, Node: s.ledger.options.Node, Channel: s.ledger.options.Channel, TxID: s.txID,
-		Block: s.view.Height(), Key: key, Note: note,
-	})
+func (s *Simulator) record(e trace.Event) { s.ledger.options.Trace.Record(s.about(e)) }
+
+// about adds what all events of a simulation have in common.
+func (s *Simulator) about(e trace.Event) trace.Event {
+	e.Node, e.Channel, e.TxID, e.Block = s.ledger.options.Node, s.ledger.options.Channel, s.txID, s.view.Height()
+	return e
 }
 
 // GetPrivate reads a private value in plain text; nil if the key is absent. It
@@ -429,12 +430,12 @@ func (s *Simulator) SetPrivateMetadata(ns, coll, key string, entries map[string]
 	// that its version moves.
 	put(&in.privateMetadata, key, &kvrwsetpb.KVMetadataWrite{Key: key})
 	put(&in.metadata, key, &kvrwsetpb.KVMetadataWriteHash{KeyHash: keyHash, Entries: metadataEntries(entries)})
-	s.record(trace.WriteAdded, key, "metadata")
+	s.record(trace.Event{Kind: trace.WriteAdded, What: trace.PutMetadata, Key: key, Note: "metadata"})
 	return s.noteWrittenPrivate(ns, coll, key, keyHash)
 }
 
 func (s *Simulator) noteWrittenPrivate(ns, coll, key string, keyHash []byte) error {
-	if systemNamespace(ns) {
+	if wire.IsSystemNamespace(ns) {
 		return nil
 	}
 	v, _, err := s.view.GetHash(ns, coll, keyHash)

@@ -50,11 +50,11 @@ func (p *snapshots) open(s *snapshot) error {
 	if s.conn != nil || s.failed != nil {
 		return s.failed
 	}
-	conn, err := p.take(s)
+	conn, err := p.connectionFor(s)
 	if err != nil {
 		return err
 	}
-	if err := begin(conn, s.height); err != nil {
+	if err := beginRead(conn, s.height); err != nil {
 		p.forget(s)
 		_ = conn.Close()
 		return p.db.Explain("read", err)
@@ -63,9 +63,9 @@ func (p *snapshots) open(s *snapshot) error {
 	return nil
 }
 
-// begin starts the read transaction and fixes what it sees by reading the
+// beginRead starts the read transaction and fixes what it sees by reading the
 // height, which must be the expected one.
-func begin(conn *sql.Conn, height uint64) error {
+func beginRead(conn *sql.Conn, height uint64) error {
 	ctx := context.Background()
 	if _, err := conn.ExecContext(ctx, "BEGIN"); err != nil {
 		return err
@@ -81,8 +81,8 @@ func begin(conn *sql.Conn, height uint64) error {
 	return err
 }
 
-// take finds a connection for s and lists s among the live ones.
-func (p *snapshots) take(s *snapshot) (*sql.Conn, error) {
+// connectionFor finds a connection for s and lists s among the live ones.
+func (p *snapshots) connectionFor(s *snapshot) (*sql.Conn, error) {
 	p.mu.Lock()
 	p.live = append(p.live, s)
 	if n := len(p.idle); n > 0 {
@@ -127,11 +127,11 @@ func (p *snapshots) forget(s *snapshot) {
 func (p *snapshots) release(s *snapshot) {
 	conn := s.fail(ErrDone) // first, so that whoever waits for the list finds no transaction open
 	p.forget(s)
-	p.put(conn)
+	p.keepConnection(conn)
 }
 
-// put keeps a connection for later or closes it.
-func (p *snapshots) put(conn *sql.Conn) {
+// keepConnection keeps a connection for later or closes it.
+func (p *snapshots) keepConnection(conn *sql.Conn) {
 	if conn == nil {
 		return
 	}
@@ -215,7 +215,7 @@ func (s *snapshot) renew(pool *snapshots, open bool) error {
 	if _, err := s.conn.ExecContext(bg, "ROLLBACK"); err != nil {
 		return pool.db.Explain("read", err)
 	}
-	return pool.db.Explain("read", begin(s.conn, s.height))
+	return pool.db.Explain("read", beginRead(s.conn, s.height))
 }
 
 // acquire gives the snapshot of the newest height.

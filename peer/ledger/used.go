@@ -19,10 +19,16 @@ func (l *Ledger) Used(ids []string) (map[string]TxStatus, error) {
 	var used map[string]TxStatus
 	args := make([]any, usedChunk)
 	for chunk := range slices.Chunk(ids, usedChunk) {
-		for i := range args {
-			args[i] = txHash(chunk[min(i, len(chunk)-1)])
-		}
 		var found []int64
+		for i := range args {
+			if i < len(chunk) {
+				hash := txHash(chunk[i])
+				found = append(found, l.index.find(hash)...) // before the file, see findTx
+				args[i] = hash
+				continue
+			}
+			args[i] = args[i-1]
+		}
 		err := eachRow(l.db.Reader(), func(rows *sql.Rows) error {
 			var pos int64
 			err := rows.Scan(&pos)
@@ -33,7 +39,7 @@ func (l *Ledger) Used(ids []string) (map[string]TxStatus, error) {
 			return nil, l.db.Explain("look up transactions in", err)
 		}
 		slices.Sort(found) // the first occurrence of an id counts
-		for _, pos := range found {
+		for _, pos := range slices.Compact(found) {
 			at := versionAt(pos)
 			id, code, err := l.TxAt(at) // two ids may have one hash
 			if err != nil {

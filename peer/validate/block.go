@@ -63,6 +63,11 @@ func refuse(b *commonpb.Block, err error, format string, args ...any) *BlockErro
 // Block 0 has nothing before it and no signature; whoever joins a channel with it
 // trusts it, so only its form and data hash are checked.
 func CheckBlock(b *commonpb.Block, height uint64, previous []byte, bundle *channelconfig.Bundle) error {
+	return checkBlock(b, height, previous, bundle, nil)
+}
+
+// checkBlock does not look again at data that shared has seen.
+func checkBlock(b *commonpb.Block, height uint64, previous []byte, bundle *channelconfig.Bundle, shared *Shared) error {
 	switch {
 	case b.GetHeader() == nil:
 		return refuse(b, ErrIncomplete, "it has no header")
@@ -75,11 +80,14 @@ func CheckBlock(b *commonpb.Block, height uint64, previous []byte, bundle *chann
 	case len(b.GetData().GetData()) == 0:
 		return refuse(b, ErrIncomplete, "it has no transactions")
 	}
-	if err := checkEnvelopes(b); err != nil {
-		return err
-	}
-	if hash := wire.DataHash(b.GetData().GetData()); !bytes.Equal(hash, b.GetHeader().GetDataHash()) {
-		return refuse(b, ErrDataHash, "the header says %x, the transactions have hash %x", b.GetHeader().GetDataHash(), hash)
+	if !shared.holds(b) {
+		if err := checkEnvelopes(b); err != nil {
+			return err
+		}
+		if hash := wire.DataHash(b.GetData().GetData()); !bytes.Equal(hash, b.GetHeader().GetDataHash()) {
+			return refuse(b, ErrDataHash, "the header says %x, the transactions have hash %x", b.GetHeader().GetDataHash(), hash)
+		}
+		shared.note(b)
 	}
 	if height == 0 {
 		return nil
@@ -96,30 +104,11 @@ func checkEnvelopes(b *commonpb.Block) error {
 	if holdsConfig(data) {
 		return nil
 	}
-	fault := func(i int, format string, args ...any) error {
-		err := refuse(b, ErrMalformed, "transaction %d %s", i, fmt.Sprintf(format, args...))
-		err.Tx = i
-		return err
-	}
-	var envelope commonpb.Envelope
-	var again []byte
 	for i, raw := range data {
-		if _, _, ok := splitPair(raw); ok {
-			continue
-		}
-		envelope.Reset()
-		if err := proto.Unmarshal(raw, &envelope); err != nil {
-			return fault(i, "is no envelope: %s", clean(err))
-		}
-		if len(envelope.GetPayload()) == 0 {
-			return fault(i, "has no payload")
-		}
-		if len(envelope.GetSignature()) == 0 {
-			return fault(i, "has no signature")
-		}
-		var err error
-		if again, err = (proto.MarshalOptions{}).MarshalAppend(again[:0], &envelope); err != nil || !bytes.Equal(again, raw) {
-			return fault(i, "is not in the one form that an envelope may have")
+		if _, _, err := wire.SplitEnvelope(raw); err != nil {
+			err := refuse(b, ErrMalformed, "transaction %d %s", i, clean(err))
+			err.Tx = i
+			return err
 		}
 	}
 	return nil
@@ -131,7 +120,7 @@ func holdsConfig(data [][]byte) bool {
 	if len(data) != 1 {
 		return false
 	}
-	t := transaction{raw: data[0]}
+	t := newTransaction(0, data[0])
 	t.decodeHeaders()
 	return t.kind == commonpb.HeaderType_CONFIG || t.kind == commonpb.HeaderType_ORDERER_TRANSACTION
 }

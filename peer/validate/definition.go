@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -12,16 +13,10 @@ import (
 
 	"github.com/fabriscope/fabriscope/internal/channelconfig"
 	"github.com/fabriscope/fabriscope/internal/policy"
+	"github.com/fabriscope/fabriscope/internal/wire"
 )
 
-// Where definitions stand in the state (wire.md G.3).
-const (
-	lifecycleNamespace = "_lifecycle"
-	legacyNamespace    = "lscc" // definitions made before the _lifecycle of Fabric 2
-	definitionType     = "ChaincodeDefinition"
-	builtInPlugin      = "vscc"
-	implicitPrefix     = "_implicit_org_"
-)
+const builtInPlugin = "vscc"
 
 // definition is what validation needs to know about one namespace: whose
 // endorsements its data needs. It holds as long as neither the channel's
@@ -65,24 +60,22 @@ type readValue func(namespace, key string) ([]byte, error)
 // with a definition is a problem of the definition, not an error: every peer has
 // the same state and must come to the same verdict.
 func readDefinition(name string, read readValue, bundle *channelconfig.Bundle) (*definition, error) {
-	if name == lifecycleNamespace {
+	if name == wire.LifecycleNamespace {
 		return &definition{name: name, policy: lifecyclePolicy(bundle), collections: implicitCollections(bundle)}, nil
 	}
-	head, err := read(lifecycleNamespace, "namespaces/metadata/"+name)
-	if err != nil {
-		return nil, fmt.Errorf("definition of chaincode %q: %w", name, err)
-	}
-	if head == nil {
-		return readLegacyDefinition(name, read)
-	}
+	record := wire.RecordReader(func(key string) ([]byte, error) { return read(wire.LifecycleNamespace, key) })
 	d := &definition{name: name, policy: &namedPolicy{name: "chaincode " + name}, collections: implicitCollections(bundle)}
-	var metadata lifecyclepb.StateMetadata
-	switch err := proto.Unmarshal(head, &metadata); {
-	case err != nil:
+	head, err := record.Head(wire.SectionNamespaces, name)
+	switch {
+	case errors.Is(err, wire.ErrMalformed):
 		d.problem = "its definition cannot be decoded"
 		return d, nil
-	case metadata.GetDatatype() != definitionType:
-		d.problem = fmt.Sprintf("it is defined as a %q, not as a chaincode", metadata.GetDatatype())
+	case err != nil:
+		return nil, fmt.Errorf("definition of chaincode %q: %w", name, err)
+	case head == nil:
+		return readLegacyDefinition(name, read)
+	case head.GetDatatype() != wire.DatatypeDefinition:
+		d.problem = fmt.Sprintf("it is defined as a %q, not as a chaincode", head.GetDatatype())
 		return d, nil
 	}
 	var info lifecyclepb.ChaincodeValidationInfo
@@ -90,28 +83,18 @@ func readDefinition(name string, read readValue, bundle *channelconfig.Bundle) (
 	for _, f := range []struct {
 		name string
 		into proto.Message
-	}{{"ValidationInfo", &info}, {"Collections", &collections}} {
-		raw, err := read(lifecycleNamespace, definitionPrefix+name+"/"+f.name)
-		if err != nil {
-			return nil, fmt.Errorf("definition of chaincode %q: %w", name, err)
-		}
-		if !decodeField(raw, f.into) {
+	}{{wire.FieldValidationInfo, &info}, {wire.FieldCollections, &collections}} {
+		err := record.MessageField(wire.SectionNamespaces, name, f.name, f.into)
+		if errors.Is(err, wire.ErrMalformed) {
 			d.problem = fmt.Sprintf("the field %s of its definition cannot be decoded", f.name)
 			return d, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("definition of chaincode %q: %w", name, err)
 		}
 	}
 	d.use(&info, &collections, bundle)
 	return d, nil
-}
-
-// decodeField reads a field that holds a message.
-func decodeField(raw []byte, into proto.Message) bool {
-	var data lifecyclepb.StateData
-	if proto.Unmarshal(raw, &data) != nil {
-		return false
-	}
-	_, ok := data.GetType().(*lifecyclepb.StateData_Bytes)
-	return ok && proto.Unmarshal(data.GetBytes(), into) == nil
 }
 
 // use takes the decoded parts over.
@@ -130,7 +113,7 @@ func (d *definition) use(info *lifecyclepb.ChaincodeValidationInfo, collections 
 	d.policy = applicationPolicy(d.policy.name, info.GetValidationParameter(), bundle)
 	for _, c := range collections.GetConfig() {
 		static := c.GetStaticCollectionConfig()
-		if static == nil || strings.HasPrefix(static.GetName(), implicitPrefix) {
+		if static == nil || strings.HasPrefix(static.GetName(), wire.ImplicitPrefix) {
 			continue
 		}
 		if _, listed := d.collections[static.GetName()]; listed {
@@ -157,7 +140,7 @@ func (d *definition) collection(name string) (p *namedPolicy, ok bool) {
 // readLegacyDefinition looks for a definition of Fabric 1 that is still in use.
 func readLegacyDefinition(name string, read readValue) (*definition, error) {
 	d := &definition{name: name, legacy: true, policy: &namedPolicy{name: "chaincode " + name}}
-	raw, err := read(legacyNamespace, name)
+	raw, err := read(wire.LegacyNamespace, name)
 	if err != nil {
 		return nil, fmt.Errorf("definition of chaincode %q: %w", name, err)
 	}
@@ -185,14 +168,14 @@ func applicationPolicy(name string, raw []byte, bundle *channelconfig.Bundle) *n
 
 // resolve makes a policy of either form: inline, or the path of a channel policy.
 func resolve(name string, p *peerpb.ApplicationPolicy, bundle *channelconfig.Bundle) *namedPolicy {
-	switch kind := p.GetType().(type) {
-	case *peerpb.ApplicationPolicy_SignaturePolicy:
-		return signaturePolicy(name, kind.SignaturePolicy)
-	case *peerpb.ApplicationPolicy_ChannelConfigPolicyReference:
-		return channelPolicy(name, kind.ChannelConfigPolicyReference, bundle)
-	default:
-		return &namedPolicy{name: name, problem: "it is empty"}
+	named := &namedPolicy{name: name, path: p.GetChannelConfigPolicyReference()}
+	rule, err := bundle.ApplicationPolicy(p)
+	if err != nil {
+		named.problem = clean(err)
+		return named
 	}
+	named.rule = rule
+	return named
 }
 
 func signaturePolicy(name string, envelope *commonpb.SignaturePolicyEnvelope) *namedPolicy {
@@ -233,7 +216,7 @@ func implicitCollections(bundle *channelconfig.Bundle) map[string]*namedPolicy {
 				p = own
 			}
 		}
-		collections[implicitPrefix+mspID] = p
+		collections[wire.ImplicitPrefix+mspID] = p
 	}
 	return collections
 }

@@ -10,7 +10,6 @@ import (
 	peerpb "github.com/hyperledger/fabric-protos-go-apiv2/peer"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/fabriscope/fabriscope/internal/channelconfig"
 	"github.com/fabriscope/fabriscope/internal/msp"
 	"github.com/fabriscope/fabriscope/internal/policy"
 	"github.com/fabriscope/fabriscope/internal/wire"
@@ -103,17 +102,11 @@ func hashedMetadataKeys(ns *wire.NsRWSet) func(yield func(stateKey) bool) {
 	}
 }
 
-// endorsements judges the policies of one transaction. Signatures are verified
-// when the first policy asks, policies evaluated once each.
+// endorsements judges the policies of one transaction, each once.
 type endorsements struct {
-	bundle *channelconfig.Bundle
-	keys   *keyPolicies
-	t      *transaction
-
-	collected bool
-	ids       []*msp.Identity
-	endorsers []Endorser
-	asked     map[*namedPolicy]bool
+	keys  *keyPolicies
+	t     *transaction
+	asked map[*namedPolicy]bool
 }
 
 // judge decides every written namespace of the transaction for itself, and the
@@ -196,8 +189,7 @@ func (e *endorsements) policyOf(key stateKey, d *definition, state committed) (*
 func (e *endorsements) check(p *namedPolicy, key stateKey) *Reason {
 	satisfied, known := e.asked[p]
 	if !known {
-		e.collect()
-		satisfied = p.rule != nil && p.rule.Evaluate(e.ids)
+		satisfied = p.rule != nil && p.rule.Evaluate(e.t.ids)
 		if e.asked == nil {
 			e.asked = make(map[*namedPolicy]bool, 2)
 		}
@@ -208,40 +200,30 @@ func (e *endorsements) check(p *namedPolicy, key stateKey) *Reason {
 	}
 	r := &Reason{
 		Code: peerpb.TxValidationCode_ENDORSEMENT_POLICY_FAILURE, Kind: KindPolicy,
-		Namespace: key.ns, Collection: key.coll, Key: key.show(), PolicyName: p.name, PolicyPath: p.path, Endorsers: e.endorsers,
+		Namespace: key.ns, Collection: key.coll, Key: key.show(), PolicyName: p.name, PolicyPath: p.path, Endorsers: e.t.endorsers,
 	}
 	if r.PolicyName == "" {
 		r.PolicyName = "key " + r.Key
 	}
 	if p.rule != nil {
-		r.Policy = p.rule.Explain(e.ids)
+		r.Policy = p.rule.Explain(e.t.ids)
 	}
 	r.Text = policyText(r, p)
 	return r
 }
 
-// collect verifies the endorsements: each signs the response payload and its own
-// identity.
-func (e *endorsements) collect() {
-	if e.collected {
-		return
-	}
-	e.collected = true
-	list := e.t.endorsed.GetEndorsements()
-	payload := e.t.endorsed.GetProposalResponsePayload()
+// verifyEndorsements finds out whose endorsements hold: each signs the response payload
+// and its own identity.
+func (t *transaction) verifyEndorsements(members *msp.Set) {
+	list := t.endorsed.GetEndorsements()
+	payload := t.endorsed.GetProposalResponsePayload()
 	signed := make([]policy.Signed, len(list))
 	for i, endorsement := range list {
 		endorser := endorsement.GetEndorser()
-		data := make([]byte, 0, len(payload)+len(endorser))
-		signed[i] = policy.Signed{
-			Data:      append(append(data, payload...), endorser...),
-			Identity:  endorser,
-			Signature: endorsement.GetSignature(),
-		}
+		signed[i] = policy.Signed{Data: payload, More: endorser, Identity: endorser, Signature: endorsement.GetSignature()}
 	}
-	ids, rejected := policy.Identities(e.bundle.MSPs(), signed)
-	e.ids = ids
-	e.endorsers = endorsers(len(list), ids, rejected)
+	ids, rejected := policy.Identities(members, signed)
+	t.ids, t.endorsers = ids, endorsers(len(list), ids, rejected)
 }
 
 // endorsers lists all endorsements in their order, with what became of each.

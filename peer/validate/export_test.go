@@ -8,13 +8,17 @@ import (
 
 // Judge gives verdicts on a block that CheckBlock need not accept, for fuzzing.
 func (v *Validator) Judge(ctx context.Context, block *commonpb.Block, follow []byte) (*Result, error) {
-	return v.judge(ctx, block, follow)
+	all, err := v.decode(ctx, block)
+	if err != nil {
+		return nil, err
+	}
+	return v.judge(ctx, block, all, follow)
 }
 
 // DecodeAll runs every decoding step over an envelope, whatever the steps before
 // found: no mutation of a fuzzer gets past a signature.
 func DecodeAll(raw []byte) {
-	t := &transaction{raw: raw}
+	t := newTransaction(0, raw)
 	if t.decodeHeaders(); t.signer == nil {
 		return
 	}

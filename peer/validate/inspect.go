@@ -171,7 +171,11 @@ func (i *inspection) judge(block *commonpb.Block) error {
 	}
 	v := i.validator
 	judgeable := v.Bundle() == nil || v.Bundle().ApplicationV20()
-	result, err := v.judge(i.ctx, block, recorded)
+	all, err := v.decode(i.ctx, block)
+	if err != nil {
+		return err
+	}
+	result, err := v.judge(i.ctx, block, all, recorded)
 	if errors.Is(err, ErrConfig) {
 		return i.giveUp(block, err.Error()+". From here on nothing can be judged; what follows is what the blocks alone show.")
 	}

@@ -38,7 +38,7 @@ func (p *partial) next(out func(Line) error, block *commonpb.Block) error {
 	pending := ledger.NewBatch(block.GetHeader().GetNumber(), unknownState{})
 	writers := map[uint64]string{}
 	for i, raw := range block.GetData().GetData() {
-		t := &transaction{index: i, raw: raw}
+		t := newTransaction(i, raw)
 		if t.decodeHeaders() && p.authenticate(t) && t.checkStructure() && t.kind == commonpb.HeaderType_ENDORSER_TRANSACTION {
 			t.decodeResult()
 		}
@@ -160,9 +160,8 @@ func (p *partial) endorsers(t *transaction) []Endorser {
 		return nil
 	}
 	if p.bundle != nil {
-		e := endorsements{bundle: p.bundle, t: t}
-		e.collect()
-		return e.endorsers
+		t.verifyEndorsements(p.bundle.MSPs())
+		return t.endorsers
 	}
 	var all []Endorser
 	for _, endorsement := range t.endorsed.GetEndorsements() {

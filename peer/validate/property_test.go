@@ -3,14 +3,18 @@ package validate_test
 import (
 	"bytes"
 	"fmt"
+	"reflect"
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 	"testing"
 
+	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
 	rwsetpb "github.com/hyperledger/fabric-protos-go-apiv2/ledger/rwset"
 	kvrwsetpb "github.com/hyperledger/fabric-protos-go-apiv2/ledger/rwset/kvrwset"
 	peerpb "github.com/hyperledger/fabric-protos-go-apiv2/peer"
+	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
 	"github.com/fabriscope/fabriscope/internal/msp"
@@ -32,14 +36,14 @@ func TestAgreesWithTheReference(t *testing.T) {
 	seen := map[peerpb.TxValidationCode]int{}
 	rapid.Check(t, func(rt *rapid.T) {
 		g := newGenerator(t, rt, n)
-		defer g.chain.Close()
+		defer g.close()
 		for range rapid.IntRange(1, 6).Draw(rt, "blocks") {
 			txs := g.block()
 			var envelopes [][]byte
 			for _, tx := range txs {
 				envelopes = append(envelopes, g.encode(tx))
 			}
-			result, _ := g.chain.MustAdd(t, n.MustBlock(t, envelopes...))
+			result := g.add(n.MustBlock(t, envelopes...))
 			want := g.reference.judge(txs)
 			if !slices.Equal(result.Codes, want) {
 				rt.Fatalf("block %d: %v, the reference says %v\n%s", g.reference.block-1, result.Codes, want, describe(txs, result))
@@ -75,6 +79,7 @@ type generator struct {
 	rt        *rapid.T
 	network   *network
 	chain     *chain
+	sharing   []*chain // peers of one process: they decode each block once
 	reference *reference
 	past      []refState // states that a transaction may have been simulated on
 	nonces    map[string][]byte
@@ -98,8 +103,16 @@ func newGenerator(t *testing.T, rt *rapid.T, n *network) *generator {
 			},
 		},
 	}
+	shared := validate.NewShared()
+	for range 3 {
+		l, err := ledger.OpenTemp(ledger.Options{})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		g.sharing = append(g.sharing, &chain{l, validate.New(validate.Config{Ledger: l, Verifier: msp.NewVerifier(1000), Workers: 2, Shared: shared})})
+	}
 	g.past = []refState{{}}
-	g.chain.MustAdd(t, n.MustGenesis(t))
+	g.add(n.MustGenesis(t))
 	var specs []chaincodeSpec
 	for _, name := range []string{"cc1", "cc2", "cc3"} {
 		cc := g.reference.chaincodes[name]
@@ -109,10 +122,58 @@ func newGenerator(t *testing.T, rt *rapid.T, n *network) *generator {
 		}
 		specs = append(specs, spec)
 	}
-	g.chain.MustAdd(t, n.MustBlock(t, n.MustEnvelope(t, transaction{
+	g.add(n.MustBlock(t, n.MustEnvelope(t, transaction{
 		chaincode: "_lifecycle", namespace: []*rwsetpb.NsReadWriteSet{define(t, specs...)}, endorsers: []*msp.Signer{n.peer1(), n.peer2()},
 	})))
 	return g
+}
+
+func (g *generator) close() {
+	g.chain.Close()
+	for _, c := range g.sharing {
+		c.Close()
+	}
+}
+
+// add adds a block to the chain, and at the same time to those that share what they
+// decode: one gets the same block, one its data at another place, and all come to the
+// same verdicts, reasons and commit hash as one that shares nothing.
+func (g *generator) add(b *commonpb.Block) *validate.Result {
+	g.t.Helper()
+	result, stored := g.chain.MustAdd(g.t, b)
+	var at sync.WaitGroup
+	for i, c := range g.sharing {
+		given := &commonpb.Block{Header: b.GetHeader(), Data: b.GetData(), Metadata: b.GetMetadata()}
+		if i == 0 {
+			given = proto.CloneOf(b)
+		}
+		at.Go(func() {
+			other, err := c.Validate(g.t.Context(), given)
+			if err != nil {
+				g.t.Errorf("block %d, sharing: %v", b.GetHeader().GetNumber(), err)
+				return
+			}
+			added, err := c.Commit(g.t.Context(), other.Block, other.Batch, nil)
+			if err != nil {
+				g.t.Error(err)
+				return
+			}
+			if other.NextBundle != nil {
+				c.Use(other.NextBundle)
+			}
+			if !slices.Equal(other.Codes, result.Codes) || !reflect.DeepEqual(other.Reasons, result.Reasons) {
+				g.t.Errorf("block %d: who shares says %v, who does not %v", b.GetHeader().GetNumber(), other.Codes, result.Codes)
+			}
+			if !bytes.Equal(wire.CommitHash(added), wire.CommitHash(stored)) {
+				g.t.Errorf("block %d: who shares comes to another commit hash", b.GetHeader().GetNumber())
+			}
+		})
+	}
+	at.Wait()
+	if g.t.Failed() {
+		g.rt.FailNow()
+	}
+	return result
 }
 
 func pick[T any](g *generator, label string, choices ...T) T {

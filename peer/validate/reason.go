@@ -35,6 +35,10 @@ const (
 	KindRange      Kind = "range"       // the result of a range query has changed
 )
 
+// Conflict tells whether the state was another one than that on which the transaction
+// was simulated: simulated again, it may be valid.
+func (k Kind) Conflict() bool { return k == KindRead || k == KindRange }
+
 // Reason says why a transaction has its code, as a value for programs and as
 // sentences for people (Text). Fields that do not apply are empty.
 type Reason struct {

@@ -3,7 +3,8 @@ package validate
 import (
 	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
 	peerpb "github.com/hyperledger/fabric-protos-go-apiv2/peer"
-	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/fabriscope/fabriscope/internal/wire"
 )
 
 // Seven of the messages that are nested in an envelope have two fields of bytes
@@ -12,37 +13,13 @@ import (
 // apart without copying; ok is false for every other form, which is left to the
 // decoder and may still be acceptable.
 
-// splitPair cuts a message into its fields 1 and 2: both are there, once, in
-// order, not empty, nothing else, lengths written as short as possible.
-func splitPair(raw []byte) (first, second []byte, ok bool) {
-	first, rest, ok := cutField(raw, 0x0a)
-	if !ok {
-		return nil, nil, false
-	}
-	second, rest, ok = cutField(rest, 0x12)
-	return first, second, ok && len(rest) == 0
-}
-
-// cutField takes one non-empty length-delimited field off the front.
-func cutField(raw []byte, tag byte) (content, rest []byte, ok bool) {
-	if len(raw) == 0 || raw[0] != tag {
-		return nil, nil, false
-	}
-	size, n := protowire.ConsumeVarint(raw[1:])
-	if n < 0 || n != protowire.SizeVarint(size) || size == 0 || size > uint64(len(raw)-1-n) {
-		return nil, nil, false
-	}
-	content = raw[1+n:][:size:size]
-	return content, raw[1+n+int(size):], true
-}
-
 // splitPayload fills p, whose header is a pair within a pair.
 func splitPayload(raw []byte, p *commonpb.Payload) bool {
-	header, data, ok := splitPair(raw)
+	header, data, ok := wire.SplitPair(raw)
 	if !ok {
 		return false
 	}
-	channel, signature, ok := splitPair(header)
+	channel, signature, ok := wire.SplitPair(header)
 	if ok {
 		p.Header = &commonpb.Header{ChannelHeader: channel, SignatureHeader: signature}
 		p.Data = data
@@ -52,7 +29,7 @@ func splitPayload(raw []byte, p *commonpb.Payload) bool {
 
 // splitSignatureHeader fills h.
 func splitSignatureHeader(raw []byte, h *commonpb.SignatureHeader) (ok bool) {
-	creator, nonce, ok := splitPair(raw)
+	creator, nonce, ok := wire.SplitPair(raw)
 	if ok {
 		h.Creator, h.Nonce = creator, nonce
 	}
@@ -61,32 +38,32 @@ func splitSignatureHeader(raw []byte, h *commonpb.SignatureHeader) (ok bool) {
 
 // splitActions gives the one action of a transaction.
 func splitActions(raw []byte) (action *peerpb.TransactionAction, ok bool) {
-	only, rest, ok := cutField(raw, 0x0a)
+	only, rest, ok := wire.CutField(raw, 0x0a)
 	if !ok || len(rest) > 0 {
 		return nil, false
 	}
-	header, payload, ok := splitPair(only)
+	header, payload, ok := wire.SplitPair(only)
 	return &peerpb.TransactionAction{Header: header, Payload: payload}, ok
 }
 
 // splitAction fills a, whose second field is a message: the result and any number
 // of endorsements.
 func splitAction(raw []byte, a *peerpb.ChaincodeActionPayload) bool {
-	proposal, endorsed, ok := splitPair(raw)
+	proposal, endorsed, ok := wire.SplitPair(raw)
 	if !ok {
 		return false
 	}
-	result, rest, ok := cutField(endorsed, 0x0a)
+	result, rest, ok := wire.CutField(endorsed, 0x0a)
 	if !ok {
 		return false
 	}
 	var endorsements []*peerpb.Endorsement
 	for len(rest) > 0 {
 		var one []byte
-		if one, rest, ok = cutField(rest, 0x12); !ok {
+		if one, rest, ok = wire.CutField(rest, 0x12); !ok {
 			return false
 		}
-		endorser, signature, ok := splitPair(one)
+		endorser, signature, ok := wire.SplitPair(one)
 		if !ok {
 			return false
 		}
@@ -99,7 +76,7 @@ func splitAction(raw []byte, a *peerpb.ChaincodeActionPayload) bool {
 
 // splitResult fills r.
 func splitResult(raw []byte, r *peerpb.ProposalResponsePayload) bool {
-	hash, extension, ok := splitPair(raw)
+	hash, extension, ok := wire.SplitPair(raw)
 	if ok {
 		r.ProposalHash, r.Extension = hash, extension
 	}

@@ -51,21 +51,14 @@ func (k stateKey) show() string {
 
 // sayKey names a key in a sentence.
 func (k stateKey) say() string {
-	switch {
-	case k.coll != "":
+	if k.coll != "" {
 		return fmt.Sprintf("the private key with hash %s (collection %s of chaincode %s)", short([]byte(k.key)), k.coll, k.ns)
-	case k.ns == lifecycleNamespace && strings.HasPrefix(k.key, definitionPrefix) && strings.HasSuffix(k.key, sequenceSuffix):
-		name := strings.TrimSuffix(strings.TrimPrefix(k.key, definitionPrefix), sequenceSuffix)
-		return fmt.Sprintf("the definition of chaincode %s", name)
-	default:
-		return printable(k.key)
 	}
+	if name, ok := wire.DefinedBySequenceKey(k.key); ok && k.ns == wire.LifecycleNamespace {
+		return "the definition of chaincode " + name
+	}
+	return printable(k.key)
 }
-
-const (
-	definitionPrefix = "namespaces/fields/"
-	sequenceSuffix   = "/Sequence"
-)
 
 // printable writes a public key: composite keys as their parts, others as they
 // are, in quotes if they would not be readable otherwise.
@@ -104,7 +97,7 @@ func readText(r *Reason) string {
 	default:
 		fmt.Fprintf(&out, "Now it has version %s.", r.Found)
 	}
-	if key.ns == lifecycleNamespace {
+	if key.ns == wire.LifecycleNamespace {
 		out.WriteString(" The result comes from another definition of the chaincode, so peers drop it.")
 	} else {
 		out.WriteString(" The value this result was computed from is gone, so peers drop it.")

@@ -14,19 +14,28 @@ import (
 	"github.com/fabriscope/fabriscope/internal/wire"
 )
 
-// transaction is one entry of a block. It is decoded once; every later check and
-// the commit work on what is here. reason is set by the first check that fails,
-// and nothing is checked after that.
+// transaction is one entry of a block as one peer judges it. What was decoded is the
+// same for every peer, and may be shared by those of one process (shared.go): it is not
+// changed any more. reason is set by the first check that fails, and nothing is checked
+// after that.
 type transaction struct {
+	*content
+	*results
+
+	written []writtenNamespace // to be judged by policies
+	reason  *Reason            // nil as long as the transaction is valid
+}
+
+// content is what the envelope says, and who has signed it.
+type content struct {
 	index int
 	raw   []byte // envelope bytes as the block has them
 
 	// From the headers, filled as far as they can be read, whatever the verdict:
 	// a ledger indexes the ids of invalid transactions too.
-	txID      string
-	kind      commonpb.HeaderType
-	header    *commonpb.ChannelHeader
-	chaincode string // the invoked one
+	txID   string
+	kind   commonpb.HeaderType
+	header *commonpb.ChannelHeader
 
 	envelope commonpb.Envelope
 	payload  commonpb.Payload
@@ -36,11 +45,19 @@ type transaction struct {
 	// Of an ENDORSER_TRANSACTION.
 	endorsed *peerpb.ChaincodeEndorsedAction
 	response peerpb.ProposalResponsePayload
-	action   *peerpb.ChaincodeAction
-	rwset    *wire.RWSet
+}
 
-	written []writtenNamespace // to be judged by policies
-	reason  *Reason            // nil as long as the transaction is valid
+// results are what was endorsed, of an ENDORSER_TRANSACTION whose id is new.
+type results struct {
+	chaincode string // the invoked one
+	action    *peerpb.ChaincodeAction
+	rwset     *wire.RWSet
+	ids       []*msp.Identity // whose endorsements hold
+	endorsers []Endorser      // what became of each endorsement
+}
+
+func newTransaction(index int, raw []byte) *transaction {
+	return &transaction{content: &content{index: index, raw: raw}, results: &results{}}
 }
 
 // code is the verdict so far.
@@ -64,7 +81,7 @@ func (t *transaction) decodeHeaders() bool {
 	if t.raw == nil {
 		return t.fail(peerpb.TxValidationCode_NIL_ENVELOPE, KindEnvelope, "The block has an empty entry here: there is no envelope.")
 	}
-	if payload, signature, ok := splitPair(t.raw); ok {
+	if payload, signature, ok := wire.SplitPair(t.raw); ok {
 		t.envelope.Payload, t.envelope.Signature = payload, signature
 	} else if err := proto.Unmarshal(t.raw, &t.envelope); err != nil {
 		return t.fail(peerpb.TxValidationCode_INVALID_OTHER_REASON, KindEnvelope, "The envelope cannot be decoded: %s.", clean(err))

@@ -2,10 +2,10 @@ package validate
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"runtime"
-	"sync"
-	"sync/atomic"
+	"slices"
 
 	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
 	peerpb "github.com/hyperledger/fabric-protos-go-apiv2/peer"
@@ -23,6 +23,7 @@ type Config struct {
 	Ledger   *ledger.Ledger        // state, ids and last block; the validator only reads it
 	Bundle   *channelconfig.Bundle // present configuration; nil for an empty ledger, which takes block 0
 	Verifier *msp.Verifier         // remembers signatures that hold; nil checks each time
+	Shared   *Shared               // what the peers of one process share; nil shares nothing
 	Workers  int                   // transactions judged at a time; 0 is the number of processors
 	Node     string                // the peer's name in the trace
 	Trace    *trace.Recorder       // takes verdicts; nil is off
@@ -96,26 +97,31 @@ type Transaction struct {
 // could not be read, or is ctx's; the block can be tried again.
 func (v *Validator) Validate(ctx context.Context, block *commonpb.Block) (*Result, error) {
 	info := v.config.Ledger.Info()
-	if err := CheckBlock(block, info.GetHeight(), info.GetCurrentBlockHash(), v.bundle); err != nil {
+	if err := checkBlock(block, info.GetHeight(), info.GetCurrentBlockHash(), v.bundle, v.config.Shared); err != nil {
 		return nil, err
 	}
-	return v.judge(ctx, block, nil)
+	decoded, err := v.config.Shared.decoded(ctx, block, v.decode)
+	if err != nil {
+		return nil, err
+	}
+	return v.judge(ctx, block, decoded, nil)
 }
 
-// judge gives the verdicts on a block that was not refused. If follow is given,
-// the effects are those of the transactions that are valid by these codes instead
-// of by the verdicts: so an inspection stays on the path that the network took.
-func (v *Validator) judge(ctx context.Context, block *commonpb.Block, follow []byte) (*Result, error) {
-	r, err := v.newRun(ctx, block, follow)
+// judge gives the verdicts on a block that was not refused and of which all is decoded.
+// If follow is given, the effects are those of the transactions that are valid by these
+// codes instead of by the verdicts: so an inspection stays on the path that the network
+// took.
+func (v *Validator) judge(ctx context.Context, block *commonpb.Block, all *decoded, follow []byte) (*Result, error) {
+	r, err := v.newRun(ctx, block, all, follow)
 	if err != nil {
 		return nil, err
 	}
 	defer r.view.Close()
-	steps := []func() error{r.decode, r.findUsedIDs, r.decodeResults, r.configure, r.readState, r.endorse, r.markDuplicates, r.findConflicts, r.nameWriters}
+	steps := []func() error{r.findUsedIDs, r.takeResults, r.configure, r.readState, r.endorse, r.markDuplicates, r.findConflicts, r.nameWriters}
 	if r.number == 0 {
 		steps = []func() error{r.acceptGenesis}
 	}
-	v.record(trace.Event{Kind: trace.ValidateFrom, Block: r.number, Note: fmt.Sprintf("%d transactions", len(r.txs))})
+	v.record(trace.Event{Kind: trace.ValidateFrom, Block: r.number, What: trace.Told, A: int64(len(r.txs)), Note: fmt.Sprintf("%d transactions", len(r.txs))})
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return nil, err
@@ -131,6 +137,7 @@ type run struct {
 	block  *commonpb.Block
 	number uint64
 	follow []byte
+	all    *decoded
 
 	txs    []*transaction
 	view   *ledger.View
@@ -141,21 +148,19 @@ type run struct {
 	configProblem error // see Result
 }
 
-func (v *Validator) newRun(ctx context.Context, block *commonpb.Block, follow []byte) (*run, error) {
+func (v *Validator) newRun(ctx context.Context, block *commonpb.Block, all *decoded, follow []byte) (*run, error) {
 	view, err := v.config.Ledger.View()
 	if err != nil {
 		return nil, fmt.Errorf("validate block %d: %w", block.GetHeader().GetNumber(), err)
 	}
-	r := &run{Validator: v, ctx: ctx, block: block, number: block.GetHeader().GetNumber(), follow: follow, view: view}
+	r := &run{Validator: v, ctx: ctx, block: block, number: block.GetHeader().GetNumber(), all: all, follow: follow, view: view}
 	r.before.view = view
 	r.before.known = committed{}
 	r.batch = ledger.NewBatch(r.number, &r.before)
-	data := block.GetData().GetData()
-	all := make([]transaction, len(data))
-	r.txs = make([]*transaction, len(data))
-	for i := range data {
-		all[i].index, all[i].raw = i, data[i]
-		r.txs[i] = &all[i]
+	own := slices.Clone(all.early)
+	r.txs = make([]*transaction, len(own))
+	for i := range own {
+		r.txs[i] = &own[i]
 	}
 	return r, nil
 }
@@ -163,33 +168,11 @@ func (v *Validator) newRun(ctx context.Context, block *commonpb.Block, follow []
 // each runs work for all transactions, a few at a time. It fails only if the
 // context has ended; then some of the work is not done.
 func (r *run) each(work func(t *transaction)) error {
-	var next atomic.Int64
-	loop := func() {
-		for r.ctx.Err() == nil {
-			i := int(next.Add(1)) - 1
-			if i >= len(r.txs) {
-				return
-			}
-			work(r.txs[i])
-		}
-	}
-	var running sync.WaitGroup
-	for range min(r.config.Workers, len(r.txs)) - 1 {
-		running.Go(loop)
-	}
-	loop()
-	running.Wait()
-	if err := r.ctx.Err(); err != nil {
+	err := each(r.ctx, r.config.Workers, len(r.txs), func(i int) { work(r.txs[i]) })
+	if err != nil {
 		return fmt.Errorf("validate block %d: %w", r.number, err)
 	}
 	return nil
-}
-
-// decode is steps 1 to 9 of wire.md F.1.
-func (r *run) decode() error {
-	return r.each(func(t *transaction) {
-		_ = t.decodeHeaders() && t.authenticate(r.bundle.Channel(), r.bundle.MSPs()) && t.checkStructure()
-	})
 }
 
 // findUsedIDs is step 10.
@@ -217,13 +200,15 @@ func (r *run) findUsedIDs() error {
 	return nil
 }
 
-// decodeResults is steps 11 to 15.
-func (r *run) decodeResults() error {
-	return r.each(func(t *transaction) {
+// takeResults is steps 11 to 15, of the transactions whose id was not used before.
+func (r *run) takeResults() error {
+	for i, t := range r.txs {
 		if t.reason == nil && t.kind == commonpb.HeaderType_ENDORSER_TRANSACTION {
-			t.decodeResult()
+			late := &r.all.late[i]
+			t.results, t.written, t.reason = late.results, slices.Clone(late.written), late.reason
 		}
-	})
+	}
+	return nil
 }
 
 // configure is step 18: a configuration transaction must lead on from the present
@@ -276,8 +261,7 @@ func (r *run) acceptGenesis() error {
 	}
 	r.next = next
 	t := r.txs[0]
-	t.decodeHeaders() // a first block has no creator; whatever is missing is missing
-	t.reason = nil
+	t.reason = nil // a first block has no creator; whatever is missing is missing
 	var envelope commonpb.ConfigEnvelope
 	if err := proto.Unmarshal(t.payload.GetData(), &envelope); err != nil {
 		return refuse(r.block, ErrConfig, "%s", clean(err))
@@ -289,7 +273,7 @@ func (r *run) acceptGenesis() error {
 func (r *run) endorse() error {
 	err := r.each(func(t *transaction) {
 		if t.reason == nil && t.rwset != nil {
-			judge := endorsements{bundle: r.bundle, keys: &r.keys, t: t}
+			judge := endorsements{keys: &r.keys, t: t}
 			judge.judge(r.definitions, r.before.known)
 		}
 	})
@@ -298,9 +282,22 @@ func (r *run) endorse() error {
 	}
 	applyKeyRule(r.number, r.txs)
 	for _, t := range r.txs {
-		r.record(trace.Event{Kind: trace.PolicyJudged, TxID: t.txID, Block: r.number, Note: t.code().String()})
+		r.record(judged(trace.PolicyJudged, t, r.number))
 	}
 	return nil
+}
+
+// judged says what one stage came to for one transaction; of a read conflict also what
+// was found instead of what had been read.
+func judged(kind trace.Kind, t *transaction, block uint64) trace.Event {
+	e := trace.Event{Kind: kind, TxID: t.txID, Block: block, A: int64(t.code()), What: trace.CaseOfCode(int32(t.code())), Note: t.code().String()}
+	if kind == trace.VersionCheck && t.reason != nil {
+		e.Key, e.Name = t.reason.Key, t.reason.Namespace
+		if found := t.reason.Found; found != nil {
+			e.B, e.C = int64(found.Block), int64(found.Tx)
+		}
+	}
+	return e
 }
 
 // markDuplicates finds ids that occur twice in the block. Only transactions that
@@ -336,7 +333,7 @@ func (r *run) findConflicts() error {
 			}
 			t.reason = reason
 		}
-		r.record(trace.Event{Kind: trace.VersionCheck, TxID: t.txID, Block: r.number, Note: t.code().String()})
+		r.record(judged(trace.VersionCheck, t, r.number))
 		if t.rwset == nil || !r.takesEffect(t) {
 			continue
 		}
@@ -359,7 +356,7 @@ func (r *run) takesEffect(t *transaction) bool {
 func (r *run) nameWriters() error {
 	for _, t := range r.txs {
 		reason := t.reason
-		if reason == nil || reason.Kind != KindRead && reason.Kind != KindRange {
+		if reason == nil || !reason.Kind.Conflict() {
 			continue
 		}
 		r.nameWriter(reason)
@@ -422,13 +419,9 @@ func (r *run) result() *Result {
 		filter[i] = byte(code)
 		out.Codes[i], out.Reasons[i] = code, t.reason
 		out.Transactions[i] = t.summary()
-		note := ""
-		if t.reason != nil {
-			note = t.reason.Text
-		}
-		r.record(trace.Event{Kind: trace.Verdict, TxID: t.txID, Block: r.number, Key: code.String(), Note: note})
+		r.verdict(t, code)
 		for _, w := range t.written {
-			if w.name == lifecycleNamespace {
+			if w.name == wire.LifecycleNamespace {
 				r.Validator.stale = true
 			}
 		}
@@ -439,6 +432,22 @@ func (r *run) result() *Result {
 	return out
 }
 
+// verdict records what a transaction came to; of one that is not valid with the reason as a value.
+func (r *run) verdict(t *transaction, code peerpb.TxValidationCode) {
+	e := trace.Event{Kind: trace.Verdict, TxID: t.txID, Block: r.number, What: trace.CaseOfCode(int32(code)), A: int64(code), B: int64(t.index), Key: code.String()}
+	if t.reason == nil || r.config.Trace == nil {
+		r.record(e)
+		return
+	}
+	e.Note = t.reason.Text
+	value, err := json.Marshal(t.reason)
+	if err != nil { // a reason is plain data
+		r.record(e)
+		return
+	}
+	r.config.Trace.RecordPayload(r.completed(e), trace.Payload{Name: wire.ReasonName, Bytes: value})
+}
+
 func (t *transaction) summary() Transaction {
 	return Transaction{
 		TxID: t.txID, Type: t.kind, Creator: t.creator, Chaincode: t.chaincode,
@@ -446,14 +455,17 @@ func (t *transaction) summary() Transaction {
 	}
 }
 
-// record adds what all events of this package have in common.
 func (v *Validator) record(e trace.Event) {
-	if v.config.Trace == nil {
-		return
+	if v.config.Trace != nil {
+		v.config.Trace.Record(v.completed(e))
 	}
+}
+
+// completed adds what all events of this package have in common.
+func (v *Validator) completed(e trace.Event) trace.Event {
 	e.Node = v.config.Node
 	if v.bundle != nil {
 		e.Channel = v.bundle.Channel()
 	}
-	v.config.Trace.Record(e)
+	return e
 }

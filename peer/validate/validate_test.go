@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 
+	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
 	rwsetpb "github.com/hyperledger/fabric-protos-go-apiv2/ledger/rwset"
 	peerpb "github.com/hyperledger/fabric-protos-go-apiv2/peer"
 	"google.golang.org/protobuf/proto"
@@ -89,5 +90,33 @@ func TestValidateChangesNothing(t *testing.T) {
 	}
 	if c.Height() != 2 {
 		t.Errorf("height %d", c.Height())
+	}
+}
+
+// What one peer has looked at counts for another only where it is the same bytes, and a
+// peer that gave up leaves nothing half done.
+func TestSharedTrustsNobody(t *testing.T) {
+	n := MustNetwork(t)
+	c := n.MustStart(t, chaincodeSpec{name: "cc", policy: "OR('Org1MSP.peer')"})
+	envelope := func() []byte {
+		return n.MustEnvelope(t, transaction{chaincode: "cc", namespace: []*rwsetpb.NsReadWriteSet{put(t, "cc", "k", "v")}, endorsers: []*msp.Signer{n.peer1()}})
+	}
+	shared := validate.NewShared()
+	one := validate.New(validate.Config{Ledger: c.Ledger, Bundle: c.Bundle(), Shared: shared})
+	two := validate.New(validate.Config{Ledger: c.Ledger, Bundle: c.Bundle(), Shared: shared})
+	block := n.MustBlock(t, envelope())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := one.Validate(ctx, block); !errors.Is(err, context.Canceled) {
+		t.Errorf("given up: %v", err)
+	}
+	for _, v := range []*validate.Validator{two, one} {
+		if result, err := v.Validate(t.Context(), block); err != nil || result.Codes[0] != valid {
+			t.Errorf("the block: %v", err)
+		}
+	}
+	other := &commonpb.Block{Header: block.GetHeader(), Data: &commonpb.BlockData{Data: [][]byte{envelope()}}, Metadata: block.GetMetadata()}
+	if _, err := two.Validate(t.Context(), other); !errors.Is(err, validate.ErrDataHash) {
+		t.Errorf("other transactions under a header that was seen: %v", err)
 	}
 }

@@ -2,175 +2,114 @@ package chain
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
-	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
-	"google.golang.org/protobuf/proto"
-
-	"github.com/fabriscope/fabriscope/internal/msp"
-	"github.com/fabriscope/fabriscope/internal/wire"
+	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
+	"github.com/fabriscope/fabriscope/app/words"
 )
-
-// detail is what the close-up shows of a transaction, decoded from its block.
-type detail struct {
-	creator string
-	call    string
-	reads   []read
-	writes  []write
-}
-
-// read is one entry of a read set: a key, or a range of keys.
-type read struct {
-	ns, key string
-	version *wire.Version // nil: it was absent
-	ranged  bool
-	end     string // of a range, "" for the end of the namespace
-}
-
-// write is one entry of a write set.
-type write struct {
-	ns, key string
-	gone    bool
-}
 
 // lifecycle is the namespace of chaincode definitions. Every endorser adds a read of
 // the definition it used; it is left out here, because it would be on every card.
 const lifecycle = "_lifecycle"
 
-// detailsOf decodes a block's transactions, nil where no message with the block was on
-// its way at seq or has left the memory.
-func (s *Strip) detailsOf(b *block, seq uint64) []detail {
-	if d, ok := s.details[b.number]; ok {
-		return d
-	}
-	if s.src == nil || b.message == 0 || b.message > seq {
-		return nil
-	}
-	for _, at := range []uint64{b.message, b.again} {
-		_, raw, ok := s.src.Payload(at)
-		if !ok {
-			continue
+// readsOf are the entries of a transaction's read set that a card shows.
+func readsOf(t *facts.TxContent) (reads []*facts.Read) {
+	for i := range t.Reads {
+		if r := &t.Reads[i]; r.Ranged || r.Namespace != lifecycle || t.Chaincode == lifecycle {
+			reads = append(reads, r)
 		}
-		block := &commonpb.Block{}
-		if proto.Unmarshal(blockBytes(raw), block) != nil || block.GetHeader().GetNumber() != b.number {
-			continue
-		}
-		details := make([]detail, len(block.GetData().GetData()))
-		for i, envelope := range block.GetData().GetData() {
-			details[i] = detailOf(envelope)
-		}
-		if s.details == nil || len(s.details) >= keptDetails {
-			s.details = map[uint64][]detail{}
-		}
-		s.details[b.number] = details
-		return details
 	}
-	return nil
-}
-
-func detailOf(envelope []byte) (d detail) {
-	tx, err := wire.ParseTransaction(envelope)
-	if err != nil {
-		return d
-	}
-	if tx.SignatureHeader != nil {
-		d.creator, _, _ = strings.Cut(msp.NameOf(tx.SignatureHeader.GetCreator()), "@")
-	}
-	d.call = callText(tx)
-	if tx.RWSet == nil {
-		return d
-	}
-	for i := range tx.RWSet.Namespaces {
-		d.namespace(&tx.RWSet.Namespaces[i], tx.Chaincode)
-	}
-	return d
-}
-
-func (d *detail) namespace(ns *wire.NsRWSet, chaincode string) {
-	for _, r := range ns.KV.GetReads() {
-		if ns.Name == lifecycle && chaincode != lifecycle {
-			continue
-		}
-		entry := read{ns: ns.Name, key: r.GetKey()}
-		if v, ok := wire.VersionOf(r.GetVersion()); ok {
-			entry.version = &v
-		}
-		d.reads = append(d.reads, entry)
-	}
-	for _, q := range ns.KV.GetRangeQueriesInfo() {
-		d.reads = append(d.reads, read{ns: ns.Name, key: q.GetStartKey(), end: q.GetEndKey(), ranged: true})
-	}
-	for _, w := range ns.KV.GetWrites() {
-		d.writes = append(d.writes, write{ns.Name, w.GetKey(), w.GetIsDelete()})
-	}
+	return reads
 }
 
 // callText is the call as a person would write it, shortened.
-func callText(tx *wire.Transaction) string {
-	if tx.Config != nil {
-		return "channel configuration"
+func callText(t *facts.TxContent, book *words.Book) string {
+	if t.Config {
+		return book.L("channel configuration")
 	}
-	args := tx.Input.GetArgs()
-	if len(args) == 0 {
+	if len(t.Args) == 0 {
 		return ""
 	}
-	words := make([]string, 0, len(args))
-	for _, a := range args[1:] {
-		words = append(words, printable(string(a), 24))
+	call := make([]string, 0, len(t.Args))
+	for _, a := range t.Args[1:] {
+		call = append(call, printable(string(a), 24))
 	}
-	return printable(string(args[0]), 40) + "(" + strings.Join(words, ", ") + ")"
+	return printable(string(t.Args[0]), 40) + "(" + strings.Join(call, ", ") + ")"
 }
 
-// text is the entry as a card shows it.
-func (r *read) text() string {
-	if r.ranged {
-		switch {
-		case r.key == "" && r.end == "":
-			return "all keys"
-		case strings.HasPrefix(r.key, "\x00") && r.end == r.key+"\U0010ffff":
-			return shortKey(&write{key: r.key}) + " ..."
-		case r.end == "":
-			return shortKey(&write{key: r.key}) + " .. last"
-		}
-		return shortKey(&write{key: r.key}) + " .. " + shortKey(&write{key: r.end})
+// readText is an entry of a read set as a card shows it.
+func readText(r *facts.Read, book *words.Book) string {
+	key := shortKey(r.Key)
+	switch {
+	case r.Ranged && r.Key == "" && r.End == "":
+		return book.L("all keys")
+	case r.Ranged && strings.HasPrefix(r.Key, "\x00") && r.End == r.Key+"\U0010ffff":
+		return key + " ..."
+	case r.Ranged && r.End == "":
+		return book.L("{{.Key}} .. last", key)
+	case r.Ranged:
+		return key + " .. " + shortKey(r.End)
+	case r.Version == nil:
+		return book.L("{{.Key}} absent", key)
 	}
-	if r.version == nil {
-		return shortKey(&write{key: r.key}) + " absent"
-	}
-	return shortKey(&write{key: r.key}) + " " + r.version.String()
+	return key + " " + r.Version.String()
 }
 
-// hit is the last of the writes that touches what was read, nil if none does.
-func (r *read) hit(writes []write) *write {
-	for i := len(writes) - 1; i >= 0; i-- {
-		w := &writes[i]
-		if w.ns != r.ns {
-			continue
-		}
-		if r.ranged && w.key >= r.key && (r.end == "" || w.key < r.end) || !r.ranged && w.key == r.key {
-			return w
-		}
+// foundText says what the peer finds in place of it.
+func foundText(r *facts.Read, f *facts.Found, book *words.Book) string {
+	key := shortKey(r.Key)
+	if f.By.Write != nil {
+		key = shortKey(f.By.Write.Key)
 	}
-	return nil
+	switch {
+	case f.Holds || !f.Known:
+		return readText(r, book)
+	case r.Ranged && f.By.Write == nil:
+		return book.L("another result")
+	case f.By.Gone():
+		return book.L("{{.Key}} deleted", key)
+	}
+	return key + " " + f.By.Version.String()
 }
 
-// foundText says what is there after a write.
-func (r *read) foundText(hit *write, version wire.Version) string {
-	if hit.gone {
-		return shortKey(hit) + " deleted"
+// shownKeys bounds the keys of a range on a card.
+const shownKeys = 6
+
+// rangeOf is a range as the peer finds it: what the query met, and what has changed since.
+func rangeOf(r *facts.Read, by *facts.Wrote, book *words.Book) *Range {
+	x := &Range{Text: readText(r, book)}
+	keys := make([]string, 0, len(r.Found)+1)
+	for _, m := range r.Found {
+		keys = append(keys, m.Key)
 	}
-	return shortKey(hit) + " " + version.String()
+	i, known := slices.BinarySearch(keys, by.Write.Key)
+	if !known {
+		keys = slices.Insert(keys, i, by.Write.Key)
+	}
+	switch id := view.ShortID(by.Tx); {
+	case by.Gone():
+		x.By = book.L("deleted by {{.ID}} in block {{.Block}}", id, by.Version.Block)
+	case known:
+		x.By = book.L("changed by {{.ID}} in block {{.Block}}", id, by.Version.Block)
+	default:
+		x.By = book.L("came in with {{.ID}} in block {{.Block}}", id, by.Version.Block)
+	}
+	if over := len(keys) - shownKeys; over > 0 { // the changed one stays
+		from := min(max(0, slices.Index(keys, by.Write.Key)-shownKeys/2), over)
+		keys, x.More = keys[from:from+shownKeys], over
+	}
+	for _, key := range keys {
+		changed := key == by.Write.Key
+		x.Keys = append(x.Keys, InRange{Text: shortKey(key), New: changed && !by.Gone(), Gone: changed && by.Gone()})
+	}
+	return x
 }
 
-// shortKey writes a key for people: composite keys as their parts.
-func shortKey(w *write) string {
-	key := w.key
-	if parts, ok := strings.CutPrefix(key, "\x00"); ok {
-		return "[" + printable(strings.Join(strings.Split(strings.TrimSuffix(parts, "\x00"), "\x00"), " "), 20) + "]"
-	}
-	return printable(key, 20)
-}
+// shortKey writes a state key for people, as short as a card needs it.
+func shortKey(key string) string { return printable(words.KeyText(key), 24) }
 
 // printable is text without what cannot be shown, shortened to most letters.
 func printable(s string, most int) string {

@@ -1,12 +1,15 @@
 package chain
 
 import (
+	"cmp"
 	"hash/fnv"
 	"math"
 	"slices"
 	"sort"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
+	"github.com/fabriscope/fabriscope/app/words"
 )
 
 // Options say what a frame shows.
@@ -17,11 +20,7 @@ type Options struct {
 	W, H      float64  // pixels that there are at the theme's scale 1
 	Scroll    float64  // pixels back from the newest block; 0 follows it
 	Peer      string   // whose verdicts are shown, "" for the first peer that has one
-	Words     Words
 }
-
-// Words are the texts in the picture, in the person's language. Empty ones are English.
-type Words struct{ Title, Note, Next, Empty string }
 
 // State is how far a block or a transaction is.
 type State uint8
@@ -38,7 +37,7 @@ const (
 // left. Painters multiply by the theme's scale; so must who asks Hit.
 type Frame struct {
 	W, H      float64
-	Words     Words
+	Book      *words.Book // the language of what is written
 	Bare      bool        // there is no room for the title
 	Cards     []Card      // the visible ones, oldest first
 	Next      *Card       // the block that is filling; nil where there is none (another network)
@@ -75,9 +74,13 @@ type Square struct {
 
 // Count is the number of transactions with one code ("" for no verdict yet).
 type Count struct {
-	Code string
-	N    int
+	Code  string
+	Valid bool
+	N     int
 }
+
+// validName is the public name of valid.
+var validName = facts.CodeName(valid)
 
 // The layout, in pixels at scale 1.
 const (
@@ -112,17 +115,17 @@ func grid(n int) (size, step float64, columns int) {
 func (s *Strip) Frame(o Options) *Frame {
 	s.shown = o
 	f := &s.frame
-	*f = Frame{W: o.W, H: o.H, Words: o.Words, Cards: f.Cards[:0], Joins: f.Joins[:0]}
+	*f = Frame{W: o.W, H: o.H, Book: s.book, Cards: f.Cards[:0], Joins: f.Joins[:0]}
 	top := float64(titleH)
 	if o.H > 0 && o.H < titleH+cardH+4 {
 		f.Bare, top = true, math.Max(2, (o.H-cardH)/2)
 	}
-	visible := s.visible(o.At)
+	visible := s.list(o.At)
 	if len(visible) > 0 {
-		f.Missing, f.Height = visible[0].number, visible[len(visible)-1].number+1
+		f.Missing, f.Height = visible[0].Number, visible[len(visible)-1].Number+1
 	}
 	width := float64(len(visible)) * pitch
-	if !s.foreign {
+	if !s.foreign() {
 		width += pitch
 	}
 	room := o.W - 2*margin
@@ -135,12 +138,12 @@ func (s *Strip) Frame(o Options) *Frame {
 		if x > o.W {
 			break
 		}
-		f.Cards = append(f.Cards, s.card(visible[i], i, view.Point{X: x, Y: top}, o))
-		if i > 0 && visible[i-1].number+1 == visible[i].number {
+		f.Cards = append(f.Cards, s.card(visible, i, view.Point{X: x, Y: top}, o))
+		if i > 0 && visible[i-1].Number+1 == visible[i].Number {
 			f.Joins = append(f.Joins, view.Rect{X: x - cardGap, Y: top + cardH/2 - 1, W: cardGap, H: 2})
 		}
 	}
-	if x := left + float64(len(visible))*pitch; !s.foreign && x <= o.W {
+	if x := left + float64(len(visible))*pitch; !s.foreign() && x <= o.W {
 		f.Next = s.nextCard(view.Point{X: x, Y: top}, o)
 		if len(visible) > 0 {
 			f.Joins = append(f.Joins, view.Rect{X: x - cardGap, Y: top + cardH/2 - 1, W: cardGap, H: 2})
@@ -150,31 +153,27 @@ func (s *Strip) Frame(o Options) *Frame {
 	return f
 }
 
-// visible are the blocks that were there at a moment.
-func (s *Strip) visible(at view.Moment) []*block {
-	if s.foreign {
-		return s.blocks
-	}
-	return s.blocks[:sort.Search(len(s.blocks), func(i int) bool { return s.blocks[i].first > at.Seq })]
-}
-
 // card lays out the i-th block.
-func (s *Strip) card(b *block, i int, at view.Point, o Options) Card {
-	c := Card{Rect: view.Rect{X: at.X, Y: at.Y, W: cardW, H: cardH}, Number: b.number, Problem: b.problem, State: Ordered}
-	if hash := s.hash(i, o.At); len(hash) >= hashSize {
+func (s *Strip) card(blocks []*facts.Block, i int, at view.Point, o Options) Card {
+	b := blocks[i]
+	c := Card{Rect: view.Rect{X: at.X, Y: at.Y, W: cardW, H: cardH}, Number: b.Number, State: Ordered}
+	if given := s.given[b.Number]; given != nil {
+		c.Problem = given.Problem
+	}
+	if hash := s.hash(blocks, i, o.At); len(hash) >= hashSize {
 		c.Hash = hash[:hashSize]
 	}
 	if s.committed(b, o.At, o.Peer) {
 		c.State = Committed
 	}
 	chosen := o.Selection.Tx()
-	txs := s.list(b, o.At, o.Peer)
+	txs := s.squares(b, o.At, o.Peer)
 	for j := range txs {
 		if id := txs[j].TxID; id != "" && (id == chosen || slices.Contains(o.Also, id)) {
 			txs[j].Selected, c.Selected = true, true
 		}
 	}
-	if o.Selection.What == view.SelectBlock && o.Selection.Block == b.number {
+	if o.Selection.What == view.SelectBlock && o.Selection.Block == b.Number {
 		c.Selected = true
 	}
 	fill(&c, txs)
@@ -204,15 +203,15 @@ func counts(txs []Square) []Count {
 			j++
 		}
 		if j == len(out) {
-			out = append(out, Count{Code: txs[i].Code})
+			out = append(out, Count{Code: txs[i].Code, Valid: txs[i].Valid})
 		}
 		out[j].N++
 	}
 	rank := func(c Count) int {
-		switch c.Code {
-		case "":
+		switch {
+		case c.Code == "":
 			return 0
-		case valid:
+		case c.Valid:
 			return 1
 		}
 		return 2
@@ -226,13 +225,13 @@ func counts(txs []Square) []Count {
 	return out
 }
 
-// list gives a block's transactions as far as they were known at a moment.
-func (s *Strip) list(b *block, at view.Moment, peer string) []Square {
-	if s.foreign {
-		return foreignList(b)
+// squares gives a block's transactions as far as they were known at a moment.
+func (s *Strip) squares(b *facts.Block, at view.Moment, peer string) []Square {
+	if given := s.given[b.Number]; given != nil {
+		return givenSquares(given)
 	}
-	ids := b.known(at.Seq)
-	n := max(len(ids), b.size(at.Seq))
+	ids := b.Known(at.Seq)
+	n := max(len(ids), b.Size(at.Seq))
 	out := make([]Square, n)
 	for i := range out {
 		out[i].State = Ordered
@@ -244,14 +243,11 @@ func (s *Strip) list(b *block, at view.Moment, peer string) []Square {
 	return out
 }
 
-func foreignList(b *block) []Square {
-	out := make([]Square, len(b.foreign))
-	for i, tx := range b.foreign {
-		code := tx.Code
-		if code == "" {
-			code = tx.Recorded
-		}
-		out[i] = Square{TxID: tx.ID, Code: code, Valid: code == valid, State: Judged, Differs: tx.Code != "" && tx.Recorded != "" && tx.Code != tx.Recorded}
+func givenSquares(b *Block) []Square {
+	out := make([]Square, len(b.Txs))
+	for i, tx := range b.Txs {
+		code := cmp.Or(tx.Code, tx.Recorded)
+		out[i] = Square{TxID: tx.ID, Code: code, Valid: code == validName, State: Judged, Differs: tx.Code != "" && tx.Recorded != "" && tx.Code != tx.Recorded}
 		if code == "" {
 			out[i].State = Ordered
 		}
@@ -259,53 +255,21 @@ func foreignList(b *block) []Square {
 	return out
 }
 
-// known are the ids of a block's transactions: as its leader cut them, or as peers
-// found them where no leader tells or another one's block came to be.
-func (b *block) known(seq uint64) []string {
-	var ids []string
-	for _, c := range b.cuts {
-		if c.seq <= seq {
-			ids = c.ids
-		}
-	}
-	if ids != nil && equal(ids, b.ids) {
-		return b.ids
-	}
-	for i := range b.at {
-		if p := &b.at[i]; len(p.judged) > 0 && p.judged[0] <= seq {
-			return b.ids
-		}
-	}
-	return ids
-}
-
-func equal(a, b []string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
-}
-
 // judge adds the verdict of the peer, or of the first one.
-func (s *Strip) judge(q *Square, b *block, i int, seq uint64, peer string) {
+func (s *Strip) judge(q *Square, b *facts.Block, i int, seq uint64, peer string) {
 	best := uint64(math.MaxUint64)
 	var code uint8
 	found := false
-	for n := range b.at {
-		p := &b.at[n]
-		if i >= len(p.judged) || p.judged[i] > seq || peer != "" && s.peers[n] != peer {
+	for n := range b.At {
+		p := &b.At[n]
+		if i >= len(p.Judged) || p.Judged[i] > seq || peer != "" && s.world.Blocks().Peers[n] != peer {
 			continue
 		}
-		if found && p.codes[i] != code {
+		if found && p.Codes[i] != code {
 			q.Differs = true
 		}
-		if p.judged[i] < best {
-			best, code = p.judged[i], p.codes[i]
+		if p.Judged[i] < best {
+			best, code = p.Judged[i], p.Codes[i]
 		}
 		found = true
 	}
@@ -313,19 +277,16 @@ func (s *Strip) judge(q *Square, b *block, i int, seq uint64, peer string) {
 		return
 	}
 	q.State = Judged
-	if int(code) < len(s.codes) {
-		q.Code = s.codes[code]
-	}
-	q.Valid = q.Code == valid
+	q.Code, q.Valid = facts.CodeName(code), code == valid
 }
 
 // committed tells whether the peer, or any, has written the block.
-func (s *Strip) committed(b *block, at view.Moment, peer string) bool {
-	if s.foreign {
+func (s *Strip) committed(b *facts.Block, at view.Moment, peer string) bool {
+	if s.foreign() {
 		return true
 	}
-	for n := range b.at {
-		if c := b.at[n].committed; c != 0 && c <= at.Seq && (peer == "" || s.peers[n] == peer) {
+	for n := range b.At {
+		if c := b.At[n].Committed; c != 0 && c <= at.Seq && (peer == "" || s.world.Blocks().Peers[n] == peer) {
 			return true
 		}
 	}
@@ -336,15 +297,9 @@ func (s *Strip) committed(b *block, at view.Moment, peer string) bool {
 func (s *Strip) nextCard(at view.Point, o Options) *Card {
 	c := &Card{Rect: view.Rect{X: at.X, Y: at.Y, W: cardW, H: cardH}, State: Pending}
 	var txs []Square
-	end := sort.Search(len(s.queue), func(i int) bool { return s.queue[i].seq > o.At.Seq })
-	begin := end
-	// Batches are cut from the front, so what waits is the queue's end.
-	for begin > 0 && (s.queue[begin-1].gone == 0 || s.queue[begin-1].gone > o.At.Seq) {
-		begin--
-	}
-	for _, w := range s.queue[begin:end] {
-		q := Square{TxID: w.id, State: Pending}
-		q.Selected = w.id != "" && (w.id == o.Selection.Tx() || slices.Contains(o.Also, w.id))
+	for _, w := range s.world.Blocks().Waiting(o.At.Seq) {
+		q := Square{TxID: w.ID, State: Pending}
+		q.Selected = w.ID != "" && (w.ID == o.Selection.Tx() || slices.Contains(o.Also, w.ID))
 		c.Selected = c.Selected || q.Selected
 		txs = append(txs, q)
 	}
@@ -421,7 +376,7 @@ func (f *Frame) key() uint64 {
 	}
 	num(math.Float64bits(f.W))
 	num(math.Float64bits(f.H))
-	buf = append(buf, f.Words.Title+f.Words.Note+f.Words.Next+f.Words.Empty...)
+	buf = append(buf, f.Book.Tag()...)
 	for i := range f.Cards {
 		card(&f.Cards[i])
 	}

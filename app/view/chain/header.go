@@ -8,47 +8,52 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
 	"github.com/fabriscope/fabriscope/internal/wire"
 )
 
-// hash is the hash of the i-th block in hexadecimal, "" while no message with it was
-// on its way. It is read once from the block's header; the first block of a channel is
+// hash is the hash of the i-th of the blocks in hexadecimal, "" while no message with it
+// was on its way. It is read once from the block's header; the first block of a channel is
 // not sent by anybody, its hash stands in the next one.
-func (s *Strip) hash(i int, at view.Moment) string {
-	b := s.blocks[i]
-	if s.foreign {
-		return b.hash
+func (s *Strip) hash(blocks []*facts.Block, i int, at view.Moment) string {
+	b := blocks[i]
+	if given := s.given[b.Number]; given != nil {
+		return given.Hash
 	}
-	if b.message != 0 && b.message <= at.Seq {
-		s.readHeader(b)
-		return b.hash
+	if b.Message != 0 && b.Message <= at.Seq {
+		return s.headerOf(b).hash
 	}
-	if b.message == 0 && i+1 < len(s.blocks) {
-		if next := s.blocks[i+1]; next.number == b.number+1 && next.message != 0 && next.message <= at.Seq {
-			s.readHeader(next)
-			return next.prev
+	if b.Message == 0 && i+1 < len(blocks) {
+		if next := blocks[i+1]; next.Number == b.Number+1 && next.Message != 0 && next.Message <= at.Seq {
+			return s.headerOf(next).prev
 		}
 	}
 	return ""
 }
 
-func (s *Strip) readHeader(b *block) {
-	if b.read || s.src == nil {
-		return
+// keptHeaders bounds the headers that are remembered.
+const keptHeaders = 16_384
+
+func (s *Strip) headerOf(b *facts.Block) (h header) {
+	if h, ok := s.headers[b.Number]; ok || s.src == nil {
+		return h
 	}
-	b.read = true // it is there now or never
-	for _, seq := range []uint64{b.message, b.again} {
+	for _, seq := range []uint64{b.Message, b.Again} {
 		_, raw, ok := s.src.Payload(seq)
 		if !ok {
 			continue
 		}
-		header := &commonpb.BlockHeader{}
-		if proto.Unmarshal(inner(blockBytes(raw), 1), header) != nil || header.GetNumber() != b.number {
-			continue
+		read := &commonpb.BlockHeader{}
+		if proto.Unmarshal(inner(blockBytes(raw), 1), read) == nil && read.GetNumber() == b.Number {
+			h = header{hex.EncodeToString(wire.BlockHash(read)), hex.EncodeToString(read.GetPreviousHash())}
+			break
 		}
-		b.hash, b.prev = hex.EncodeToString(wire.BlockHash(header)), hex.EncodeToString(header.GetPreviousHash())
-		return
 	}
+	if s.headers == nil || len(s.headers) >= keptHeaders {
+		s.headers = map[uint64]header{}
+	}
+	s.headers[b.Number] = h // it is there now or never
+	return h
 }
 
 // blockBytes are the bytes of the block in an encoded DeliverResponse of an ordering

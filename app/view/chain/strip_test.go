@@ -4,11 +4,15 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"testing"
+
+	peerpb "github.com/hyperledger/fabric-protos-go-apiv2/peer"
 
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/view/chain"
 	"github.com/fabriscope/fabriscope/internal/trace"
+	"github.com/fabriscope/fabriscope/internal/trace/runfile"
 )
 
 var runs = []string{"two-clients-one-key", "lying-endorser", "leader-dies", "mixed-block"}
@@ -16,7 +20,7 @@ var runs = []string{"two-clients-one-key", "lying-endorser", "leader-dies", "mix
 // MustRun opens a recorded run and gives all its events.
 func MustRun(t testing.TB, name string) (view.Source, []trace.Event) {
 	t.Helper()
-	run, err := trace.OpenRun("../inspect/testdata/" + name + ".fscope")
+	run, err := runfile.Open("../testdata/" + name + ".fscope")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +29,7 @@ func MustRun(t testing.TB, name string) (view.Source, []trace.Event) {
 	for cursor := uint64(0); ; {
 		some, next, _ := run.Since(cursor, 4096)
 		if len(some) == 0 {
-			return view.RunSource{Run: run}, events
+			return run, events
 		}
 		events, cursor = append(events, some...), next
 	}
@@ -34,13 +38,38 @@ func MustRun(t testing.TB, name string) (view.Source, []trace.Event) {
 func moment(e trace.Event) view.Moment { return view.Moment{Seq: e.Seq, Time: e.Time} }
 
 // script writes events with positions of their own.
-type script struct{ events []trace.Event }
+type script struct {
+	events    []trace.Event
+	positions map[judging]int64 // of the next verdict
+}
 
-func (s *script) add(kind trace.Kind, node string, block uint64, tx, note string) {
+type judging struct {
+	node  string
+	block uint64
+}
+
+// add writes an event. What it tells is a case, a code's name or the number of transactions.
+func (s *script) add(kind trace.Kind, node string, block uint64, tx string, tells any) {
 	n := uint64(len(s.events) + 1)
-	e := trace.Event{Seq: n, Time: int64(n) * 1000, Kind: kind, Node: node, Block: block, TxID: tx, Note: note}
-	if kind == trace.Verdict {
-		e.Key, e.Note = note, ""
+	e := trace.Event{Seq: n, Time: int64(n) * 1000, Kind: kind, Node: node, Block: block, TxID: tx, What: trace.Told}
+	switch tells := tells.(type) {
+	case trace.What:
+		e.What, e.A = tells, 1
+	case int:
+		e.A = int64(tells)
+		if kind == trace.BlockCut {
+			e.What = trace.CutByCount
+		}
+	case string:
+		if s.positions == nil {
+			s.positions = map[judging]int64{}
+		}
+		e.B = s.positions[judging{node, block}]
+		s.positions[judging{node, block}]++
+		e.Key, e.A, e.What = tells, int64(peerpb.TxValidationCode_value[tells]), trace.Invalid
+		if e.A == 0 {
+			e.What = trace.Valid
+		}
 	}
 	s.events = append(s.events, e)
 }
@@ -48,14 +77,14 @@ func (s *script) add(kind trace.Kind, node string, block uint64, tx, note string
 // enqueue takes transactions into a leader's batch.
 func (s *script) enqueue(node string, ids ...string) {
 	for i, id := range ids {
-		s.add(trace.Enqueued, node, 0, id, fmt.Sprintf("%d pending, 100 bytes", i+1))
+		s.add(trace.Enqueued, node, 0, id, i+1)
 	}
 }
 
 func (s *script) end() view.Moment { return moment(s.events[len(s.events)-1]) }
 
 func (s *script) strip() *chain.Strip {
-	strip := chain.New(nil)
+	strip := chain.Alone(nil)
 	strip.Add(s.events)
 	return strip
 }
@@ -91,14 +120,14 @@ func squares(list []chain.Square) string {
 func TestBlockFills(t *testing.T) {
 	s := &script{}
 	s.enqueue("o1", "a", "b")
-	s.add(trace.BlockCut, "o1", 1, "", "count, 2 transactions")
+	s.add(trace.BlockCut, "o1", 1, "", 2)
 	s.enqueue("o1", "c")
-	s.add(trace.BlockWritten, "o1", 1, "", "2 transactions")
-	s.add(trace.BlockPulled, "p1", 1, "", "2 transactions")
-	s.add(trace.ValidateFrom, "p1", 1, "", "2 transactions")
+	s.add(trace.BlockWritten, "o1", 1, "", 2)
+	s.add(trace.BlockPulled, "p1", 1, "", 2)
+	s.add(trace.ValidateFrom, "p1", 1, "", 2)
 	s.add(trace.Verdict, "p1", 1, "a", "VALID")
 	s.add(trace.Verdict, "p1", 1, "b", "MVCC_READ_CONFLICT")
-	s.add(trace.Committed, "p1", 1, "", "ff")
+	s.add(trace.Committed, "p1", 1, "", nil)
 	strip := s.strip()
 	want := []string{"next a?", "next a? b?", "#1 a? b? | next", "#1 a? b? | next c?", "#1 a? b? | next c?", "#1 a? b? | next c?",
 		"#1 a? b? | next c?", "#1 a+ b? | next c?", "#1 a+ b- | next c?", "#1 a+ b- | next c?"}
@@ -123,13 +152,13 @@ func TestBlockFills(t *testing.T) {
 // TestLeaderReplaced: what waited at a leader that is gone is not in the next block.
 func TestLeaderReplaced(t *testing.T) {
 	s := &script{}
-	s.add(trace.RaftRole, "o1", 2, "", "leader")
+	s.add(trace.RaftRole, "o1", 2, "", trace.Leader)
 	s.enqueue("o1", "a", "b", "c")
-	s.add(trace.BlockCut, "o1", 1, "", "timeout, 1 transaction")
-	s.add(trace.NodeKilled, "o1", 0, "", "")
-	s.add(trace.RaftRole, "o2", 3, "", "leader")
+	s.add(trace.BlockCut, "o1", 1, "", trace.CutByTimeout)
+	s.add(trace.NodeKilled, "o1", 0, "", nil)
+	s.add(trace.RaftRole, "o2", 3, "", trace.Leader)
 	s.enqueue("o2", "c", "b")
-	s.add(trace.BlockCut, "o2", 1, "", "timeout, 1 transaction")
+	s.add(trace.BlockCut, "o2", 1, "", trace.CutByTimeout)
 	strip := s.strip()
 	for i, want := range map[int]string{5: "#1 a? | next b? c?", 6: "#1 a? | next", 8: "#1 a? | next c?", 10: "#1 c? | next b?"} {
 		if got := picture(strip.Frame(chain.Options{At: moment(s.events[i-1]), W: 1000})); got != want {
@@ -142,9 +171,9 @@ func TestLeaderReplaced(t *testing.T) {
 func TestConfigBlock(t *testing.T) {
 	s := &script{}
 	s.enqueue("o1", "a")
-	s.add(trace.BlockCut, "o1", 1, "", "config, 1 transaction")
-	s.add(trace.BlockCut, "o1", 2, "", "config, 1 transaction")
-	s.add(trace.ValidateFrom, "p1", 2, "", "1 transactions")
+	s.add(trace.BlockCut, "o1", 1, "", trace.CutByConfig)
+	s.add(trace.BlockCut, "o1", 2, "", trace.CutByConfig)
+	s.add(trace.ValidateFrom, "p1", 2, "", 1)
 	if got := picture(s.strip().Frame(chain.Options{At: s.end(), W: 1000})); got != "#1 a? | #2 ? | next" {
 		t.Error(got)
 	}
@@ -157,7 +186,7 @@ func TestConfigBlock(t *testing.T) {
 func TestPeersDisagree(t *testing.T) {
 	s := &script{}
 	for _, p := range []string{"p1", "p2"} {
-		s.add(trace.ValidateFrom, p, 1, "", "1 transactions")
+		s.add(trace.ValidateFrom, p, 1, "", 1)
 	}
 	s.add(trace.Verdict, "p1", 1, "a", "VALID")
 	s.add(trace.Verdict, "p2", 1, "a", "BAD_RWSET")
@@ -199,11 +228,11 @@ func TestNothingOfTheFuture(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	for _, name := range runs {
 		src, events := MustRun(t, name)
-		whole := chain.New(src)
+		whole := chain.Alone(src)
 		whole.Add(events)
 		for range 60 {
 			e := events[rng.IntN(len(events))]
-			alone := chain.New(until{src, e.Seq})
+			alone := chain.Alone(until{src, e.Seq})
 			alone.Add(events[:e.Seq])
 			o := chain.Options{At: moment(e), W: 700, H: 124, Scroll: float64(rng.IntN(400)), Peer: []string{"", "peer0.org1.example.com"}[rng.IntN(2)]}
 			if a, b := *whole.Frame(o), *alone.Frame(o); a.Key != b.Key || picture(&a) != picture(&b) {
@@ -221,7 +250,7 @@ func TestNothingOfTheFuture(t *testing.T) {
 func TestInPieces(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 8))
 	src, events := MustRun(t, "leader-dies")
-	whole, pieces := chain.New(src), chain.New(src)
+	whole, pieces := chain.Alone(src), chain.Alone(src)
 	whole.Add(events)
 	for rest := events; len(rest) > 0; {
 		n := min(len(rest), 1+rng.IntN(50))
@@ -239,7 +268,7 @@ func TestInPieces(t *testing.T) {
 
 func TestHitAndStep(t *testing.T) {
 	src, events := MustRun(t, "mixed-block")
-	strip := chain.New(src)
+	strip := chain.Alone(src)
 	strip.Add(events)
 	at := moment(events[len(events)-1])
 	f := strip.Frame(chain.Options{At: at, W: 1000, H: 124})
@@ -291,21 +320,21 @@ func TestHitAndStep(t *testing.T) {
 		t.Errorf("with nothing selected: %+v", s)
 	}
 	for i := range 8 {
-		scroll := strip.ScrollTo(at, uint64(i), 400, 0)
+		scroll := strip.Reveal(view.Selection{What: view.SelectBlock, Block: uint64(i)}, chain.Options{At: at, W: 400})
 		g := strip.Frame(chain.Options{At: at, W: 400, Scroll: scroll})
 		seen := false
 		for _, c := range g.Cards {
 			seen = seen || c.Number == uint64(i) && c.Rect.X >= 0 && c.Rect.X+c.Rect.W <= 400
 		}
 		if !seen {
-			t.Errorf("after ScrollTo block %d is not to be seen", i)
+			t.Errorf("after Reveal block %d is not to be seen", i)
 		}
 	}
 }
 
 // TestBounds: a long run does not grow without end, and a gap begins anew.
 func TestBounds(t *testing.T) {
-	strip := chain.New(nil)
+	strip := chain.Alone(nil)
 	events := busy(12_000, 4, 2)
 	for i := 0; i < len(events); i += 20_000 {
 		strip.Add(events[i:min(len(events), i+20_000)])
@@ -315,7 +344,7 @@ func TestBounds(t *testing.T) {
 	if f.Missing == 0 || f.Height != 12_001 {
 		t.Errorf("missing %d, height %d", f.Missing, f.Height)
 	}
-	strip.Add([]trace.Event{{Seq: last.Seq + 1000, Kind: trace.BlockCut, Node: "o1", Block: 40_000, Note: "count, 3 transactions"}})
+	strip.Add([]trace.Event{{Seq: last.Seq + 1000, Kind: trace.BlockCut, Node: "o1", Block: 40_000, What: trace.CutByCount, A: 3}})
 	f = strip.Frame(chain.Options{At: view.Moment{Seq: last.Seq + 1000}, W: 1000})
 	if got := picture(f); got != "#40000 ? ? ? | next" {
 		t.Errorf("after a gap: %s", got)
@@ -331,14 +360,14 @@ func busy(blocks, txs, peers int) []trace.Event {
 			ids[i] = fmt.Sprintf("%d-%d", n, i)
 		}
 		s.enqueue("o1", ids...)
-		s.add(trace.BlockCut, "o1", uint64(n), "", fmt.Sprintf("count, %d transactions", txs))
+		s.add(trace.BlockCut, "o1", uint64(n), "", txs)
 		for p := range peers {
 			peer := fmt.Sprintf("p%d", p)
-			s.add(trace.ValidateFrom, peer, uint64(n), "", fmt.Sprintf("%d transactions", txs))
+			s.add(trace.ValidateFrom, peer, uint64(n), "", txs)
 			for _, id := range ids {
 				s.add(trace.Verdict, peer, uint64(n), id, "VALID")
 			}
-			s.add(trace.Committed, peer, uint64(n), "", "ff")
+			s.add(trace.Committed, peer, uint64(n), "", nil)
 		}
 	}
 	return s.events
@@ -348,7 +377,7 @@ func busy(blocks, txs, peers int) []trace.Event {
 func BenchmarkAdd(b *testing.B) {
 	events := busy(1000, 10, 4)
 	for b.Loop() {
-		chain.New(nil).Add(events)
+		chain.Alone(nil).Add(events)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(events)), "ns/event")
 }
@@ -356,7 +385,7 @@ func BenchmarkAdd(b *testing.B) {
 // BenchmarkFrame is a frame at the end of 5000 blocks of 10 transactions.
 func BenchmarkFrame(b *testing.B) {
 	events := busy(5000, 10, 4)
-	strip := chain.New(nil)
+	strip := chain.Alone(nil)
 	strip.Add(events)
 	o := chain.Options{At: moment(events[len(events)-1]), W: 1400, H: 124}
 	for b.Loop() {
@@ -367,7 +396,7 @@ func BenchmarkFrame(b *testing.B) {
 // BenchmarkValidation is the close-up in a recorded run.
 func BenchmarkValidation(b *testing.B) {
 	src, events := MustRun(b, "mixed-block")
-	strip := chain.New(src)
+	strip := chain.Alone(src)
 	strip.Add(events)
 	at := moment(events[len(events)-1])
 	for b.Loop() {
@@ -397,7 +426,7 @@ func TestDamagedBlocks(t *testing.T) {
 	rng := rand.New(rand.NewPCG(11, 12))
 	src, events := MustRun(t, "mixed-block")
 	for range 60 {
-		strip := chain.New(damaged{src, rng})
+		strip := chain.Alone(damaged{src, rng})
 		strip.Add(events)
 		at := moment(events[len(events)-1])
 		if f := strip.Frame(chain.Options{At: at, W: 1000}); len(f.Cards) != 8 {
@@ -419,16 +448,26 @@ func TestLowPanel(t *testing.T) {
 	}
 }
 
-// TestCutNumbers: a leader counts a block twice for a moment, between writing it and
-// knowing that it is settled. Its cuts make one block after the other all the same.
+// TestCutNumbers: a leader counts on a number that its batch does not get, because the one
+// before it made no block. The written block says which batch it was.
 func TestCutNumbers(t *testing.T) {
 	s := &script{}
-	s.add(trace.RaftRole, "o1", 2, "", "leader")
-	for i, number := range []uint64{5, 7, 7, 9, 9} {
-		s.enqueue("o1", fmt.Sprintf("t%d", i))
-		s.add(trace.BlockCut, "o1", number, "", "count, 1 transaction")
+	s.add(trace.RaftRole, "o1", 2, "", trace.Leader)
+	batch := func(kind trace.Kind, block uint64, number int64) {
+		s.add(kind, "o1", block, "", 1)
+		e := &s.events[len(s.events)-1]
+		e.B, e.C = number, 77
 	}
-	if got := picture(s.strip().Frame(chain.Options{At: s.end(), W: 1000})); got != "#5 t0? | #6 t1? | #7 t2? | #8 t3? | #9 t4? | next" {
+	s.enqueue("o1", "a")
+	batch(trace.BlockCut, 5, 1)
+	s.enqueue("o1", "b")
+	batch(trace.BlockCut, 6, 2)
+	if got := picture(s.strip().Frame(chain.Options{At: s.end(), W: 1000})); got != "#5 a? | #6 b? | next" {
+		t.Error(got)
+	}
+	batch(trace.BlockWritten, 5, 2)
+	f := s.strip().Frame(chain.Options{At: s.end(), W: 1000})
+	if got := picture(f); !strings.HasPrefix(got, "#5 b?") {
 		t.Error(got)
 	}
 }

@@ -15,7 +15,7 @@ type fieldText struct{ name, text string }
 const maxJSON = 64 << 10
 
 // objectOf takes a JSON object apart, its fields by name; ok is false for other values.
-func objectOf(value []byte) (fields []fieldText, ok bool) {
+func (a *about) objectOf(value []byte) (fields []fieldText, ok bool) {
 	if len(value) < 2 || len(value) > maxJSON || value[0] != '{' {
 		return nil, false
 	}
@@ -32,26 +32,26 @@ func objectOf(value []byte) (fields []fieldText, ok bool) {
 		if json.Compact(&small, raw) != nil {
 			return nil, false
 		}
-		fields = append(fields, fieldText{quoted(name), printable(small.String(), 200)})
+		fields = append(fields, fieldText{a.quoted(name), a.printable(small.String(), 200)})
 	}
 	sort.Slice(fields, func(i, j int) bool { return fields[i].name < fields[j].name })
 	return fields, true
 }
 
-func quoted(s string) string { return fmt.Sprintf("%q", printable(s, 80)) }
+func (a *about) quoted(s string) string { return fmt.Sprintf("%q", a.printable(s, 80)) }
 
 // diff shows a written value against the old one: for JSON objects the fields that
 // change, otherwise both values. An old value that is not known is left out.
-func diff(old []byte, known bool, value []byte, gone bool) []Line {
+func (a *about) diff(old []byte, known bool, value []byte, gone bool) []Line {
 	if gone {
-		return removed(old)
+		return a.removed(old)
 	}
-	after, isObject := objectOf(value)
-	before, wasObject := objectOf(old)
+	after, isObject := a.objectOf(value)
+	before, wasObject := a.objectOf(old)
 	switch {
 	case !known || old == nil:
 		if !isObject {
-			return []Line{{Text: printable(string(value), 400), Change: Added}}
+			return []Line{{Text: a.printable(string(value), 400), Change: Added}}
 		}
 		var out []Line
 		for _, f := range after {
@@ -60,15 +60,15 @@ func diff(old []byte, known bool, value []byte, gone bool) []Line {
 		return out
 	case !isObject || !wasObject:
 		if bytes.Equal(old, value) {
-			return []Line{{Text: "the same value again: " + printable(string(value), 200)}}
+			return []Line{{Text: a.L("the same value again: {{.Value}}", a.printable(string(value), 200))}}
 		}
-		return []Line{{Text: printable(string(old), 400), Change: Removed}, {Text: printable(string(value), 400), Change: Added}}
+		return []Line{{Text: a.printable(string(old), 400), Change: Removed}, {Text: a.printable(string(value), 400), Change: Added}}
 	}
-	return fieldDiff(before, after)
+	return a.fieldDiff(before, after)
 }
 
-func removed(old []byte) []Line {
-	if fields, ok := objectOf(old); ok {
+func (a *about) removed(old []byte) []Line {
+	if fields, ok := a.objectOf(old); ok {
 		var out []Line
 		for _, f := range fields {
 			out = append(out, Line{Text: f.name + ": " + f.text, Change: Removed})
@@ -76,13 +76,13 @@ func removed(old []byte) []Line {
 		return out
 	}
 	if len(old) > 0 {
-		return []Line{{Text: printable(string(old), 400), Change: Removed}}
+		return []Line{{Text: a.printable(string(old), 400), Change: Removed}}
 	}
-	return []Line{{Text: "deleted", Change: Removed}}
+	return []Line{{Text: a.L("deleted"), Change: Removed}}
 }
 
 // fieldDiff walks two sorted lists of fields.
-func fieldDiff(before, after []fieldText) []Line {
+func (a *about) fieldDiff(before, after []fieldText) []Line {
 	var out []Line
 	minus := func(f fieldText) { out = append(out, Line{Text: f.name + ": " + f.text, Change: Removed}) }
 	plus := func(f fieldText) { out = append(out, Line{Text: f.name + ": " + f.text, Change: Added}) }
@@ -104,7 +104,7 @@ func fieldDiff(before, after []fieldText) []Line {
 		}
 	}
 	if out == nil {
-		out = []Line{{Text: "the same value again"}}
+		out = []Line{{Text: a.L("the same value again")}}
 	}
 	return out
 }

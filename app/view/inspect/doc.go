@@ -7,8 +7,8 @@
 // says the same about a live network and about a recorded run. What had not happened
 // at the moment is not in the document, or is marked as still to come.
 //
-// An Index makes that quick: it takes the events as they come and keeps, within
-// bounds, where in the trace each transaction, block and node occurs.
+// What happened, and where it stands in the trace, it asks of view/facts; an Index adds
+// what was decoded of blocks.
 //
 // Read next: document.go (what a document consists of), of.go (what is told of what).
 package inspect

@@ -1,15 +1,35 @@
 package inspect
 
-import "github.com/fabriscope/fabriscope/app/view"
+import (
+	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/words"
+)
 
 // Document is what there is to say about a selection.
 type Document struct {
 	Selection view.Selection
 	Title     string // "Transaction 51c0"
 	Subtitle  string // `TransferAsset("asset1", "carol") by bob @ Org2`
+	Tx        *Call  // of a transaction: what programs ask for
 	Live      bool   // it can still change when the trace goes on
 	Partial   bool   // there was too much to read at once: made again for the same moment, it tells more
 	Blocks    []Block
+
+	book *words.Book // its language
+}
+
+// Call is a transaction's document for programs: who called what, and what came of it.
+type Call struct {
+	TxID      string   `json:"txid"`
+	Channel   string   `json:"channel,omitempty"`
+	Chaincode string   `json:"chaincode,omitempty"`
+	Function  string   `json:"function,omitempty"`
+	Args      []string `json:"args,omitempty"`
+	Creator   string   `json:"creator,omitempty"` // name (MSP id)
+	Code      string   `json:"code,omitempty"`    // "" before there is a verdict
+	Reason    string   `json:"reason,omitempty"`
+	Block     uint64   `json:"block,omitempty"`
+	Judge     string   `json:"judge,omitempty"` // the peer that judged it first
 }
 
 // Tone says how something is meant; it is never the only sign of it.
@@ -64,7 +84,7 @@ type Block struct {
 	Form     Form
 	Title    string
 	Aside    Cell
-	Text     string
+	Text     string // of Table and Fields: what is said instead if there are no rows
 	Tone     Tone
 	Links    []Cell // Card and Text: what the text speaks of
 	Stations []Station
@@ -91,11 +111,11 @@ const (
 
 // Station is one stop of a transaction's journey.
 type Station struct {
-	Name   string // "Simulated"
-	Detail string // "2 endorsers, in parallel, 3.1 ms"
-	At     string // "+0.41 ms" since the first message, "" while it is to come
-	Mark   Mark
-	Link   view.Selection
+	Name   string         `json:"name"`             // "Simulated"
+	At     string         `json:"at,omitempty"`     // "+0.41 ms" since the first message, "" while it is to come
+	Detail string         `json:"detail,omitempty"` // "2 endorsers, in parallel, 3.1 ms"
+	Mark   Mark           `json:"state"`
+	Link   view.Selection `json:"-"`
 }
 
 // Side is one endorser's read-write set in a Pair. Line i of all sides is about the
@@ -129,26 +149,27 @@ type Line struct {
 // Node is one line of a tree with those below it: a part of a policy, or a field of a
 // decoded message.
 type Node struct {
-	Name     string // "AND", "creator"
-	Value    string // "asset1"; "" for a node that only groups others
-	Note     string // "signature holds", "(1234 bytes)"
-	Mark     Mark
-	Mono     bool // Value is an id, version, key or bytes
-	Open     bool // to be shown unfolded at first
-	Link     view.Selection
-	Children []*Node
-	More     int // children that were left out
+	Name     string         `json:"name"`            // "AND", "creator"
+	Value    string         `json:"value,omitempty"` // "asset1"; "" for a node that only groups others
+	Note     string         `json:"note,omitempty"`  // "signature holds", "(1234 bytes)"
+	Mark     Mark           `json:"state,omitempty"`
+	Mono     bool           `json:"-"` // Value is an id, version, key or bytes
+	Open     bool           `json:"-"` // to be shown unfolded at first
+	Link     view.Selection `json:"-"`
+	Children []*Node        `json:"children,omitempty"`
+	More     int            `json:"more,omitempty"` // children that were left out
 }
 
 // Message is one line of a list of messages.
 type Message struct {
-	At    string // "+0.41 ms" since the first one
-	From  string // short name
-	To    string // short name, "" for an event that is no message
-	What  string // "TRANSACTION", "GET_STATE asset1"
-	Class view.Class
-	Tone  Tone           // Bad for one that was lost
-	Link  view.Selection // the message itself
+	At    string         `json:"at"`           // "+0.41 ms" since the first one
+	From  string         `json:"from"`         // short name
+	To    string         `json:"to,omitempty"` // short name, "" for an event that is no message
+	What  string         `json:"what"`         // "TRANSACTION", "GET_STATE asset1"
+	Class view.Class     `json:"-"`
+	Tone  Tone           `json:"-"` // Bad for one that was lost
+	Reply bool           `json:"-"` // it answers another message
+	Link  view.Selection `json:"-"` // the message itself
 }
 
 // Block makers keep the documents' code short.
@@ -163,4 +184,11 @@ func (c Cell) tone(t Tone) Cell { c.Tone = t; return c }
 
 func (c Cell) to(s view.Selection) Cell { c.Link = s; return c }
 
-func field(name string, value Cell) []Cell { return []Cell{{Text: name, Tone: Weak}, value} }
+func weak(s string) Cell { return Cell{Text: s, Tone: Weak} }
+
+// row adds a name and its value to Fields, unless there is no value.
+func (b *Block) row(name string, value Cell) {
+	if value.Text != "" {
+		b.Rows = append(b.Rows, []Cell{weak(name), value})
+	}
+}

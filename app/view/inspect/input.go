@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/words"
 )
 
 // Input is what a document is made from.
@@ -11,7 +12,9 @@ type Input struct {
 	At        view.Moment
 	Ahead     uint64 // a transaction's document tells what comes of it up to this position; 0: only what has happened at the moment
 	Selection view.Selection
-	Search    string // what to look for in a ledger's state
+	Book      *words.Book // the language, nil for English
+	Messages  int         // how many messages of a transaction are listed at most, if more than the usual 200
+	Search    string      // what to look for in a ledger's state
 
 	Orgs     []Org             // organisations of the channel, for names and policies; nil: as the trace tells
 	Policies map[string]string // endorsement policy of a chaincode by its name, where the trace has no definition of it
@@ -43,4 +46,5 @@ type ForeignTx struct {
 	Code     string // our verdict, "" if it cannot be found
 	Recorded string // the verdict in the file, "" if there is none
 	Reason   string
+	By       string // the transaction that made the difference, "" if there is none
 }

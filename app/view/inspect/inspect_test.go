@@ -10,7 +10,9 @@ import (
 
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/view/inspect"
+	"github.com/fabriscope/fabriscope/app/words"
 	"github.com/fabriscope/fabriscope/internal/trace"
+	"github.com/fabriscope/fabriscope/internal/trace/runfile"
 )
 
 var update = flag.Bool("update", false, "write the golden documents anew")
@@ -25,12 +27,12 @@ type recorded struct {
 // MustOpen opens a run that was recorded for these tests.
 func MustOpen(t testing.TB, name string) *recorded {
 	t.Helper()
-	run, err := trace.OpenRun(filepath.Join("testdata", name+".fscope"))
+	run, err := runfile.Open(filepath.Join("..", "testdata", name+".fscope"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = run.Close() })
-	r := &recorded{src: view.RunSource{Run: run}}
+	r := &recorded{src: run}
 	for cursor := uint64(0); ; {
 		some, next, _ := run.Since(cursor, 4096)
 		if len(some) == 0 {
@@ -38,7 +40,7 @@ func MustOpen(t testing.TB, name string) *recorded {
 		}
 		r.events, cursor = append(r.events, some...), next
 	}
-	r.index = inspect.NewIndex(r.src)
+	r.index = inspect.Alone(r.src)
 	r.index.Add(r.events)
 	return r
 }
@@ -124,7 +126,7 @@ func TestGateway(t *testing.T) {
 	golden(t, "gateway-evaluate", r.of(r.end(), tx(ask.TxID)))
 	golden(t, "gateway-client", r.of(r.end(), view.Selection{What: view.SelectNode, Node: "alice"}))
 	golden(t, "link-cut", r.of(r.end(), view.Selection{What: view.SelectLink, Node: "orderer.example.com", Other: "peer0.org1.example.com"}))
-	behind := r.MustFind(t, 1, func(e *trace.Event) bool { return e.Kind == trace.LinkRule && e.Note == "undisturbed" })
+	behind := r.MustFind(t, 1, func(e *trace.Event) bool { return e.Kind == trace.Partition && e.What == trace.RuleHealed })
 	golden(t, "key-behind", r.of(view.Moment{Seq: behind.Seq, Time: behind.Time}, view.Selection{What: view.SelectKey, Namespace: "basic", Key: "asset9"}))
 }
 
@@ -180,4 +182,33 @@ func TestOthers(t *testing.T) {
 	golden(t, "orderer", r.of(later, view.Selection{What: view.SelectNode, Node: "orderer2.example.com"}))
 	golden(t, "orderer-killed", r.of(view.Moment{Seq: 1500}, view.Selection{What: view.SelectNode, Node: "orderer.example.com"}))
 	golden(t, "peers-behind", r.of(view.Moment{Seq: r.MustFind(t, 1, func(e *trace.Event) bool { return e.Kind == trace.Committed && e.Block == 5 }).Seq}, view.Selection{What: view.SelectPeers}))
+}
+
+// Documents of one index are in the language that each is asked for.
+func TestLanguages(t *testing.T) {
+	r := MustOpen(t, "two-clients-one-key")
+	id := r.MustFind(t, 1, verdict("MVCC_READ_CONFLICT")).TxID
+	for _, s := range []view.Selection{tx(id), {What: view.SelectNode, Node: "bob"}, {What: view.SelectBlock, Block: 1}} {
+		in := inspect.Input{Source: r.src, Index: r.index, At: r.end(), Selection: s}
+		before := inspect.Of(in).Text()
+		in.Book = words.Of("de")
+		german := inspect.Of(in).Text()
+		if in.Book = nil; inspect.Of(in).Text() != before {
+			t.Errorf("%+v is not in English again", s)
+		}
+		if german == before || strings.Contains(german, "Transactions") {
+			t.Errorf("%+v in German:\n%s", s, german)
+		}
+	}
+}
+
+// What a list leaves out is counted in the document's language, also in the plain text that is
+// copied and exported.
+func TestWhatIsLeftOutIsCountedInItsLanguage(t *testing.T) {
+	for language, want := range map[string]string{"en": "and 3 more", "de": "und 3 weitere"} {
+		d := &inspect.Document{Title: "T", Blocks: []inspect.Block{{More: 3}, {Nodes: []*inspect.Node{{Name: "n", More: 3}}}}}
+		if text := d.In(words.Of(language)).Text(); strings.Count(text, want) != 2 {
+			t.Errorf("in %s it says\n%s", language, text)
+		}
+	}
 }

@@ -4,6 +4,9 @@ import (
 	"strings"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
+	"github.com/fabriscope/fabriscope/app/words"
+	"github.com/fabriscope/fabriscope/internal/trace"
 )
 
 // Of tells what the trace knows about the selection at the moment. It is never nil;
@@ -11,10 +14,10 @@ import (
 func Of(in Input) *Document {
 	x := in.Index
 	if x == nil {
-		x = NewIndex(in.Source)
+		x = Alone(in.Source)
 	}
 	x.catchUp(in.At.Seq)
-	a := &about{in: in, x: x, seq: in.At.Seq, doc: &Document{Selection: in.Selection, Live: true}}
+	a := &about{Book: in.Book, in: in, x: x, seq: in.At.Seq, doc: &Document{Selection: in.Selection, Live: true, book: in.Book}}
 	if in.Blocks != nil {
 		a.foreign()
 		return a.doc
@@ -38,6 +41,8 @@ func Of(in Input) *Document {
 		a.ledger(s.Node)
 	case view.SelectPeers:
 		a.peers()
+	case view.SelectSpan:
+		a.span(s.Seq, s.Until)
 	default:
 		return a.doc
 	}
@@ -47,22 +52,37 @@ func Of(in Input) *Document {
 
 // about is one document in the making.
 type about struct {
+	*words.Book // the language
+
 	in  Input
 	x   *Index
 	seq uint64 // position of the moment
 	doc *Document
+	now *facts.State // at the moment, once it is asked for
+
+	signed []string // endorsers, where no trace tells of nodes
 }
 
-func (a *about) add(b ...Block) { a.doc.Blocks = append(a.doc.Blocks, b...) }
+// add puts blocks into the document. Tables without rows say so, or are left out.
+func (a *about) add(blocks ...Block) {
+	for _, b := range blocks {
+		if (b.Form == Table || b.Form == Fields) && len(b.Rows) == 0 && !b.Search {
+			if b.Text == "" {
+				continue
+			}
+			b = Block{Form: Text, Title: b.Title, Text: b.Text, Tone: Weak}
+		} else if b.Form == Table || b.Form == Fields {
+			b.Text = ""
+		}
+		a.doc.Blocks = append(a.doc.Blocks, b)
+	}
+}
 
 // live adds what only a live network knows.
 func (a *about) live() {
-	if len(a.in.Live) == 0 {
-		return
-	}
-	b := Block{Form: Fields, Title: "Now"}
+	b := Block{Form: Fields, Title: a.L("Now")}
 	for _, f := range a.in.Live {
-		b.Rows = append(b.Rows, field(f.Name, plain(f.Value)))
+		b.row(f.Name, plain(f.Value))
 	}
 	a.add(b)
 }
@@ -77,65 +97,76 @@ func (a *about) orgName(mspID string) string {
 	return strings.TrimSuffix(mspID, "MSP")
 }
 
-// node tells what kind of node a name is, by its form and by what it did.
+// short is a node's name without what all nodes have in common.
+func (a *about) short(node string) string {
+	if a == nil || a.x == nil {
+		return node
+	}
+	if len(a.x.world.Nodes) == 0 { // blocks of another network: who signed is all that is known
+		return view.NamesOf(a.signed, nil).Short(node)
+	}
+	return a.x.world.Names().Short(node)
+}
+
+// brief is what an event tells in a list.
+func (a *about) brief(e *trace.Event) string {
+	t := words.Teller{Book: a.Book, Name: a.short}
+	return t.Brief(e)
+}
+
+// node makes the document of a node, by what it is.
 func (a *about) node(name string) {
-	switch a.roleOf(name) {
-	case "container":
+	switch a.being(name) {
+	case facts.Code:
 		a.container(name)
-	case "orderer":
+	case facts.Orderer:
 		a.orderer(name)
-	case "peer":
+	case facts.Peer:
 		a.peer(name)
 	default:
 		a.client(name)
 	}
 }
 
-// roleOf is "peer", "orderer", "container" or "client".
-func (a *about) roleOf(name string) string {
-	if view.PeerOf(name) != "" {
-		return "container"
+// being is what a node is: as the trace tells, or by the form of its name.
+func (a *about) being(name string) facts.Being {
+	if i, ok := a.x.world.ID(name); ok && a.x.world.Nodes[i].Being > facts.Client {
+		return a.x.world.Nodes[i].Being
 	}
-	n := a.x.of(name)
-	for i := range n.life {
-		switch e := &n.life[i]; e.Kind {
-		case "node.start":
-			if strings.HasPrefix(e.Note, "orderer") {
-				return "orderer"
-			}
-			if strings.HasPrefix(e.Note, "peer") {
-				return "peer"
-			}
-		case "raft.role", "raft.leader":
-			return "orderer"
-		case "chaincode-install", "chaincode-definition":
-			return "peer"
-		}
+	switch {
+	case view.PeerOf(name) != "":
+		return facts.Code
+	case strings.HasPrefix(name, "peer"):
+		return facts.Peer
+	case strings.HasPrefix(name, "orderer"):
+		return facts.Orderer
 	}
-	for i := range n.blocks {
-		switch n.blocks[i].Kind {
-		case "block.cut", "block.written":
-			return "orderer"
-		case "validate.start", "committed", "block.pulled":
-			return "peer"
-		}
-	}
-	switch short := view.Short(name); {
-	case strings.HasPrefix(short, "peer"):
-		return "peer"
-	case strings.HasPrefix(short, "orderer"):
-		return "orderer"
-	}
-	return "client"
+	return facts.Client
 }
 
-// nodes lists the nodes with a role, in the order in which they appeared.
-func (a *about) nodes(role string) []string {
-	var out []string
-	for _, name := range a.x.names {
-		if name != "" && a.roleOf(name) == role {
-			out = append(out, name)
+// all lists the nodes of a kind, in the order in which they appeared.
+func (a *about) all(being facts.Being) (names []string) {
+	for i := range a.x.world.Nodes {
+		if n := &a.x.world.Nodes[i]; n.Being == being {
+			names = append(names, n.Name)
 		}
 	}
-	return out
+	return names
+}
+
+// at is a node as it was at the moment.
+func (a *about) at(name string) facts.Node {
+	if a.now == nil {
+		a.now = a.x.world.At(view.Moment{Seq: a.seq})
+	}
+	if i, ok := a.x.world.ID(name); ok {
+		return a.now.Node(i)
+	}
+	return facts.Node{}
+}
+
+// timeOf is when an event was recorded, as a time of day.
+func (a *about) timeOf(seq uint64) Cell {
+	e, _ := a.x.world.Event(seq)
+	return mono(clock(e.Time))
 }

@@ -1,11 +1,11 @@
 package inspect
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
 	"github.com/fabriscope/fabriscope/internal/trace"
 	"github.com/fabriscope/fabriscope/internal/wire"
 )
@@ -14,193 +14,160 @@ const shownTxs = 200
 
 // block makes the document of a block.
 func (a *about) block(number uint64) {
-	a.doc.Title = fmt.Sprintf("Block %d", number)
-	b := a.x.blockAt(number)
-	known := b != nil && b.first <= a.seq
-	if number == 0 && !known {
-		known = a.x.first <= 1
+	a.doc.Title = a.L("Block {{.Block}}", number)
+	b := a.x.world.Blocks().Of(number)
+	if b != nil && b.First > a.seq {
+		b = nil
 	}
-	if !known {
-		a.doc.Subtitle = "not in the trace up to this moment"
+	if b == nil && (number > 0 || a.x.world.Begun() > 1) {
+		a.doc.Subtitle = a.L("not in the trace up to this moment")
 		return
 	}
 	d := a.x.decode(number, a.seq)
-	cut, cutKnown := a.cutOf(number)
+	cut, cutKnown := cutOf(b, a.seq)
 	var parts []string
 	if d != nil {
-		parts = append(parts, count(len(d.txs), "transaction"))
+		parts = append(parts, a.L("{{.N}} transactions", len(d.Txs)))
 	} else if cutKnown {
-		_, n, _ := strings.Cut(cut.Note, ", ")
-		parts = append(parts, n)
+		parts = append(parts, a.L("{{.N}} transactions", len(cut.IDs)))
 	}
 	if cutKnown {
-		why, _, _ := strings.Cut(cut.Note, ", ")
-		parts = append(parts, "cut by "+view.Short(cut.Node)+": "+cutReason(why))
+		parts = append(parts, a.L("cut by {{.Node}}: {{.Why}}", a.short(cut.Node), a.CutReason(cut.Why)))
 	}
 	a.doc.Subtitle = strings.Join(parts, ", ")
 	if number == 0 {
-		a.doc.Subtitle = "the channel's first configuration"
+		a.doc.Subtitle = a.L("the channel's first configuration")
 	}
 	fields := Block{Form: Fields}
 	if d != nil {
-		fields.Rows = append(fields.Rows, field("hash", mono(d.hash)), field("previous hash", mono(d.prev).to(previous(number))), field("data hash", mono(d.data)))
+		fields = a.hashes(d)
 	} else if next := a.x.decode(1, a.seq); number == 0 && next != nil {
-		fields.Rows = append(fields.Rows, field("hash", mono(next.prev)), field("content", Cell{Text: "nobody sends the first block: nodes are given it when they join", Tone: Weak}))
+		fields.row(a.L("hash"), mono(next.Prev))
+		fields.row(a.L("content"), weak(a.L("nobody sends the first block: nodes are given it when they join")))
 	} else {
-		fields.Rows = append(fields.Rows, field("content", Cell{Text: "no message with this block was seen yet, or it has left the memory", Tone: Weak}))
+		fields.row(a.L("content"), weak(a.L("no message with this block was seen yet, or it has left the memory")))
 	}
 	a.add(fields)
-	judge, codes, reasons := a.codesOf(number)
 	if d != nil {
-		a.add(a.blockTxs(d, judge, codes, reasons))
+		a.add(a.blockTxs(d))
 	}
-	a.add(a.blockPeers(number)...)
+	if b != nil {
+		a.add(a.blockPeers(b)...)
+	}
 }
 
-func previous(number uint64) view.Selection {
-	if number == 0 {
-		return view.Selection{}
+// hashes are those of a block and of the one before it.
+func (a *about) hashes(d *facts.Content) Block {
+	b, previous := Block{Form: Fields}, mono(d.Prev)
+	if d.Number > 0 {
+		previous.Link = blockSel(d.Number - 1)
 	}
-	return blockSel(number - 1)
-}
-
-func cutReason(why string) string {
-	switch why {
-	case "count":
-		return "it was full"
-	case "bytes":
-		return "it had enough bytes"
-	case "timeout":
-		return "its time was up"
-	case "idle":
-		return "nothing else was waiting"
-	case "config":
-		return "a configuration stands alone"
-	}
-	return why
+	b.row(a.L("hash"), mono(d.Hash))
+	b.row(a.L("previous hash"), previous)
+	b.row(a.L("data hash"), mono(d.Data))
+	return b
 }
 
 // cutOf is the cut that made a block: the last one before the moment.
-func (a *about) cutOf(number uint64) (trace.Event, bool) {
-	var best trace.Event
-	for _, name := range a.x.names {
-		e, ok := last(upTo(a.x.of(name).blocks, a.seq), func(e *trace.Event) bool { return e.Kind == trace.BlockCut && e.Block == number })
-		if ok && e.Seq > best.Seq {
-			best = e
-		}
+func cutOf(b *facts.Block, seq uint64) (cut facts.Cut, ok bool) {
+	for i := 0; b != nil && i < len(b.Cuts) && b.Cuts[i].Seq <= seq; i++ {
+		cut, ok = b.Cuts[i], true
 	}
-	return best, best.Seq > 0
+	return cut, ok
 }
 
-// codesOf gives the verdicts on a block at the moment: of the selected peer, or of the
-// first one that has them.
-func (a *about) codesOf(number uint64) (judge string, codes, reasons []string) {
-	for _, name := range a.x.names {
-		if a.in.Selection.Node != "" && name != a.in.Selection.Node {
-			continue
-		}
-		begun, ok := last(upTo(a.x.of(name).blocks, a.seq), func(e *trace.Event) bool { return e.Kind == trace.ValidateFrom && e.Block == number })
-		if !ok {
-			continue
-		}
-		var c, r []string
-		a.x.validation(number, name, begun.Seq, a.seq, func(e *trace.Event) {
-			if e.Kind == trace.Verdict {
-				c, r = append(c, e.Key), append(r, e.Note)
-			}
-		})
-		if len(c) > len(codes) {
-			judge, codes, reasons = name, c, r
-		}
-		if len(c) > 0 {
-			break
+// judge is whose verdicts on a block are shown: the selected peer's, or those of the first
+// one that has any. It is -1 while there are none.
+func (a *about) judge(b *facts.Block) int {
+	blocks, first := a.x.world.Blocks(), -1
+	if peer := a.in.Selection.Node; peer != "" {
+		return blocks.Peer(peer)
+	}
+	for i := range b.At {
+		if len(b.Verdicts(i, a.seq)) > 0 && (first < 0 || b.At[i].Judged[0] < b.At[first].Judged[0]) {
+			first = i
 		}
 	}
-	return judge, codes, reasons
+	return first
 }
 
-func (a *about) blockTxs(d *decodedBlock, judge string, codes, reasons []string) Block {
-	b := Block{Form: Table, Title: "Transactions", Header: []string{"", "id", "call", "verdict"}}
-	if judge != "" {
-		b.Aside = Cell{Text: "as " + view.Short(judge) + " found", Tone: Weak}
-	}
-	for i := range d.txs {
-		if i == shownTxs {
-			b.More = len(d.txs) - i
-			break
-		}
-		t := &d.txs[i]
-		verdict := Cell{Text: "not yet", Tone: Weak}
+// blockTxs lists the transactions of a block with the verdicts at the moment.
+func (a *about) blockTxs(d *facts.Content) Block {
+	judge := a.judge(d.Block)
+	codes := d.Block.Verdicts(judge, a.seq)
+	b := a.txTable(len(d.Txs), func(i int) (id, call string, verdicts []Cell) {
+		t, verdict := &d.Txs[i], weak(a.L("not yet"))
 		if i < len(codes) {
-			verdict = Cell{Text: codes[i], Tone: codeTone(codes[i])}
+			verdict = codeCell(facts.CodeName(codes[i]), "")
 		}
-		call := t.call
-		if t.creator != "" {
-			call += " by " + t.creator
+		call = a.callIn(t)
+		if t.Creator != "" {
+			call = a.L("{{.Call}} by {{.Who}}", call, shortName(t.Creator))
 		}
-		b.Rows = append(b.Rows, []Cell{{Text: strconv.Itoa(i + 1), Tone: Weak}, txCell(t.id), plain(call), verdict})
+		return t.ID, call, []Cell{verdict}
+	})
+	if len(codes) > 0 {
+		b.Aside = weak(a.L("as {{.Peer}} found", a.short(a.x.world.Blocks().Peers[judge])))
+	}
+	return b
+}
+
+// txTable lists n transactions in their order: id, call and verdicts as row gives them.
+func (a *about) txTable(n int, row func(i int) (id, call string, verdicts []Cell), more ...string) Block {
+	b := Block{Form: Table, Title: a.L("Transactions"), Header: append([]string{"", a.L("id"), a.L("call"), a.L("verdict")}, more...), More: max(0, n-shownTxs)}
+	for i := range min(n, shownTxs) {
+		id, call, verdicts := row(i)
+		b.Rows = append(b.Rows, append([]Cell{weak(strconv.Itoa(i + 1)), txCell(id), plain(call)}, verdicts...))
 	}
 	return b
 }
 
 // blockPeers says how far each node is with a block.
-func (a *about) blockPeers(number uint64) []Block {
-	peers := Block{Form: Table, Title: "At the peers", Header: []string{"peer", "received", "validated in", "commit hash"}}
-	orderers := Block{Form: Table, Title: "At the ordering nodes", Header: []string{"node", "written"}}
-	var begin int64
-	hashes := map[string]bool{}
-	for _, name := range a.x.names {
-		var got, from, done *trace.Event
-		list := upTo(a.x.of(name).blocks, a.seq)
-		for i := range list {
-			e := &list[i]
-			if e.Block != number {
-				continue
-			}
-			if begin == 0 || e.Time < begin {
-				begin = e.Time
-			}
-			switch e.Kind {
-			case trace.BlockPulled:
-				got = e
-			case trace.ValidateFrom:
-				from = e
-			case trace.Committed:
-				done = e
-			case trace.BlockWritten:
-				orderers.Rows = append(orderers.Rows, []Cell{nodeCell(name), mono(clock(e.Time))})
-			}
-		}
-		if got == nil && from == nil && done == nil {
+func (a *about) blockPeers(k *facts.Block) []Block {
+	peers := Block{Form: Table, Title: a.L("At the peers"), Header: []string{a.L("peer"), a.L("received"), a.L("validated in"), a.L("commit hash")}}
+	notYet := weak(a.L("not yet"))
+	hashes := 0
+	for _, name := range a.all(facts.Peer) {
+		i := a.x.world.Blocks().Peer(name)
+		if i < 0 || i >= len(k.At) {
 			continue
 		}
-		row := []Cell{nodeCell(name), {Text: "-", Tone: Weak}, {Text: "not yet", Tone: Weak}, {Text: "not yet", Tone: Weak}}
-		if got != nil {
-			row[1] = mono(clock(got.Time))
+		p := &k.At[i]
+		pulled, begun, done := p.Pulled != 0 && p.Pulled <= a.seq, p.Start != 0 && p.Start <= a.seq, p.Committed != 0 && p.Committed <= a.seq
+		if !pulled && !begun && !done {
+			continue
 		}
-		if from != nil && done != nil {
-			row[2] = plain(span(done.Time - from.Time))
+		row := []Cell{a.nodeCell(name), weak("-"), notYet, notYet}
+		if pulled {
+			row[1] = a.timeOf(p.Pulled)
 		}
-		if done != nil {
-			if row[3] = mono(hashText(done.Note)); done.Note != "" {
-				hashes[done.Note] = true
+		if begun && done {
+			from, _ := a.x.world.Event(max(p.Start, p.Anew))
+			to, _ := a.x.world.Event(p.Committed)
+			row[2] = plain(span(to.Time - from.Time))
+		}
+		if done {
+			hash := k.HashAt(i, a.seq)
+			if row[3] = mono(hashText(hash)); hash != "" {
+				hashes++
 			}
 		}
 		peers.Rows = append(peers.Rows, row)
 	}
-	if len(hashes) > 1 {
-		peers.Aside = Cell{Text: "commit hashes differ", Tone: Bad, Link: view.Selection{What: view.SelectPeers}}
-	} else if len(peers.Rows) > 1 && len(hashes) == 1 {
-		peers.Aside = Cell{Text: "commit hashes are equal", Tone: Good}
+	if k.Parted(a.seq) {
+		peers.Aside = Cell{Text: a.L("commit hashes differ"), Tone: Bad, Link: view.Selection{What: view.SelectPeers}}
+	} else if len(peers.Rows) > 1 && hashes > 0 {
+		peers.Aside = Cell{Text: a.L("commit hashes are equal"), Tone: Good}
 	}
-	var out []Block
-	if len(peers.Rows) > 0 {
-		out = append(out, peers)
+	orderers := Block{Form: Table, Title: a.L("At the ordering nodes"), Header: []string{a.L("node"), a.L("written")}}
+	for _, name := range a.all(facts.Orderer) {
+		for _, at := range k.Written {
+			if at.Node == name && at.Seq <= a.seq {
+				orderers.Rows = append(orderers.Rows, []Cell{a.nodeCell(name), a.timeOf(at.Seq)})
+			}
+		}
 	}
-	if len(orderers.Rows) > 0 {
-		out = append(out, orderers)
-	}
-	return out
+	return []Block{peers, orderers}
 }
 
 // foreign makes documents of blocks of another network, from plain values.
@@ -227,29 +194,22 @@ func (a *about) foreign() {
 }
 
 func (a *about) foreignBlock(b *ForeignBlock) {
-	a.doc.Title = fmt.Sprintf("Block %d", b.Number)
-	a.doc.Subtitle = count(len(b.Txs), "transaction")
+	a.doc.Title = a.L("Block {{.Block}}", b.Number)
+	a.doc.Subtitle = a.L("{{.N}} transactions", len(b.Txs))
 	if b.Problem != "" {
-		a.add(Block{Form: Card, Title: "About this block", Tone: Warn, Text: sentence(b.Problem)})
+		a.add(Block{Form: Card, Title: a.L("About this block"), Tone: Warn, Text: sentence(b.Problem)})
 	}
 	d := foreignDecoded(b)
 	if d != nil {
-		a.add(Block{Form: Fields, Rows: [][]Cell{field("hash", mono(d.hash)), field("previous hash", mono(d.prev).to(previous(b.Number))), field("data hash", mono(d.data))}})
+		a.add(a.hashes(d))
 	}
-	t := Block{Form: Table, Title: "Transactions", Header: []string{"", "id", "call", "verdict", "in the file"}}
-	for i := range b.Txs {
-		if i == shownTxs {
-			t.More = len(b.Txs) - i
-			break
-		}
+	a.add(a.txTable(len(b.Txs), func(i int) (id, call string, verdicts []Cell) {
 		tx := &b.Txs[i]
-		call := ""
-		if d != nil && i < len(d.txs) {
-			call = d.txs[i].call
+		if d != nil && i < len(d.Txs) {
+			call = a.callIn(&d.Txs[i])
 		}
-		t.Rows = append(t.Rows, []Cell{{Text: strconv.Itoa(i + 1), Tone: Weak}, txCell(tx.TxID), plain(call), codeCell(tx.Code, "cannot be found"), codeCell(tx.Recorded, "none")})
-	}
-	a.add(t)
+		return tx.TxID, call, []Cell{codeCell(tx.Code, a.L("cannot be found")), codeCell(tx.Recorded, a.L("none"))}
+	}, a.L("in the file")))
 }
 
 func codeCell(code, none string) Cell {
@@ -259,7 +219,7 @@ func codeCell(code, none string) Cell {
 	return Cell{Text: code, Tone: codeTone(code)}
 }
 
-func foreignDecoded(b *ForeignBlock) *decodedBlock {
+func foreignDecoded(b *ForeignBlock) *facts.Content {
 	if len(b.Raw) == 0 {
 		return nil
 	}
@@ -267,47 +227,48 @@ func foreignDecoded(b *ForeignBlock) *decodedBlock {
 	if err != nil {
 		return nil
 	}
-	return newDecoded(block)
+	return facts.NewContent(block)
 }
 
 func (a *about) foreignTx(b *ForeignBlock, i int) {
 	tx := &b.Txs[i]
 	var envelope []byte
-	if d := foreignDecoded(b); d != nil && i < len(d.txs) {
-		envelope = d.txs[i].envelope
+	if d := foreignDecoded(b); d != nil && i < len(d.Txs) {
+		envelope = d.Txs[i].Envelope
 	}
-	f := envelopeFacts(tx.TxID, envelope)
-	a.doc.Title = "Transaction " + shortID(tx.TxID)
+	f := a.x.envelopeFacts(tx.TxID, envelope)
+	a.doc.Title = a.L("Transaction {{.ID}}", shortID(tx.TxID))
 	a.doc.Subtitle = a.callBy(f)
-	station := Station{Name: "Validated", Detail: "the verdict cannot be found again", Mark: Waiting}
+	station := Station{Name: a.L("Validated"), Detail: a.L("the verdict cannot be found again"), Mark: Waiting}
 	code := tx.Code
 	if code == "" {
 		code = tx.Recorded
 	}
 	if code != "" {
-		station = Station{Name: "Valid", Mark: Done}
+		station = Station{Name: a.L("Valid"), Mark: Done}
 		if code != valid {
-			station = Station{Name: "Invalid", Detail: code, Mark: Failed}
+			station = Station{Name: a.L("Invalid"), Detail: code, Mark: Failed}
 		}
 	}
 	a.add(Block{Form: Journey, Stations: []Station{
-		{Name: "Ordered", Detail: fmt.Sprintf("block %d, position %d of %d", b.Number, i+1, len(b.Txs)), Mark: Done, Link: blockSel(b.Number)}, station}})
+		{Name: a.L("Ordered"), Detail: a.L("block {{.Block}}, position {{.Position}} of {{.Total}}", b.Number, i+1, len(b.Txs)), Mark: Done, Link: blockSel(b.Number)}, station}})
 	if tx.Code != "" && tx.Recorded != "" && tx.Code != tx.Recorded {
-		a.add(Block{Form: Card, Title: "The file says something else", Tone: Warn, Text: fmt.Sprintf("The rules give %s, the block records %s.", tx.Code, tx.Recorded)})
-	}
-	if tx.Reason != "" {
-		a.add(Block{Form: Card, Title: "Why it was rejected", Tone: Bad, Text: tx.Reason, Links: foreignLinks(a.in.Blocks, tx.Reason)})
+		a.add(Block{Form: Card, Title: a.L("The file says something else"), Tone: Warn, Text: a.L("The rules give {{.Code}}, the block records {{.Recorded}}.", tx.Code, tx.Recorded)})
 	}
 	if code != "" {
-		f.verdicts = []trace.Event{{Kind: trace.Verdict, Key: code, Block: b.Number}}
+		f.verdicts = []trace.Event{{Kind: trace.Verdict, Key: code, Block: b.Number, Note: tx.Reason}}
 	}
+	if f.by, f.bySaid = tx.By, true; tx.Reason != "" {
+		a.add(a.why(f, txPlace{position: -1})...)
+	}
+	a.doc.Tx = a.called(f)
 	if set := f.rwset(); set != nil {
 		a.add(a.foreignReads(f, set), a.writeSet(f, txPlace{position: -1}, set))
 	}
 	a.add(a.endorsements(f)...)
 	a.add(a.details(f, txPlace{position: -1})...)
 	if len(envelope) > 0 && len(envelope) <= bigMessage {
-		a.add(Block{Form: Tree, Title: "Envelope", Nodes: decodeTree("common.Envelope", envelope)})
+		a.add(Block{Form: Tree, Title: a.L("Envelope"), Nodes: a.decodeTree("common.Envelope", envelope)})
 	}
 }
 
@@ -321,19 +282,4 @@ func (a *about) foreignReads(f *txFacts, set *wire.RWSet) Block {
 		}
 	}
 	return b
-}
-
-// foreignLinks are the transactions that a reason names.
-func foreignLinks(blocks []ForeignBlock, reason string) []Cell {
-	var out []Cell
-	for _, m := range named.FindAllStringSubmatch(reason, 4) {
-		for i := range blocks {
-			for j := range blocks[i].Txs {
-				if id := blocks[i].Txs[j].TxID; strings.HasPrefix(id, m[1]) {
-					out = append(out, Cell{Text: "Transaction " + shortID(id), Mono: true, Link: txSel(id)})
-				}
-			}
-		}
-	}
-	return out
 }

@@ -1,12 +1,14 @@
 package inspect
 
 import (
-	"fmt"
+	"maps"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
 	"github.com/fabriscope/fabriscope/internal/trace"
 )
 
@@ -22,38 +24,39 @@ func (a *about) stateNote(caughtUp bool) []Block {
 	switch {
 	case !caughtUp:
 		a.doc.Partial = true
-		return []Block{text(Warn, fmt.Sprintf("Blocks are still being read: the state of block %d is shown.", max(s.next, 1)-1))}
+		return []Block{text(Warn, a.L("Blocks are still being read: the state of block {{.Block}} is shown.", max(s.next, 1)-1))}
 	case s.whole() || !s.begun:
 		return nil
 	case s.dropped > 0:
-		return []Block{text(Warn, "There is more history than is kept: older versions are left out.")}
+		return []Block{text(Warn, a.L("There is more history than is kept: older versions are left out."))}
 	case s.missing > 0:
-		return []Block{text(Warn, fmt.Sprintf("The trace lacks %s: keys that only they wrote are not shown, or not as they are.", count(int(s.missing), "block")))}
+		return []Block{text(Warn, a.L("The trace lacks {{.N}} blocks: keys that only they wrote are not shown, or not as they are.", s.missing))}
 	}
-	return []Block{text(Warn, fmt.Sprintf("The trace begins with block %d: keys that only earlier blocks wrote are not shown.", s.from))}
+	return []Block{text(Warn, a.L("The trace begins with block {{.Block}}: keys that only earlier blocks wrote are not shown.", s.from))}
 }
 
 // topHeight is the highest committed height of any peer at the moment.
 func (a *about) topHeight() (height uint64) {
-	for _, p := range a.nodes("peer") {
-		if h, _, ok := a.heightOf(p); ok {
-			height = max(height, h)
-		}
+	for _, p := range a.all(facts.Peer) {
+		node := a.at(p)
+		h, _ := heightOf(&node)
+		height = max(height, h)
 	}
 	return height
 }
 
 // ledger makes the document of a peer's state, history and blocks.
 func (a *about) ledger(peer string) {
-	a.doc.Title = "Ledger of " + view.Short(peer)
-	height, commit, ok := a.heightOf(peer)
+	a.doc.Title = a.L("Ledger of {{.Node}}", a.short(peer))
+	node := a.at(peer)
+	height, ok := heightOf(&node)
 	if !ok {
-		a.doc.Subtitle = "has no block yet"
+		a.doc.Subtitle = a.L("has no block yet")
 		return
 	}
-	a.doc.Subtitle = fmt.Sprintf("height %d", height)
-	if commit.Note != "" {
-		a.doc.Subtitle += ", commit hash " + hashText(commit.Note)
+	a.doc.Subtitle = a.L("height {{.Height}}", height)
+	if node.Hash != "" {
+		a.doc.Subtitle += ", " + a.L("commit hash {{.Hash}}", hashText(node.Hash))
 	}
 	caughtUp := a.x.apply(height)
 	a.add(a.stateNote(caughtUp)...)
@@ -63,7 +66,7 @@ func (a *about) ledger(peer string) {
 
 // stateTable lists keys that the search fits, those of _lifecycle last.
 func (a *about) stateTable(height uint64) []Block {
-	b := Block{Form: Table, Title: "State", Header: []string{"key", "value", "version"}, Search: true}
+	b := Block{Form: Table, Title: a.L("State"), Header: []string{a.L("key"), a.L("value"), a.L("version")}, Search: true}
 	search := strings.ToLower(strings.TrimSpace(a.in.Search))
 	spaces := map[string]int{}
 	var hidden, found int
@@ -77,60 +80,52 @@ func (a *about) stateTable(height uint64) []Block {
 			hidden++
 			continue
 		}
-		if search != "" && !fits(search, k, v.value) {
+		if search != "" && !a.fits(search, k, v.value) {
 			continue
 		}
 		found++
 		if len(b.Rows) < shownKeys {
-			b.Rows = append(b.Rows, []Cell{{Text: k.ns + "/" + keyText(k.key), Mono: true, Link: keySel(k.ns, k.key)}, mono(printable(string(v.value), 80)), mono(v.version.String()).to(txSel(v.txID))})
+			b.Rows = append(b.Rows, []Cell{{Text: k.ns + "/" + a.keyText(k.key), Mono: true, Link: keySel(k.ns, k.key)}, mono(a.printable(string(v.value), 80)), mono(v.version.String()).to(txSel(v.txID))})
 		}
 	}
 	b.More = found - len(b.Rows)
-	b.Aside = Cell{Text: count(found, "key"), Tone: Weak}
-	out := []Block{b}
-	if len(spaces) > 0 {
-		n := Block{Form: Fields, Title: "Namespaces"}
-		names := make([]string, 0, len(spaces))
-		for ns := range spaces {
-			names = append(names, ns)
-		}
-		sort.Strings(names)
-		for _, ns := range names {
-			n.Rows = append(n.Rows, field(ns, plain(count(spaces[ns], "key"))))
-		}
-		out = append(out, n)
+	b.Aside = weak(a.L("{{.N}} keys", found))
+	n := Block{Form: Fields, Title: a.L("Namespaces")}
+	for _, ns := range slices.Sorted(maps.Keys(spaces)) {
+		n.row(ns, plain(a.L("{{.N}} keys", spaces[ns])))
 	}
+	out := []Block{b, n}
 	if hidden > 0 && search == "" {
-		out = append(out, text(Weak, "The keys of _lifecycle, which hold the chaincode definitions, are shown by searching for _lifecycle."))
+		out = append(out, text(Weak, a.L("The keys of _lifecycle, which hold the chaincode definitions, are shown by searching for _lifecycle.")))
 	}
 	return out
 }
 
 // fits tells whether a search is found in a key or its value.
-func fits(search string, k stateKey, value []byte) bool {
-	return strings.Contains(strings.ToLower(k.ns+"/"+keyText(k.key)), search) || len(value) <= maxJSON && strings.Contains(strings.ToLower(string(value)), search)
+func (a *about) fits(search string, k stateKey, value []byte) bool {
+	return strings.Contains(strings.ToLower(k.ns+"/"+a.keyText(k.key)), search) || len(value) <= maxJSON && strings.Contains(strings.ToLower(string(value)), search)
 }
 
 // ledgerBlocks lists a peer's blocks, newest first.
 func (a *about) ledgerBlocks(height uint64) Block {
-	b := Block{Form: Table, Title: "Blocks", Header: []string{"block", "hash", "transactions"}}
+	b := Block{Form: Table, Title: a.L("Blocks"), Header: []string{a.L("block"), a.L("hash"), a.L("transactions")}}
 	for n := height; n > 0; n-- {
 		if len(b.Rows) == shownBlocks {
 			b.More = int(n)
 			break
 		}
-		row := []Cell{blockCell(n - 1), {Text: "-", Tone: Weak}, {Text: "-", Tone: Weak}}
+		row := []Cell{blockCell(n - 1), weak("-"), weak("-")}
 		if d := a.x.decode(n-1, a.seq); d != nil {
-			row[1] = mono(hashText(d.hash))
+			row[1] = mono(hashText(d.Hash))
 			invalid := 0
-			for i := range d.txs {
-				if c := d.code(i); c != "" && c != valid {
+			for i := range d.Txs {
+				if _, judged := d.Block.Code(i); judged && !d.Valid(i) {
 					invalid++
 				}
 			}
-			row[2] = plain(strconv.Itoa(len(d.txs)))
+			row[2] = plain(strconv.Itoa(len(d.Txs)))
 			if invalid > 0 {
-				row[2] = Cell{Text: fmt.Sprintf("%d, %d of them invalid", len(d.txs), invalid), Tone: Bad}
+				row[2] = Cell{Text: a.L("{{.Number}}, {{.Invalid}} of them invalid", len(d.Txs), invalid), Tone: Bad}
 			}
 		}
 		b.Rows = append(b.Rows, row)
@@ -141,8 +136,8 @@ func (a *about) ledgerBlocks(height uint64) Block {
 // key makes the document of a key: its value, its history, and which peer has which
 // version.
 func (a *about) key(ns, key string) {
-	a.doc.Title = keyText(key)
-	a.doc.Subtitle = "key of chaincode " + ns
+	a.doc.Title = a.keyText(key)
+	a.doc.Subtitle = a.L("key of chaincode {{.Name}}", ns)
 	top := a.topHeight()
 	caughtUp := a.x.apply(top)
 	a.add(a.stateNote(caughtUp)...)
@@ -152,147 +147,135 @@ func (a *about) key(ns, key string) {
 		versions = versions[:len(versions)-1]
 	}
 	if len(versions) == 0 {
-		a.add(text(Weak, "No valid transaction of the trace has written this key."))
+		a.add(text(Weak, a.L("No valid transaction of the trace has written this key.")))
 	} else {
-		a.add(valueBlock(versions[len(versions)-1]))
+		a.add(a.valueBlock(versions[len(versions)-1]))
 	}
-	if p := a.keyPeers(k); len(p.Rows) > 0 {
-		a.add(p)
-	}
-	history := Block{Form: Table, Title: "History", Header: []string{"version", "written by", "value"}, Aside: Cell{Text: count(len(versions), "version"), Tone: Weak}}
+	a.add(a.keyPeers(k))
+	history := Block{Form: Table, Title: a.L("History"), Header: []string{a.L("version"), a.L("written by"), a.L("value")}, Aside: weak(a.L("{{.N}} versions", len(versions)))}
 	for i := len(versions) - 1; i >= 0; i-- {
 		if len(history.Rows) == shownHistory {
 			history.More = i + 1
 			break
 		}
 		v := &versions[i]
-		value := mono(printable(string(v.value), 120))
+		value := mono(a.printable(string(v.value), 120))
 		if v.gone {
-			value = Cell{Text: "deleted", Tone: Warn}
+			value = Cell{Text: a.L("deleted"), Tone: Warn}
 		}
 		history.Rows = append(history.Rows, []Cell{mono(v.version.String()).to(blockSel(v.version.Block)), txCell(v.txID), value})
 	}
-	if len(versions) > 0 {
-		a.add(history)
-	}
+	a.add(history)
 }
 
-func valueBlock(v keyAt) Block {
+func (a *about) valueBlock(v keyAt) Block {
 	if v.gone {
-		return Block{Form: Fields, Rows: [][]Cell{field("value", Cell{Text: "deleted", Tone: Warn}), field("since", mono(v.version.String()).to(txSel(v.txID)))}}
+		b := Block{Form: Fields}
+		b.row(a.L("value"), Cell{Text: a.L("deleted"), Tone: Warn})
+		b.row(a.L("since"), mono(v.version.String()).to(txSel(v.txID)))
+		return b
 	}
-	b := Block{Form: Fields, Title: "Value", Aside: Cell{Text: "version " + v.version.String(), Mono: true, Tone: Weak, Link: txSel(v.txID)}}
-	if fields, ok := objectOf(v.value); ok {
+	b := Block{Form: Fields, Title: a.L("Value"), Aside: Cell{Text: a.L("version {{.V}}", v.version.String()), Mono: true, Tone: Weak, Link: txSel(v.txID)}}
+	if fields, ok := a.objectOf(v.value); ok {
 		for _, f := range fields {
-			b.Rows = append(b.Rows, field(strings.Trim(f.name, `"`), mono(f.text)))
+			b.row(strings.Trim(f.name, `"`), mono(f.text))
 		}
 		return b
 	}
-	b.Rows = append(b.Rows, field("value", mono(printable(string(v.value), 2000))))
+	b.row(a.L("value"), mono(a.printable(string(v.value), 2000)))
 	return b
 }
 
 // keyPeers says which version each peer has.
 func (a *about) keyPeers(k stateKey) Block {
-	b := Block{Form: Table, Title: "At the peers", Header: []string{"peer", "height", "version"}}
+	b := Block{Form: Table, Title: a.L("At the peers"), Header: []string{a.L("peer"), a.L("height"), a.L("version")}}
 	versions := map[string]bool{}
-	for _, p := range a.nodes("peer") {
-		h, _, ok := a.heightOf(p)
+	for _, p := range a.all(facts.Peer) {
+		node := a.at(p)
+		h, ok := heightOf(&node)
 		if !ok {
 			continue
 		}
-		c := Cell{Text: "absent", Tone: Weak}
+		c := weak(a.L("absent"))
 		if v, there := a.x.state.at(k, h); there {
 			c = mono(v.version.String())
 		}
 		versions[c.Text] = true
-		b.Rows = append(b.Rows, []Cell{nodeCell(p), mono(strconv.FormatUint(h, 10)), c})
+		b.Rows = append(b.Rows, []Cell{a.nodeCell(p), mono(strconv.FormatUint(h, 10)), c})
 	}
 	if len(versions) > 1 {
-		b.Aside = Cell{Text: "they differ: a peer is behind", Tone: Warn}
+		b.Aside = Cell{Text: a.L("they differ: a peer is behind"), Tone: Warn}
 	}
 	return b
 }
 
 // peers compares all peers: heights, commit hashes, and in words what that means.
 func (a *about) peers() {
-	a.doc.Title, a.doc.Subtitle = "Peers compared", "the same blocks give the same commit hash"
-	names := a.nodes("peer")
-	b := Block{Form: Table, Header: []string{"peer", "height", "commit hash", "state"}}
-	hashes := map[uint64]map[string][]string{} // block -> commit hash -> peers
-	var low, high uint64
-	for i, p := range names {
-		life := upTo(a.x.of(p).life, a.seq)
-		state, _ := standing(life)
-		h, commit, _ := a.heightOf(p)
-		if i == 0 || h < low {
-			low = h
-		}
-		high = max(high, h)
-		b.Rows = append(b.Rows, []Cell{nodeCell(p), mono(strconv.FormatUint(h, 10)), mono(hashText(commit.Note)), state})
-		list := upTo(a.x.of(p).blocks, a.seq)
-		for j := range list {
-			if e := &list[j]; e.Kind == trace.Committed {
-				if hashes[e.Block] == nil {
-					hashes[e.Block] = map[string][]string{}
-				}
-				hashes[e.Block][e.Note] = appendNew(hashes[e.Block][e.Note], view.Short(p))
-			}
-		}
-	}
+	a.doc.Title, a.doc.Subtitle = a.L("Peers compared"), a.L("the same blocks give the same commit hash")
+	names := a.all(facts.Peer)
 	if len(names) == 0 {
-		a.add(text(Weak, "The trace names no peer yet."))
+		a.add(text(Weak, a.L("The trace names no peer yet.")))
 		return
 	}
-	a.add(a.compared(names, hashes, low, high), b)
+	b := Block{Form: Table, Header: []string{a.L("peer"), a.L("height"), a.L("commit hash"), a.L("state")}}
+	heights := make([]uint64, len(names))
+	for i, p := range names {
+		node := a.at(p)
+		heights[i], _ = heightOf(&node)
+		b.Rows = append(b.Rows, []Cell{a.nodeCell(p), mono(strconv.FormatUint(heights[i], 10)), mono(hashText(node.Hash)), a.standing(&node)})
+	}
+	a.add(a.compared(names, heights), b)
 }
 
 // compared says in words how the peers stand to each other.
-func (a *about) compared(names []string, hashes map[uint64]map[string][]string, low, high uint64) Block {
-	first, parted := uint64(0), false
-	for n, byHash := range hashes {
-		if len(byHash) > 1 && (!parted || n < first) {
-			first, parted = n, true
+func (a *about) compared(names []string, heights []uint64) Block {
+	for _, k := range a.x.world.Blocks().Until(a.seq) {
+		if k.Parted(a.seq) {
+			return a.parted(k)
 		}
 	}
-	switch {
-	case parted:
-		var groups []string
-		for hash, peers := range hashes[first] {
-			groups = append(groups, and(peers)+" with "+hashText(hash))
+	high := slices.Max(heights)
+	var behind []string
+	for i, p := range names {
+		if heights[i] < high {
+			behind = append(behind, a.L("{{.Peer}} (by {{.Blocks}})", a.short(p), high-heights[i]))
 		}
-		sort.Strings(groups)
-		return Block{Form: Card, Title: "The peers have parted", Tone: Bad, Links: []Cell{blockCell(first)},
-			Text: fmt.Sprintf("Up to block %d all is equal; from block %d on the commit hashes differ: %s. One of them has another state or other verdicts.", max(first, 1)-1, first, strings.Join(groups, "; "))}
-	case low != high:
-		var behind []string
-		for _, p := range names {
-			if h, _, _ := a.heightOf(p); h < high {
-				behind = append(behind, fmt.Sprintf("%s (by %d)", view.Short(p), high-h))
-			}
-		}
-		return Block{Form: Card, Title: "Some peers are behind", Tone: Warn, Text: and(behind) + ". What they have committed is equal to what the others have: they only wait for blocks."}
 	}
-	return Block{Form: Card, Title: "All peers agree", Tone: Good, Text: fmt.Sprintf("All %d have height %d and, block for block, the same commit hash: the same state, the same verdicts.", len(names), high)}
+	if behind != nil {
+		return Block{Form: Card, Title: a.L("Some peers are behind"), Tone: Warn, Text: a.L("{{.Peers}}. What they have committed is equal to what the others have: they only wait for blocks.", a.and(behind))}
+	}
+	return Block{Form: Card, Title: a.L("All peers agree"), Tone: Good, Text: a.L("All {{.Peers}} have height {{.Height}} and, block for block, the same commit hash: the same state, the same verdicts.", len(names), high)}
+}
+
+// parted says who has what at the first block at which the peers differ.
+func (a *about) parted(k *facts.Block) Block {
+	with := map[string][]string{}
+	for i, peer := range a.x.world.Blocks().Peers {
+		if hash := k.HashAt(i, a.seq); hash != "" {
+			with[hash] = append(with[hash], a.short(peer))
+		}
+	}
+	var groups []string
+	for hash, peers := range with {
+		groups = append(groups, a.L("{{.Peers}} with {{.Hash}}", a.and(peers), hashText(hash)))
+	}
+	sort.Strings(groups)
+	return Block{Form: Card, Title: a.L("The peers have parted"), Tone: Bad, Links: []Cell{blockCell(k.Number)},
+		Text: a.L("Up to block {{.Last}} all is equal; from block {{.First}} on the commit hashes differ: {{.Who}}. One of them has another state or other verdicts.", max(k.Number, 1)-1, k.Number, strings.Join(groups, "; "))}
 }
 
 // link makes the document of the connection between two nodes.
 func (a *about) link(from, to string) {
-	a.doc.Title = view.Short(from) + " and " + view.Short(to)
-	a.doc.Subtitle = "link"
-	rules := Block{Form: Table, Title: "Rules", Header: []string{"from", "to", "what", "time"}}
-	for _, e := range upTo(a.x.rules, a.seq) {
-		if e.Node != "" && !(e.Node == from && e.Other == to || e.Node == to && e.Other == from) {
-			continue
-		}
-		rules.Rows = append(rules.Rows, []Cell{nodeCell(e.Node), nodeCell(e.Other), plain(e.Note), mono(clock(e.Time))})
+	a.doc.Title = a.L("{{.Node}} and {{.Other}}", a.short(from), a.short(to))
+	a.doc.Subtitle = a.L("link")
+	rules := Block{Form: Table, Title: a.L("Rules"), Header: []string{a.L("from"), a.L("to"), a.L("what"), a.L("time")}}
+	for _, e := range a.x.world.Changed(from, to, a.seq) {
+		rules.Rows = append(rules.Rows, []Cell{a.nodeCell(e.Node), a.nodeCell(e.Other), plain(a.brief(&e)), mono(clock(e.Time))})
 	}
 	if n := len(rules.Rows); n > shownCalls {
 		rules.Rows = rules.Rows[n-shownCalls:]
 	}
-	if len(rules.Rows) > 0 {
-		a.add(rules)
-	}
+	a.add(rules)
 	a.add(a.traffic(from, to)...)
 }
 
@@ -301,49 +284,34 @@ const recent = 6_000
 
 // traffic counts the messages of a link by kind, and lists the last ones.
 func (a *about) traffic(one, two string) []Block {
-	from := uint64(0)
-	if a.seq > recent {
-		from = a.seq - recent
-	}
 	var kinds []string
-	counts := map[string]int{}
-	lost := map[string]int{}
+	counts, lost := map[string]int{}, map[string]int{}
 	sent := map[uint64]bool{} // messages whose sender records
 	var events []trace.Event
-	for cursor := from; cursor < a.seq && a.x.src != nil; {
-		some, next, _ := a.x.src.Since(cursor, 2048)
-		if len(some) == 0 {
-			break
+	a.x.between(max(a.seq, recent)-recent, a.seq, func(e *trace.Event) {
+		if e.Dir == trace.None || !(e.Node == one && e.Other == two || e.Node == two && e.Other == one) {
+			return
 		}
-		for i := range some {
-			e := &some[i]
-			if e.Seq > a.seq || e.Dir == trace.None || !(e.Node == one && e.Other == two || e.Node == two && e.Other == one) {
-				continue
-			}
-			if e.Dir == trace.Sent {
-				sent[e.Msg] = true
-			}
-			outside := e.Dir == trace.Received && !sent[e.Msg]
-			if e.Dir == trace.Lost {
-				lost[string(e.Kind)]++
-			}
-			if e.Dir != trace.Sent && e.Dir != trace.Lost && !outside {
-				continue
-			}
-			kinds = appendNew(kinds, string(e.Kind))
-			if e.Dir != trace.Lost {
-				counts[string(e.Kind)]++
-			}
-			if !view.Quiet(e.Kind) {
-				events = append(events, *e)
-			}
+		switch kind := string(e.Kind); {
+		case e.Dir == trace.Sent:
+			sent[e.Msg] = true
+			counts[kind]++
+		case e.Dir == trace.Lost:
+			lost[kind]++
+		case e.Dir == trace.Received && !sent[e.Msg]: // from outside
+			counts[kind]++
+		default:
+			return
 		}
-		cursor = next
-	}
+		kinds = appendNew(kinds, string(e.Kind))
+		if !view.Quiet(e.Kind) {
+			events = append(events, *e)
+		}
+	})
 	if len(kinds) == 0 {
-		return []Block{text(Weak, "No message between the two lately.")}
+		return []Block{text(Weak, a.L("No message between the two lately."))}
 	}
-	table := Block{Form: Table, Title: "Messages", Header: []string{"kind", "sent", "lost"}, Aside: Cell{Text: fmt.Sprintf("in the last %d events", min(recent, a.seq)), Tone: Weak}}
+	table := Block{Form: Table, Title: a.L("Messages"), Header: []string{a.L("kind"), a.L("sent"), a.L("lost")}, Aside: weak(a.L("in the last {{.N}} events", min(recent, a.seq)))}
 	for _, k := range kinds {
 		l := Cell{Text: strconv.Itoa(lost[k]), Tone: Weak}
 		if lost[k] > 0 {
@@ -351,12 +319,12 @@ func (a *about) traffic(one, two string) []Block {
 		}
 		table.Rows = append(table.Rows, []Cell{plain(k), mono(strconv.Itoa(counts[k])), l})
 	}
-	list := Block{Form: Messages, Title: "The last ones"}
+	list := Block{Form: Messages, Title: a.L("The last ones")}
 	if n := len(events); n > shownCalls {
 		events = events[n-shownCalls:]
 	}
 	for i := range events {
-		list.List = append(list.List, messageLine(&events[i], events[0].Time))
+		list.List = append(list.List, a.messageLine(&events[i], events[0].Time))
 	}
 	return []Block{table, list}
 }

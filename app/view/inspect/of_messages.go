@@ -5,7 +5,10 @@ import (
 	"sort"
 	"strings"
 
+	peerpb "github.com/hyperledger/fabric-protos-go-apiv2/peer"
+
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/words"
 	"github.com/fabriscope/fabriscope/internal/trace"
 )
 
@@ -13,90 +16,81 @@ const shownMessages = 200
 
 // details are the call, its answer and the event, in full.
 func (a *about) details(f *txFacts, p txPlace) []Block {
-	b := Block{Form: Fields, Title: "Call"}
-	row := func(name string, c Cell) { b.Rows = append(b.Rows, field(name, c)) }
-	row("transaction id", mono(f.id))
-	if f.channel != "" {
-		row("channel", plain(f.channel))
-	}
-	if f.chaincode != "" {
-		row("chaincode", plain(f.chaincode))
-	}
+	b := Block{Form: Fields, Title: a.L("Call")}
+	b.row(a.L("transaction id"), mono(f.id))
+	b.row(a.L("channel"), plain(f.channel))
+	b.row(a.L("chaincode"), plain(f.chaincode))
 	for i, arg := range f.args {
-		name := "function"
+		name := a.L("function")
 		if i > 0 {
-			name = fmt.Sprintf("argument %d", i)
+			name = a.L("argument {{.N}}", i)
 		}
 		if i > 20 {
 			b.More = len(f.args) - i
 			break
 		}
-		row(name, mono(printable(string(arg), 600)))
+		b.Rows = append(b.Rows, []Cell{weak(name), mono(a.printable(string(arg), 600))})
 	}
 	if len(f.transient) > 0 {
 		sort.Strings(f.transient)
-		row("transient", plain(strings.Join(f.transient, ", ")+" (seen by endorsers only)"))
+		b.row(a.L("transient"), plain(a.L("{{.Names}} (seen by endorsers only)", strings.Join(f.transient, ", "))))
 	}
 	if f.creator != "" {
-		row("created by", plain(f.creator+" ("+f.mspID+")"))
+		b.row(a.L("created by"), plain(f.creator+" ("+f.mspID+")"))
 	}
-	out := []Block{b}
-	if answer := a.answer(f); len(answer.Rows) > 0 {
-		out = append(out, answer)
-	}
-	return out
+	return []Block{b, a.answer(f)}
 }
 
 // answer is what the client got back, and the chaincode's event.
 func (a *about) answer(f *txFacts) Block {
-	b := Block{Form: Fields, Title: "Answer"}
+	b := Block{Form: Fields, Title: a.L("Answer")}
+	status := func(code int32, message string) {
+		b.row(a.L("status"), mono(strings.TrimSpace(fmt.Sprintf("%d %s", code, a.printable(message, 300)))))
+	}
+	answer := func(payload []byte) { b.row(a.L("answer"), mono(a.printable(string(payload), 1200))) }
+	var event *peerpb.ChaincodeEvent
 	if len(f.results) > 0 {
 		r := &f.results[0]
-		b.Rows = append(b.Rows, field("status", mono(strings.TrimSpace(fmt.Sprintf("%d %s", r.status, printable(r.message, 300))))))
-		if len(r.answer) > 0 {
-			b.Rows = append(b.Rows, field("answer", mono(printable(string(r.answer), 1200))))
-		}
-		if e := eventOf(r.action); e != nil {
-			b.Rows = append(b.Rows, field("event "+printable(e.GetEventName(), 60), mono(printable(string(e.GetPayload()), 600))))
-		}
+		status(r.status, r.message)
+		answer(r.answer)
+		event = eventOf(r.action)
 	} else if f.envelope != nil {
-		if f.envelope.Response != nil && len(f.envelope.Response.GetPayload()) > 0 {
-			b.Rows = append(b.Rows, field("answer", mono(printable(string(f.envelope.Response.GetPayload()), 1200))))
-		}
-		if e := f.envelope.Event; e != nil {
-			b.Rows = append(b.Rows, field("event "+printable(e.GetEventName(), 60), mono(printable(string(e.GetPayload()), 600))))
-		}
+		answer(f.envelope.Response.GetPayload())
+		event = f.envelope.Event
+	}
+	if event != nil {
+		b.row(a.L("event {{.Name}}", a.printable(event.GetEventName(), 60)), mono(a.printable(string(event.GetPayload()), 600)))
 	}
 	if f.told != nil {
-		b.Rows = append(b.Rows, field("status", mono(strings.TrimSpace(fmt.Sprintf("%d %s", f.told.GetStatus(), printable(f.told.GetMessage(), 300))))),
-			field("answer", mono(printable(string(f.told.GetPayload()), 1200))))
+		status(f.told.GetStatus(), f.told.GetMessage())
+		answer(f.told.GetPayload())
 	}
 	if f.seen != nil {
-		b.Rows = append(b.Rows, field(view.Short(f.seen.Node)+" learned", Cell{Text: f.seen.Note + ", " + offset(f.seen.Time, f.begin), Tone: codeTone(f.seen.Note)}))
+		b.row(a.L("{{.Node}} learned", a.short(f.seen.Node)), Cell{Text: strings.TrimPrefix(codeOf(f.seen)+", ", ", ") + offset(f.seen.Time, f.begin), Tone: codeTone(codeOf(f.seen))})
 	}
 	return b
 }
 
 // messages lists each message once, in order.
 func (a *about) messages(f *txFacts) Block {
-	b := Block{Form: Messages, Title: "Messages"}
+	b := Block{Form: Messages, Title: a.L("Messages")}
 	version := map[string]string{} // peer -> the version it read last, for its answer
 	total := 0
 	for i := range f.events {
 		e := &f.events[i]
 		if e.Kind == trace.ReadAdded {
-			version[e.Node] = e.Note
+			version[e.Node] = a.brief(e)
 			continue
 		}
 		if e.Dir == trace.None || !f.first(e) && e.Dir != trace.Held && e.Dir != trace.Lost && e.Dir != trace.Released {
 			continue
 		}
 		total++
-		if len(b.List) >= shownMessages {
+		if len(b.List) >= max(shownMessages, a.in.Messages) {
 			b.More++
 			continue
 		}
-		m := messageLine(e, f.begin)
+		m := a.messageLine(e, f.begin)
 		if e.Kind == trace.ChaincodeResponse {
 			if v := version[e.Node]; v != "" {
 				m.What += " " + v
@@ -110,33 +104,42 @@ func (a *about) messages(f *txFacts) Block {
 }
 
 // messageLine is one message in a list.
-func messageLine(e *trace.Event, begin int64) Message {
-	m := Message{At: offset(e.Time, begin), From: view.Short(e.Node), To: view.Short(e.Other), What: whatOf(e), Class: view.ClassOf(e.Kind), Link: messageSel(e)}
+func (a *about) messageLine(e *trace.Event, begin int64) Message {
+	m := Message{At: offset(e.Time, begin), From: a.short(e.Node), To: a.short(e.Other), What: a.whatOf(e), Class: view.ClassOf(e.Kind), Reply: isReply(e.Kind), Link: messageSel(e)}
 	if e.Dir == trace.Received {
 		m.From, m.To = m.To, m.From
 	}
 	switch e.Dir {
 	case trace.Held:
-		m.What += " (held)"
+		m.What += " (" + a.L("held") + ")"
 		m.Tone = Warn
 	case trace.Released:
-		m.What += " (released)"
+		m.What += " (" + a.L("released") + ")"
 	case trace.Lost:
-		m.What += " (lost)"
+		m.What += " (" + a.L("lost") + ")"
 		m.Tone = Bad
 	}
 	return m
 }
 
+// isReply tells whether a message of this kind answers another one.
+func isReply(k trace.Kind) bool {
+	switch k {
+	case trace.ProposalResponse, trace.GatewayAnswer, trace.PeerAnswer, trace.BroadcastAnswer, trace.ForwardAnswer, trace.ChaincodeResponse, trace.ChaincodeCompleted:
+		return true
+	}
+	return false
+}
+
 // whatOf names a message: those of the chaincode stream as the protocol does.
-func whatOf(e *trace.Event) string {
+func (a *about) whatOf(e *trace.Event) string {
 	if name, ok := strings.CutPrefix(string(e.Kind), "chaincode."); ok {
 		name = strings.ToUpper(name)
 		if e.Key != "" {
-			name += " " + keyText(e.Key)
+			name += " " + a.keyText(e.Key)
 		}
-		if e.Note != "" && e.Kind == trace.ChaincodeCompleted {
-			name += " " + printable(e.Note, 40)
+		if said := words.Plain(e); said != "" && e.Kind == trace.ChaincodeCompleted {
+			name += " " + a.printable(said, 40)
 		}
 		return name
 	}
@@ -144,13 +147,13 @@ func whatOf(e *trace.Event) string {
 	switch e.Kind {
 	case trace.GatewayCall, trace.GatewayAnswer, trace.PeerCall, trace.PeerAnswer, trace.Other:
 		if e.Key != "" {
-			what += " " + printable(e.Key, 60)
+			what += " " + a.printable(e.Key, 60)
 		}
 	case trace.DeliverBlock, trace.DeliverFiltered:
 		what += fmt.Sprintf(" #%d", e.Block)
 	case trace.ProposalResponse, trace.BroadcastAnswer, trace.ForwardAnswer, trace.DeliverStatus:
-		if e.Note != "" {
-			what += " " + printable(e.Note, 60)
+		if said := words.Plain(e); said != "" {
+			what += " " + a.printable(said, 60)
 		}
 	}
 	return what
@@ -161,31 +164,30 @@ const bigMessage = 6 << 20
 
 // message makes the document of one message, or of any event.
 func (a *about) message(seq uint64) {
-	e, ok := a.x.event(seq)
+	e, ok := a.x.world.Event(seq)
 	if !ok || seq > a.seq {
-		a.doc.Title, a.doc.Subtitle = "Message", "not in the trace at this moment"
+		a.doc.Title, a.doc.Subtitle = a.L("Message"), a.L("not in the trace at this moment")
 		return
 	}
 	a.doc.Live = false
-	a.doc.Title = titled(whatOf(&e))
-	line := messageLine(&e, e.Time)
+	a.doc.Title = titled(a.whatOf(&e))
+	line := a.messageLine(&e, e.Time)
 	if line.To != "" {
 		a.doc.Subtitle = line.From + " → " + line.To
 	} else {
 		a.doc.Subtitle = line.From
 	}
 	a.add(a.eventFields(&e))
-	name, raw, ok := a.x.payload(seq)
+	name, raw, ok := a.x.world.Payload(seq)
 	switch {
 	case !ok && e.Dir == trace.None:
 		return // a change of state; its event says it all
 	case !ok:
-		a.add(text(Weak, "What the message carried is not kept, or has left the memory."))
+		a.add(text(Weak, a.L("What the message carried is not kept, or has left the memory.")))
 	case len(raw) > bigMessage:
-		a.add(text(Weak, fmt.Sprintf("It carries %s, %d bytes: too large to be shown here.", name, len(raw))))
+		a.add(text(Weak, a.L("It carries {{.What}}, {{.N}} bytes: too large to be shown here.", name, len(raw))))
 	default:
-		b := Block{Form: Tree, Title: "Content", Aside: Cell{Text: name, Mono: true, Tone: Weak}, Nodes: decodeTree(name, raw)}
-		a.add(b)
+		a.add(Block{Form: Tree, Title: a.L("Content"), Aside: Cell{Text: name, Mono: true, Tone: Weak}, Nodes: a.decodeTree(name, raw)})
 	}
 }
 
@@ -199,29 +201,24 @@ func titled(s string) string {
 // eventFields are the event's own fields, and the times at both ends of a message.
 func (a *about) eventFields(e *trace.Event) Block {
 	b := Block{Form: Fields}
-	row := func(name string, c Cell) {
-		if c.Text != "" {
-			b.Rows = append(b.Rows, field(name, c))
-		}
-	}
-	row("kind", mono(string(e.Kind)))
+	b.row(a.L("kind"), mono(string(e.Kind)))
 	from, to := e.Node, e.Other
 	if e.Dir == trace.Received {
 		from, to = to, from
 	}
 	if e.Dir == trace.None {
-		row("at", nodeCell(e.Node))
-		row("concerns", nodeCell(e.Other))
+		b.row(a.L("at"), a.nodeCell(e.Node))
+		b.row(a.L("concerns"), a.nodeCell(e.Other))
 	} else {
-		row("from", nodeCell(from))
-		row("to", nodeCell(to))
+		b.row(a.L("from"), a.nodeCell(from))
+		b.row(a.L("to"), a.nodeCell(to))
 	}
 	ends := a.ends(e)
 	for i := range ends {
 		o := &ends[i]
-		word := o.Dir.String()
+		word := a.dirWord(o.Dir)
 		if word == "" {
-			word = "time"
+			word = a.L("time")
 		}
 		at := clock(o.Time)
 		if o.Seq != ends[0].Seq {
@@ -231,18 +228,18 @@ func (a *about) eventFields(e *trace.Event) Block {
 		if o.Dir == trace.Lost {
 			c = c.tone(Bad)
 		}
-		row(word, c)
+		b.row(word, c)
 	}
 	if e.TxID != "" {
-		row("transaction", Cell{Text: e.TxID, Mono: true, Link: txSel(e.TxID)})
+		b.row(a.L("transaction"), Cell{Text: e.TxID, Mono: true, Link: txSel(e.TxID)})
 	}
-	row("channel", plain(e.Channel))
+	b.row(a.L("channel"), plain(e.Channel))
 	if view.ClassOf(e.Kind) == view.Block || e.Kind == trace.SimulateStart {
-		row("block", blockCell(e.Block))
+		b.row(a.L("block"), blockCell(e.Block))
 	}
-	row("key", mono(printable(e.Key, 200)))
-	row("note", plain(printable(e.Note, 1000)))
-	row("event", mono(fmt.Sprint(e.Seq)))
+	b.row(a.L("key"), mono(a.printable(e.Key, 200)))
+	b.row(a.L("note"), plain(a.printable(words.Plain(e), 1000)))
+	b.row(a.L("event"), mono(fmt.Sprint(e.Seq)))
 	return b
 }
 
@@ -254,25 +251,31 @@ func (a *about) ends(e *trace.Event) []trace.Event {
 	if e.Msg == 0 {
 		return []trace.Event{*e}
 	}
-	from := uint64(0)
-	if e.Seq > nearby {
-		from = e.Seq - nearby
-	}
 	var out []trace.Event
-	for cursor := from; cursor < min(a.seq, e.Seq+nearby); {
-		events, next, _ := a.x.src.Since(cursor, 1024)
-		if len(events) == 0 {
-			break
+	a.x.between(max(e.Seq, nearby)-nearby, min(a.seq, e.Seq+nearby), func(o *trace.Event) {
+		if o.Msg == e.Msg && o.Seq <= a.seq {
+			out = append(out, *o)
 		}
-		for i := range events {
-			if events[i].Msg == e.Msg && events[i].Seq <= a.seq {
-				out = append(out, events[i])
-			}
-		}
-		cursor = next
-	}
+	})
 	if len(out) == 0 {
 		return []trace.Event{*e}
 	}
 	return out
+}
+
+// dirWord is what the ends of a message are called.
+func (a *about) dirWord(d trace.Dir) string {
+	switch d {
+	case trace.Sent:
+		return a.L("sent")
+	case trace.Received:
+		return a.L("received")
+	case trace.Held:
+		return a.L("held")
+	case trace.Released:
+		return a.L("released")
+	case trace.Lost:
+		return a.L("lost")
+	}
+	return ""
 }

@@ -2,97 +2,93 @@ package inspect
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
+	"github.com/fabriscope/fabriscope/app/words"
 	"github.com/fabriscope/fabriscope/internal/trace"
 )
 
 const shownCalls = 40
 
-// standing is what a node's own events say about whether it runs.
-func standing(life []trace.Event) (Cell, string) {
-	e, ok := last(life, isKind(trace.NodeStart, trace.NodeReady, trace.NodeStop, trace.NodeKilled))
-	if !ok {
-		return Cell{Text: "unknown", Tone: Weak}, ""
+// standing says whether a node runs, and since when.
+func (a *about) standing(n *facts.Node) Cell {
+	if n.Since == 0 {
+		return weak(a.L("unknown"))
 	}
-	switch e.Kind {
-	case trace.NodeStart:
-		return Cell{Text: "starting since " + clock(e.Time), Tone: Warn}, ""
-	case trace.NodeReady:
-		return Cell{Text: "running since " + clock(e.Time), Tone: Good}, e.Note
-	case trace.NodeKilled:
-		return Cell{Text: "killed at " + clock(e.Time), Tone: Bad}, ""
+	switch n.Life {
+	case facts.Starting:
+		return Cell{Text: a.L("starting since {{.Time}}", clock(n.Since)), Tone: Warn}
+	case facts.Stopped:
+		return weak(a.L("stopped at {{.Time}}", clock(n.Since)))
+	case facts.Killed:
+		return Cell{Text: a.L("killed at {{.Time}}", clock(n.Since)), Tone: Bad}
 	}
-	return Cell{Text: "stopped at " + clock(e.Time), Tone: Weak}, ""
+	return Cell{Text: a.L("running since {{.Time}}", clock(n.Since)), Tone: Good}
 }
 
-// heightOf is a peer's committed height at the moment, with the last commit.
-func (a *about) heightOf(peer string) (height uint64, commit trace.Event, ok bool) {
-	commit, ok = last(upTo(a.x.of(peer).blocks, a.seq), isKind(trace.Committed))
-	if ok {
-		return commit.Block + 1, commit, true
+// heightOf is a peer's committed height; the first block comes with the channel.
+func heightOf(n *facts.Node) (height uint64, ok bool) {
+	switch {
+	case n.Known:
+		return n.Height + 1, true
+	case n.Joined:
+		return 1, true
 	}
-	if _, joined := last(upTo(a.x.of(peer).life, a.seq), isKind(trace.ChannelJoin)); joined {
-		return 1, commit, true // the first block came with the channel
-	}
-	return 0, commit, false
+	return 0, false
 }
 
 // peer makes the document of a peer.
 func (a *about) peer(name string) {
-	a.doc.Title = view.Short(name)
-	life := upTo(a.x.of(name).life, a.seq)
-	state, address := standing(life)
-	height, commit, known := a.heightOf(name)
-	a.doc.Subtitle = "peer of " + orgOf(name)
-	b := Block{Form: Fields, Rows: [][]Cell{field("state", state)}}
-	if address != "" {
-		b.Rows = append(b.Rows, field("address", mono(address)))
+	a.doc.Title = a.short(name)
+	node, life := a.at(name), facts.Until(a.x.world.HistoryOf(name).Life, a.seq)
+	a.doc.Subtitle = a.L("peer of {{.Org}}", a.orgOf(name))
+	b := Block{Form: Fields}
+	b.row(a.L("state"), a.standing(&node))
+	b.row(a.L("address"), mono(node.Address))
+	if height, ok := heightOf(&node); ok {
+		b.row(a.L("height"), mono(strconv.FormatUint(height, 10)))
 	}
-	if known {
-		b.Rows = append(b.Rows, field("height", mono(strconv.FormatUint(height, 10))))
+	if node.Known {
+		b.row(a.L("commit hash"), mono(hashText(node.Hash)))
+		b.row(a.L("last block"), blockCell(node.Height))
+		b.row(a.L("its verdicts"), plain(a.verdictCounts(name, node.Height)))
 	}
-	if commit.Seq > 0 {
-		b.Rows = append(b.Rows, field("commit hash", mono(hashText(commit.Note))), field("last block", blockCell(commit.Block)))
-		if counts := a.verdictCounts(name, commit.Block); counts != "" {
-			b.Rows = append(b.Rows, field("its verdicts", plain(counts)))
-		}
+	if fault, ok := a.x.last(life, facts.OpFault); ok {
+		b.row(a.L("fault"), Cell{Text: a.brief(&fault), Tone: Warn})
 	}
-	if fault, ok := last(life, isKind(trace.Fault)); ok {
-		b.Rows = append(b.Rows, field("fault", Cell{Text: fault.Note, Tone: Warn}))
-	}
-	b.Rows = append(b.Rows, field("ledger", Cell{Text: "state, history and blocks", Link: view.Selection{What: view.SelectLedger, Node: name}}),
-		field("compare", Cell{Text: "with the other peers", Link: view.Selection{What: view.SelectPeers}}))
+	b.row(a.L("ledger"), Cell{Text: a.L("state, history and blocks"), Link: view.Selection{What: view.SelectLedger, Node: name}})
+	b.row(a.L("compare"), Cell{Text: a.L("with the other peers"), Link: view.Selection{What: view.SelectPeers}})
 	a.add(b)
-	a.add(a.chaincodesOf(name, life)...)
-	a.add(a.simulations(name))
-	a.add(lifeBlock(life))
+	a.add(a.chaincodesOf(life)...)
+	a.add(a.simulations(name, len(node.Sims)))
+	a.add(a.lifeBlock(life))
 }
 
 // orgOf is a node's organisation by its name: the domain after the first dot.
-func orgOf(name string) string {
+func (a *about) orgOf(name string) string {
 	if _, domain, ok := strings.Cut(strings.TrimPrefix(name, "Admin@"), "."); ok {
-		return view.Short(domain)
+		return a.short(domain)
 	}
 	return name
 }
 
 // verdictCounts sums a peer's verdicts on a block up: "9 VALID, 1 MVCC_READ_CONFLICT".
 func (a *about) verdictCounts(peer string, number uint64) string {
-	begun, ok := last(upTo(a.x.of(peer).blocks, a.seq), func(e *trace.Event) bool { return e.Kind == trace.ValidateFrom && e.Block == number })
-	if !ok {
+	k := a.x.world.Blocks().Of(number)
+	if k == nil {
 		return ""
 	}
 	var codes []string
 	counts := map[string]int{}
-	a.x.validation(number, peer, begun.Seq, a.seq, func(e *trace.Event) {
-		if e.Kind == trace.Verdict {
-			codes = appendNew(codes, e.Key)
-			counts[e.Key]++
-		}
-	})
+	for _, code := range k.Verdicts(a.x.world.Blocks().Peer(peer), a.seq) {
+		name := facts.CodeName(code)
+		codes = appendNew(codes, name)
+		counts[name]++
+	}
 	for i, c := range codes {
 		codes[i] = fmt.Sprintf("%d %s", counts[c], c)
 	}
@@ -100,44 +96,41 @@ func (a *about) verdictCounts(peer string, number uint64) string {
 }
 
 // chaincodesOf lists the packages on a peer and the definitions that it knows.
-func (a *about) chaincodesOf(peer string, life []trace.Event) []Block {
-	packages := Block{Form: Table, Title: "Chaincode packages", Header: []string{"package", "state"}}
+func (a *about) chaincodesOf(life []facts.Past) []Block {
+	packages := Block{Form: Table, Title: a.L("Chaincode packages"), Header: []string{a.L("package"), a.L("state")}}
 	var order []string
 	state := map[string]*trace.Event{}
-	defs := Block{Form: Table, Title: "Committed definitions", Header: []string{"chaincode", "", "since"}}
+	defs := Block{Form: Table, Title: a.L("Committed definitions"), Header: []string{a.L("chaincode"), "", a.L("since")}}
 	defAt := map[string]int{}
-	for i := range life {
-		e := &life[i]
-		switch e.Kind {
-		case trace.Installed, trace.BuildStart, trace.BuildEnd, trace.LaunchStart, trace.LaunchEnd, trace.ChaincodeExit:
-			order = appendNew(order, e.Key)
-			state[e.Key] = e
-		case trace.DefinitionKnown:
-			row := []Cell{plain(e.Key), plain(e.Note), blockCell(e.Block)}
+	for _, p := range life {
+		if p.Op != facts.OpDefinition && (p.Op < facts.OpInstalled || p.Op > facts.OpExit) {
+			continue
+		}
+		e, ok := a.x.world.Event(p.Seq)
+		switch {
+		case !ok:
+		case p.Op == facts.OpDefinition:
+			row := []Cell{plain(e.Key), plain(a.brief(&e)), blockCell(e.Block)}
 			if at, ok := defAt[e.Key]; ok {
 				defs.Rows[at] = row
 				continue
 			}
 			defAt[e.Key] = len(defs.Rows)
 			defs.Rows = append(defs.Rows, row)
+		default:
+			order = appendNew(order, e.Key)
+			state[e.Key] = &e
 		}
 	}
 	for _, id := range order {
 		e := state[id]
-		c := plain(packageState(e))
+		c := plain(a.packageState(e))
 		if e.Other != "" {
 			c.Link = nodeSel(e.Other)
 		}
 		packages.Rows = append(packages.Rows, []Cell{mono(packageText(id)), c})
 	}
-	var out []Block
-	if len(packages.Rows) > 0 {
-		out = append(out, packages)
-	}
-	if len(defs.Rows) > 0 {
-		out = append(out, defs)
-	}
-	return out
+	return []Block{packages, defs}
 }
 
 // packageText shortens the hash in a package id.
@@ -149,162 +142,149 @@ func packageText(id string) string {
 	return label + ":" + hash[:8]
 }
 
-func packageState(e *trace.Event) string {
+func (a *about) packageState(e *trace.Event) string {
 	switch e.Kind {
 	case trace.Installed:
-		return "installed"
+		return a.L("installed")
 	case trace.BuildStart:
-		return "being built"
+		return a.L("being built")
 	case trace.BuildEnd:
-		return "built, " + e.Note
+		return a.L("built: {{.What}}", a.printable(words.Cause(e), 80))
 	case trace.LaunchStart:
-		return "being started"
+		return a.L("being started")
 	case trace.LaunchEnd:
-		return "running"
+		return a.L("running")
 	}
-	return "ended: " + e.Note
+	return a.L("ended: {{.Cause}}", a.printable(words.Cause(e), 80))
 }
 
 // simulations lists what a peer simulates and simulated last.
-func (a *about) simulations(peer string) Block {
-	b := Block{Form: Table, Title: "Simulations", Header: []string{"transaction", "began", "took", "result"}}
-	calls := upTo(a.x.of(peer).calls, a.seq)
-	ends := map[string]*trace.Event{}
-	running := 0
-	for i := len(calls) - 1; i >= 0; i-- {
-		e := &calls[i]
-		switch e.Kind {
-		case trace.SimulateEnd, trace.Refused:
-			ends[e.TxID] = e
-		case trace.SimulateStart:
-			row := []Cell{txCell(e.TxID), mono(clock(e.Time)), {Text: "running", Tone: Warn}, {}}
-			if end := ends[e.TxID]; end != nil {
-				row[2], row[3] = plain(span(end.Time-e.Time)), plain(printable(end.Note, 60))
-				delete(ends, e.TxID)
-			} else {
-				running++
-			}
-			if len(b.Rows) < shownCalls {
-				b.Rows = append(b.Rows, row)
-			} else {
-				b.More++
-			}
+func (a *about) simulations(peer string, running int) Block {
+	b := Block{Form: Table, Title: a.L("Simulations"), Text: a.L("None so far."), Aside: weak(a.L("{{.N}} running", running)), Header: []string{a.L("transaction"), a.L("began"), a.L("took"), a.L("result")}}
+	b.More = a.pairs(peer, []facts.Op{facts.OpSimulate}, []facts.Op{facts.OpSimulated, facts.OpRefused}, func(e, end *trace.Event) {
+		row := []Cell{txCell(e.TxID), mono(clock(e.Time)), {Text: a.L("running"), Tone: Warn}, {}}
+		if end != nil {
+			row[2], row[3] = plain(span(end.Time-e.Time)), plain(a.printable(a.brief(end), 100))
 		}
-	}
-	if len(b.Rows) == 0 {
-		return Block{Form: Text, Title: b.Title, Text: "None so far.", Tone: Weak}
-	}
-	b.Aside = Cell{Text: fmt.Sprintf("%d running", running), Tone: Weak}
+		b.Rows = append(b.Rows, row)
+	})
 	return b
 }
 
-// lifeBlock lists a node's last changes, newest first.
-func lifeBlock(life []trace.Event) Block {
+// pairs goes through what began at a node, newest first, with how it ended, nil while it has
+// not. It shows as many as a table has, and gives the number of the others.
+func (a *about) pairs(node string, begins, ends []facts.Op, see func(begin, end *trace.Event)) (more int) {
+	calls := facts.Until(a.x.world.HistoryOf(node).Calls, a.seq)
+	ended := map[uint32]uint64{}
+	shown := 0
+	for i := len(calls) - 1; i >= 0; i-- {
+		p := calls[i]
+		switch {
+		case slices.Contains(ends, p.Op):
+			ended[p.Tx] = p.Seq
+		case !slices.Contains(begins, p.Op):
+		case shown == shownCalls:
+			more++
+		default:
+			if e, ok := a.x.world.Event(p.Seq); ok {
+				var end *trace.Event
+				if last, ok := a.x.world.Event(ended[p.Tx]); ok {
+					end = &last
+				}
+				see(&e, end)
+				shown++
+			}
+			delete(ended, p.Tx)
+		}
+	}
+	return more
+}
+
+// lifeBlock lists a node's last changes, newest first; votes have a table of their own.
+func (a *about) lifeBlock(life []facts.Past) Block {
 	const most = 24
-	b := Block{Form: Table, Title: "What happened", Header: []string{"time", "what", ""}}
+	b := Block{Form: Table, Title: a.L("What happened"), Header: []string{a.L("time"), a.L("what"), ""}}
 	for i := len(life) - 1; i >= 0; i-- {
 		if len(b.Rows) == most {
 			b.More = i + 1
 			break
 		}
-		e := &life[i]
-		if e.Kind == trace.RaftVote || e.Kind == trace.RaftVoteReply {
-			continue // they have a table of their own
+		e, ok := a.x.world.Event(life[i].Seq)
+		if !ok || e.Kind == trace.RaftVote || e.Kind == trace.RaftVoteReply {
+			continue
 		}
-		note := e.Note
-		if note == "" || e.Kind == trace.LaunchStart || e.Kind == trace.LaunchEnd || e.Kind == trace.Installed {
-			note = strings.TrimSpace(packageText(e.Key) + " " + note)
-		}
-		if e.Kind == trace.RaftLeader {
-			if note = view.Short(e.Other); note == "" {
-				note = "none"
-			}
-		}
-		if e.Kind == trace.RaftRole {
-			note = fmt.Sprintf("%s, term %d", note, e.Block)
-		}
-		b.Rows = append(b.Rows, []Cell{mono(clock(e.Time)).to(view.Selection{What: view.SelectMessage, Seq: e.Seq}), plain(strings.ReplaceAll(string(e.Kind), "-", " ")), plain(printable(note, 80))})
+		b.Rows = append(b.Rows, []Cell{mono(clock(e.Time)).to(view.Selection{What: view.SelectMessage, Seq: e.Seq}), plain(strings.ReplaceAll(string(e.Kind), "-", " ")), plain(a.printable(a.brief(&e), 120))})
 	}
 	return b
 }
 
-// container makes the document of a chaincode's container or process at a peer.
+// container makes the document of a chaincode at a peer, however it runs.
 func (a *about) container(name string) {
-	a.doc.Title = view.Short(name)
+	a.doc.Title = a.short(name)
 	peer := view.PeerOf(name)
-	a.doc.Subtitle = "chaincode of " + view.Short(peer)
-	n := a.x.of(name)
-	life := upTo(n.life, a.seq)
+	a.doc.Subtitle = a.L("chaincode of {{.Peer}}", a.short(peer))
+	life := facts.Until(a.x.world.HistoryOf(name).Life, a.seq)
 	b := Block{Form: Fields}
-	row := func(k string, c Cell) { b.Rows = append(b.Rows, field(k, c)) }
-	row("peer", nodeCell(peer))
+	b.row(a.L("peer"), a.nodeCell(peer))
 	var launch, ready *trace.Event
 	ended := false
-	id := ""
+	id, runs := "", ""
 	for i := range life {
-		e := &life[i]
+		e, ok := a.x.world.Event(life[i].Seq)
+		if !ok {
+			continue
+		}
 		if strings.Contains(e.Key, ":") {
 			id = e.Key
 		}
 		switch e.Kind {
 		case trace.LaunchStart:
-			launch, ready, ended = e, nil, false
+			launch, ready, ended, runs = &e, nil, false, e.Name
 		case trace.LaunchEnd, trace.ChaincodeReady:
 			if ready == nil {
-				ready = e
+				ready = &e
 			}
 			ended = false
 		case trace.ChaincodeExit:
 			ended = true
 		}
 	}
-	if id != "" {
-		row("package id", mono(id))
+	b.row(a.L("package id"), mono(id))
+	if runs != "" {
+		b.row(a.L("runs as"), plain(a.RunsAs(runs)))
 	}
 	switch {
 	case ended:
-		row("state", Cell{Text: "ended", Tone: Weak})
+		b.row(a.L("state"), weak(a.L("ended")))
 	case ready != nil:
-		row("state", Cell{Text: "running since " + clock(ready.Time), Tone: Good})
+		b.row(a.L("state"), Cell{Text: a.L("running since {{.Time}}", clock(ready.Time)), Tone: Good})
 	case launch != nil:
-		row("state", Cell{Text: "being started since " + clock(launch.Time), Tone: Warn})
+		b.row(a.L("state"), Cell{Text: a.L("being started since {{.Time}}", clock(launch.Time)), Tone: Warn})
 	}
 	if launch != nil && ready != nil && ready.Time >= launch.Time {
-		row("started in", plain(span(ready.Time-launch.Time)))
+		b.row(a.L("started in"), plain(span(ready.Time-launch.Time)))
 	}
-	calls, running, total := callsOf(upTo(n.calls, a.seq))
-	row("lanes in use", plain(strconv.Itoa(running)))
-	row("calls", plain(strconv.Itoa(total)))
-	a.add(b, calls, lifeBlock(life))
+	calls := Block{Form: Table, Title: a.L("Calls"), Text: a.L("None so far: it waits for work."), Header: []string{a.L("transaction"), a.L("function"), a.L("took")}}
+	calls.More = a.pairs(name, []facts.Op{facts.OpCall}, []facts.Op{facts.OpCompleted}, func(e, end *trace.Event) {
+		took := Cell{Text: a.L("running"), Tone: Warn}
+		if end != nil {
+			took = plain(span(end.Time - e.Time))
+		}
+		calls.Rows = append(calls.Rows, []Cell{txCell(e.TxID), plain(a.printable(e.Key, 60)), took})
+	})
+	b.row(a.L("lanes in use"), plain(strconv.Itoa(a.lanes(name))))
+	b.row(a.L("calls"), plain(strconv.Itoa(len(calls.Rows)+calls.More)))
+	a.add(b, calls, a.lifeBlock(life))
 }
 
-// callsOf lists a chaincode's calls, newest first.
-func callsOf(events []trace.Event) (b Block, running, total int) {
-	b = Block{Form: Table, Title: "Calls", Header: []string{"transaction", "function", "took"}}
-	ends := map[string]*trace.Event{}
-	for i := len(events) - 1; i >= 0; i-- {
-		e := &events[i]
-		switch e.Kind {
-		case trace.ChaincodeCompleted, trace.ChaincodeError:
-			ends[e.TxID] = e
-		case trace.ChaincodeTransaction, trace.ChaincodeInit:
-			total++
-			took := Cell{Text: "running", Tone: Warn}
-			if end := ends[e.TxID]; end != nil {
-				took = plain(span(end.Time - e.Time))
-				delete(ends, e.TxID)
-			} else {
-				running++
-			}
-			if len(b.Rows) < shownCalls {
-				b.Rows = append(b.Rows, []Cell{txCell(e.TxID), plain(printable(e.Key, 60)), took})
-			} else {
-				b.More++
-			}
+// lanes is how many calls a chaincode works on.
+func (a *about) lanes(name string) int {
+	i, _ := a.x.world.ID(name)
+	peer := a.at(view.PeerOf(name))
+	for _, c := range peer.Docked {
+		if c.Node == i {
+			return len(c.Lanes)
 		}
 	}
-	if len(b.Rows) == 0 {
-		b = Block{Form: Text, Title: "Calls", Text: "None so far: it waits for work.", Tone: Weak}
-	}
-	return b, running, total
+	return 0
 }

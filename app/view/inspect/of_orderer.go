@@ -1,144 +1,98 @@
 package inspect
 
 import (
-	"regexp"
 	"strconv"
 
-	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
 	"github.com/fabriscope/fabriscope/internal/trace"
 )
 
+// raftRoles are the roles as events name them.
+var raftRoles = map[facts.Role]trace.What{facts.Leader: trace.Leader, facts.Candidate: trace.Candidate}
+
 // orderer makes the document of an ordering node.
 func (a *about) orderer(name string) {
-	a.doc.Title = view.Short(name)
-	n := a.x.of(name)
-	life, blocks := upTo(n.life, a.seq), upTo(n.blocks, a.seq)
-	state, address := standing(life)
-	b := Block{Form: Fields, Rows: [][]Cell{field("state", state)}}
-	row := func(k string, c Cell) { b.Rows = append(b.Rows, field(k, c)) }
-	if address != "" {
-		row("address", mono(address))
-	}
-	a.doc.Subtitle = "ordering node"
+	a.doc.Title, a.doc.Subtitle = a.short(name), a.L("ordering node")
+	node, life := a.at(name), facts.Until(a.x.world.HistoryOf(name).Life, a.seq)
+	state := a.standing(&node)
+	b := Block{Form: Fields}
+	b.row(a.L("state"), state)
+	b.row(a.L("address"), mono(node.Address))
 	if state.Tone == Good {
-		role, term := raftOf(life)
+		role, term := a.Role(raftRoles[node.Role]), ""
 		a.doc.Subtitle += ", " + role
-		if term != "" {
-			a.doc.Subtitle += " in term " + term
+		if node.Term > 0 {
+			term = strconv.FormatUint(node.Term, 10)
+			a.doc.Subtitle = a.L("{{.What}} in term {{.Term}}", a.doc.Subtitle, term)
 		}
-		row("Raft role", plain(role))
-		row("term", mono(term))
-		row("log", mono(a.logOf(name)))
+		entry := a.L("not said lately")
+		if node.Log > 0 {
+			entry = a.L("entry {{.N}}", strconv.FormatUint(node.Log, 10))
+		}
+		b.row(a.L("Raft role"), plain(role))
+		b.row(a.L("term"), mono(term))
+		b.row(a.L("log"), mono(entry))
 	}
-	if leader, ok := last(life, isKind(trace.RaftLeader)); ok {
-		c := Cell{Text: "none", Tone: Warn}
+	if leader, ok := a.x.last(life, facts.OpLeader); ok {
+		c := Cell{Text: a.L("none"), Tone: Warn}
 		if leader.Other != "" {
-			c = nodeCell(leader.Other)
+			c = a.nodeCell(leader.Other)
 		}
-		row("follows", c)
+		b.row(a.L("follows"), c)
 	}
-	if written, ok := last(blocks, isKind(trace.BlockWritten)); ok {
-		row("last block written", blockCell(written.Block))
+	if node.Blocks > 0 {
+		b.row(a.L("last block written"), blockCell(node.Blocks))
 	}
-	cuts := 0
-	for i := range blocks {
-		if blocks[i].Kind == trace.BlockCut {
+	list, cuts := a.orderedBlocks(name)
+	b.row(a.L("blocks cut as leader"), plain(strconv.Itoa(cuts)))
+	a.add(b, a.votes(life), list, a.lifeBlock(life))
+}
+
+// orderedBlocks lists what an ordering node did to blocks, newest first, and counts those that
+// it cut as leader.
+func (a *about) orderedBlocks(name string) (list Block, cuts int) {
+	did := facts.Until(a.x.world.HistoryOf(name).Order, a.seq)
+	for i := range did {
+		if did[i].Op == facts.OpCut {
 			cuts++
 		}
 	}
-	row("blocks cut as leader", plain(strconv.Itoa(cuts)))
-	a.add(b)
-	if votes := a.votes(life); len(votes.Rows) > 0 {
-		a.add(votes)
-	}
-	list := Block{Form: Table, Title: "Blocks", Header: []string{"block", "what", "time"}}
-	for i := len(blocks) - 1; i >= 0; i-- {
+	list = Block{Form: Table, Title: a.L("Blocks"), Header: []string{a.L("block"), a.L("what"), a.L("time")}}
+	for i := len(did) - 1; i >= 0; i-- {
 		if len(list.Rows) == shownCalls {
 			list.More = i + 1
 			break
 		}
-		e := &blocks[i]
-		what := "written"
+		e, ok := a.x.world.Event(did[i].Seq)
+		if !ok {
+			continue
+		}
+		what := a.L("written")
 		if e.Kind == trace.BlockCut {
-			what = "cut: " + e.Note
+			what = a.L("cut: {{.Why}}", a.brief(&e))
 		}
 		list.Rows = append(list.Rows, []Cell{blockCell(e.Block), plain(what), mono(clock(e.Time))})
 	}
-	if len(list.Rows) > 0 {
-		a.add(list)
-	}
-	a.add(lifeBlock(life))
+	return list, cuts
 }
 
-// termIn finds the term in the note of an election's message.
-var termIn = regexp.MustCompile(`term (\d+)`)
-
-// raftOf is an ordering node's role and the newest term that it showed.
-func raftOf(life []trace.Event) (role, term string) {
-	role = "follower"
-	if e, ok := last(life, isKind(trace.RaftRole)); ok {
-		role = e.Note
-	}
-	for i := len(life) - 1; i >= 0; i-- {
-		switch e := &life[i]; e.Kind {
-		case trace.RaftRole:
-			if e.Note == "leader" {
-				return role, strconv.FormatUint(e.Block, 10)
-			}
-		case trace.RaftVote, trace.RaftVoteReply:
-			if m := termIn.FindStringSubmatch(e.Note); m != nil {
-				return role, m[1]
-			}
-		}
-	}
-	return role, ""
-}
-
-// entryIn finds the log entry that a message of Raft speaks of.
-var entryIn = regexp.MustCompile(`entry (\d+)`)
-
-// logOf is the newest entry of a node's log, as its last messages before the moment say.
-func (a *about) logOf(name string) string {
-	from := uint64(0)
-	if a.seq > nearby {
-		from = a.seq - nearby
-	}
-	newest := ""
-	for cursor := from; cursor < a.seq && a.x.src != nil; {
-		events, next, _ := a.x.src.Since(cursor, 1024)
-		if len(events) == 0 {
-			break
-		}
-		for i := range events {
-			e := &events[i]
-			if e.Seq > a.seq || e.Node != name || e.Dir != trace.Sent || e.Kind != trace.RaftAppend && e.Kind != trace.RaftAppendReply {
-				continue
-			}
-			if m := entryIn.FindStringSubmatch(e.Note); m != nil {
-				newest = m[1]
-			}
-		}
-		cursor = next
-	}
-	if newest == "" {
-		return "not said lately"
-	}
-	return "entry " + newest
-}
-
-// votes lists the elections that a node took part in.
-func (a *about) votes(life []trace.Event) Block {
-	b := Block{Form: Table, Title: "Votes", Header: []string{"time", "", "what"}}
-	for i := len(life) - 1; i >= 0 && len(b.Rows) < shownCalls; i-- {
-		e := &life[i]
+// votes lists the elections that a node took part in, newest first.
+func (a *about) votes(life []facts.Past) Block {
+	b := Block{Form: Table, Title: a.L("Votes"), Header: []string{a.L("time"), "", a.L("what")}}
+	a.x.newest(life, func(e *trace.Event) bool {
+		what := ""
 		switch {
 		case e.Kind == trace.RaftVote && e.Dir == trace.Sent:
-			b.Rows = append(b.Rows, []Cell{mono(clock(e.Time)).to(messageSel(e)), nodeCell(e.Other), plain("asked for its vote: " + e.Note)})
+			what = a.L("asked for its vote for term {{.Term}}", e.A)
 		case e.Kind == trace.RaftVoteReply && e.Dir == trace.Received:
-			b.Rows = append(b.Rows, []Cell{mono(clock(e.Time)).to(messageSel(e)), nodeCell(e.Other), plain(e.Note)})
+			what = a.brief(e)
 		case e.Kind == trace.RaftVoteReply && e.Dir == trace.Sent:
-			b.Rows = append(b.Rows, []Cell{mono(clock(e.Time)).to(messageSel(e)), nodeCell(e.Other), plain("told it: " + e.Note)})
+			what = a.L("told it: {{.What}}", a.brief(e))
+		default:
+			return true
 		}
-	}
+		b.Rows = append(b.Rows, []Cell{mono(clock(e.Time)).to(messageSel(e)), a.nodeCell(e.Other), plain(what)})
+		return len(b.Rows) < shownCalls
+	}, facts.OpRaftVote, facts.OpRaftVoteReply)
 	return b
 }

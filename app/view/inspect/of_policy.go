@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -11,9 +12,8 @@ import (
 	lifecyclepb "github.com/hyperledger/fabric-protos-go-apiv2/peer/lifecycle"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
 	"github.com/fabriscope/fabriscope/internal/policy"
-	"github.com/fabriscope/fabriscope/internal/trace"
 )
 
 // endorsements lists who signed, and shows the policy with what they satisfy.
@@ -25,35 +25,35 @@ func (a *about) endorsements(f *txFacts) []Block {
 	}
 	// Signatures on different results do not add up to one transaction.
 	apart := f.envelope == nil && len(f.results) > 1 && !f.equal()
-	list := Block{Form: Table, Title: "Endorsements"}
+	list := Block{Form: Table, Title: a.L("Endorsements")}
 	for _, s := range signers {
-		state := Cell{Text: "signature holds", Tone: Good}
+		state := Cell{Text: a.L("signature holds"), Tone: Good}
 		switch {
 		case !s.holds:
 			state = Cell{Text: s.why, Tone: Bad}
 		case apart:
-			state = Cell{Text: "signature holds, for its own result", Tone: Warn}
+			state = Cell{Text: a.L("signature holds, for its own result"), Tone: Warn}
 		}
-		list.Rows = append(list.Rows, []Cell{nodeCell(s.name), state})
+		list.Rows = append(list.Rows, []Cell{a.nodeCell(s.name), state})
 	}
 	if len(signers) == 0 {
-		list.Rows = [][]Cell{{{Text: "none yet", Tone: Weak}, {}}}
+		list.Rows = [][]Cell{{weak(a.L("none yet")), {}}}
 	}
 	if rule == nil || apart {
 		return []Block{list}
 	}
 	list.Aside = Cell{Text: rule.text, Mono: true, Tone: Weak}
-	tree := Block{Form: Tree, Title: "Endorsement policy of chaincode " + f.chaincode}
+	tree := Block{Form: Tree, Title: a.L("Endorsement policy of chaincode {{.Name}}", f.chaincode)}
 	root, satisfied := rule.explain(a, signers)
-	waiting := len(f.verdicts) == 0 && f.sentOut == nil
+	waiting := len(f.verdicts) == 0 && !f.sentOut
 	if !satisfied && waiting {
 		unmark(root)
 	}
-	tree.Aside = Cell{Text: "satisfied", Tone: Good}
+	tree.Aside = Cell{Text: a.L("satisfied"), Tone: Good}
 	if !satisfied {
-		tree.Aside = Cell{Text: "not satisfied", Tone: Bad}
+		tree.Aside = Cell{Text: a.L("not satisfied"), Tone: Bad}
 		if waiting {
-			tree.Aside = Cell{Text: "not yet", Tone: Weak}
+			tree.Aside = weak(a.L("not yet"))
 		}
 	}
 	tree.Nodes = []*Node{root}
@@ -83,14 +83,14 @@ func (a *about) policyOf(f *txFacts) *rule {
 	if f.chaincode == "" || f.chaincode == lifecycle {
 		return nil
 	}
-	defs := upTo(a.x.defs, a.seq)
-	found, ok := last(defs, func(e *trace.Event) bool {
-		return e.Key == f.chaincode && (len(f.verdicts) == 0 || e.Block < f.verdicts[0].Block)
-	})
-	if ok {
-		if r := a.definedIn(found.Block, f.chaincode); r != nil {
-			return r
+	var block uint64
+	for _, d := range a.x.world.Defined() {
+		if d.Name == f.chaincode && d.Seq <= a.seq && (len(f.verdicts) == 0 || d.Block < f.verdicts[0].Block) {
+			block = d.Block
 		}
+	}
+	if r := a.definedIn(block, f.chaincode); r != nil {
+		return r
 	}
 	if t := a.in.Policies[f.chaincode]; t != "" {
 		return ruleOf(t)
@@ -104,13 +104,13 @@ func (a *about) definedIn(number uint64, chaincode string) *rule {
 	if d == nil {
 		return nil
 	}
-	for i := len(d.txs) - 1; i >= 0; i-- {
-		for _, w := range d.txs[i].writes {
-			if w.ns != lifecycle || w.key != "namespaces/fields/"+chaincode+"/ValidationInfo" {
+	for i := len(d.Txs) - 1; i >= 0; i-- {
+		for _, w := range d.Txs[i].Writes {
+			if w.Namespace != lifecycle || w.Key != "namespaces/fields/"+chaincode+"/ValidationInfo" {
 				continue
 			}
 			data, info, p := &lifecyclepb.StateData{}, &lifecyclepb.ChaincodeValidationInfo{}, &peerpb.ApplicationPolicy{}
-			if proto.Unmarshal(w.value, data) != nil || proto.Unmarshal(data.GetBytes(), info) != nil || proto.Unmarshal(info.GetValidationParameter(), p) != nil {
+			if proto.Unmarshal(w.Value, data) != nil || proto.Unmarshal(data.GetBytes(), info) != nil || proto.Unmarshal(info.GetValidationParameter(), p) != nil {
 				return nil
 			}
 			if env := p.GetSignaturePolicy(); env != nil {
@@ -143,7 +143,7 @@ func (r *rule) explain(a *about, signers []signer) (*Node, bool) {
 	if r.envelope == nil {
 		return r.channel(a, signers)
 	}
-	e := evaluation{signers: signers, taken: make([]bool, len(signers)), principals: r.envelope.GetIdentities()}
+	e := evaluation{a: a, signers: signers, taken: make([]bool, len(signers)), principals: r.envelope.GetIdentities()}
 	return e.walk(r.envelope.GetRule(), 0)
 }
 
@@ -153,15 +153,11 @@ func (r *rule) channel(a *about, signers []signer) (*Node, bool) {
 	orgs := a.orgs(signers)
 	root, have := &Node{Name: r.text, Open: true, Mark: Done}, 0
 	for _, mspID := range orgs {
-		leaf := &Node{Name: "'" + mspID + ".peer'", Mark: Failed, Note: "no signature"}
-		for i := range signers {
-			if signers[i].is(mspID, "peer") {
-				leaf.Mark, leaf.Value, leaf.Note, leaf.Link = Done, view.Short(signers[i].name), "signature holds", nodeSel(signers[i].name)
-				have++
-				break
-			}
+		i := slices.IndexFunc(signers, func(s signer) bool { return s.is(mspID, "peer") })
+		if i >= 0 {
+			have++
 		}
-		root.Children = append(root.Children, leaf)
+		root.Children = append(root.Children, a.leaf(mspID, "peer", signers, i))
 	}
 	need := len(orgs)/2 + 1
 	switch r.need {
@@ -170,14 +166,14 @@ func (r *rule) channel(a *about, signers []signer) (*Node, bool) {
 	case policy.All:
 		need = len(orgs)
 	}
-	root.Value = fmt.Sprintf("%d of %d needed", have, need)
+	root.Value = a.L("{{.Have}} of {{.Need}} needed", have, need)
 	if have < need {
 		root.Mark = Failed
 		return root, false
 	}
 	for _, leaf := range root.Children {
 		if leaf.Mark == Failed {
-			leaf.Mark, leaf.Note = NoMark, "not needed"
+			leaf.Mark, leaf.Note = NoMark, a.L("not needed")
 		}
 	}
 	return root, true
@@ -187,8 +183,8 @@ func (r *rule) channel(a *about, signers []signer) (*Node, bool) {
 // approves the first chaincode.
 const firstBlocks = 12
 
-// orgs are the MSP ids of the channel's organisations with peers: as given, or those
-// that the first blocks and the signatures show.
+// orgs are the MSP ids of the channel's organisations with peers: as given, and those that
+// the first blocks and the signatures show. One may have joined after what is given.
 func (a *about) orgs(signers []signer) []string {
 	var out []string
 	for _, o := range a.in.Orgs {
@@ -196,17 +192,14 @@ func (a *about) orgs(signers []signer) []string {
 			out = appendNew(out, o.MSP)
 		}
 	}
-	if out != nil {
-		return out
-	}
-	for i, b := range a.x.blocks {
+	for i, b := range a.x.world.Blocks().List {
 		if i == firstBlocks {
 			break
 		}
-		if d := a.x.decode(b.number, a.seq); d != nil {
-			for j := range d.txs {
-				if d.txs[j].msp != "" && d.txs[j].chaincode != "" {
-					out = appendNew(out, d.txs[j].msp)
+		if d := a.x.decode(b.Number, a.seq); d != nil {
+			for j := range d.Txs {
+				if d.Txs[j].MSP != "" && d.Txs[j].Chaincode != "" {
+					out = appendNew(out, d.Txs[j].MSP)
 				}
 			}
 		}
@@ -224,7 +217,7 @@ func (a *about) orgs(signers []signer) []string {
 // does not endorse.
 func (a *about) hasPeers(o Org) bool {
 	for _, n := range o.Nodes {
-		if a.roleOf(n) == "peer" {
+		if a.being(n) == facts.Peer {
 			return true
 		}
 	}
@@ -233,6 +226,7 @@ func (a *about) hasPeers(o Org) bool {
 
 // evaluation walks a policy's tree once.
 type evaluation struct {
+	a          *about
 	signers    []signer
 	taken      []bool
 	principals []*msppb.MSPPrincipal
@@ -273,7 +267,7 @@ func (e *evaluation) walk(p *commonpb.SignaturePolicy, depth int) (*Node, bool) 
 	default:
 		node.Name = fmt.Sprintf("OutOf(%d)", need)
 	}
-	node.Value = fmt.Sprintf("%d of %d needed", have, need)
+	node.Value = e.a.L("{{.Have}} of {{.Need}} needed", have, need)
 	if have >= need {
 		node.Mark = Done
 		return node, true
@@ -285,21 +279,27 @@ func (e *evaluation) walk(p *commonpb.SignaturePolicy, depth int) (*Node, bool) 
 
 func (e *evaluation) leaf(i int) (*Node, bool) {
 	if i < 0 || i >= len(e.principals) {
-		return &Node{Name: "(no such principal)", Mark: Failed}, false
+		return &Node{Name: e.a.L("(no such principal)"), Mark: Failed}, false
 	}
 	role := &msppb.MSPRole{}
 	if e.principals[i].GetPrincipalClassification() != msppb.MSPPrincipal_ROLE || proto.Unmarshal(e.principals[i].GetPrincipal(), role) != nil {
-		return &Node{Name: "(a principal that is no role)", Mark: Failed}, false
+		return &Node{Name: e.a.L("(a principal that is no role)"), Mark: Failed}, false
 	}
 	name := strings.ToLower(role.GetRole().String())
-	node := &Node{Name: "'" + role.GetMspIdentifier() + "." + name + "'", Mark: Failed, Note: "no signature"}
 	for j := range e.signers {
-		if e.taken[j] || !e.signers[j].is(role.GetMspIdentifier(), name) {
-			continue
+		if !e.taken[j] && e.signers[j].is(role.GetMspIdentifier(), name) {
+			e.taken[j] = true
+			return e.a.leaf(role.GetMspIdentifier(), name, e.signers, j), true
 		}
-		e.taken[j] = true
-		node.Mark, node.Value, node.Note, node.Link = Done, view.Short(e.signers[j].name), "signature holds", nodeSel(e.signers[j].name)
-		return node, true
 	}
-	return node, false
+	return e.a.leaf(role.GetMspIdentifier(), name, nil, -1), false
+}
+
+// leaf is a principal of a policy with the i-th of the signers, -1 for none.
+func (a *about) leaf(mspID, role string, signers []signer, i int) *Node {
+	n := &Node{Name: "'" + mspID + "." + role + "'", Mark: Failed, Note: a.L("no signature")}
+	if i >= 0 {
+		n.Mark, n.Value, n.Note, n.Link = Done, a.short(signers[i].name), a.L("signature holds"), nodeSel(signers[i].name)
+	}
+	return n
 }

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"encoding/hex"
 	"fmt"
 	"sort"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
 	"github.com/fabriscope/fabriscope/internal/trace"
 	"github.com/fabriscope/fabriscope/internal/wire"
 )
@@ -23,10 +25,13 @@ const (
 // results shows what was read and written: once if all endorsers agree, side by side if
 // they do not.
 func (a *about) results(f *txFacts, p txPlace) []Block {
+	for _, s := range f.signers() {
+		a.signed = append(a.signed, s.name)
+	}
 	set := f.rwset()
 	if set == nil {
 		if len(f.results) > 0 && len(f.refused) == 0 && !f.equal() {
-			return []Block{text(Weak, "The endorsers' results cannot be read.")}
+			return []Block{text(Weak, a.L("The endorsers' results cannot be read."))}
 		}
 		return a.growing(f)
 	}
@@ -41,9 +46,9 @@ func (a *about) results(f *txFacts, p txPlace) []Block {
 // growing lists what the simulations have read and written so far, or all of it for a
 // question, whose read-write set nobody sends.
 func (a *about) growing(f *txFacts) []Block {
-	b := Block{Form: Table, Title: "Read and written so far", Header: []string{"", "key", "", "peer"}}
+	b := Block{Form: Table, Title: a.L("Read and written so far"), Header: []string{"", a.L("key"), "", a.L("peer")}}
 	if f.evaluate && len(f.ends) > 0 {
-		b.Title = "Read and written"
+		b.Title = a.L("Read and written")
 	}
 	for i := range f.grown {
 		if len(b.Rows) == shownReads {
@@ -51,21 +56,18 @@ func (a *about) growing(f *txFacts) []Block {
 			break
 		}
 		e := &f.grown[i]
-		word := "read"
+		word := a.L("read")
 		switch e.Kind {
 		case trace.WriteAdded:
-			word = "write"
+			word = a.L("write")
 		case trace.RangeAdded:
-			word = "range"
+			word = a.L("range")
 		}
-		key := Cell{Text: keyText(e.Key), Mono: true, Link: keySel(f.chaincode, e.Key)}
+		key := Cell{Text: a.keyText(e.Key), Mono: true, Link: keySel(f.chaincode, e.Key)}
 		if strings.HasPrefix(e.Key, "namespaces/fields/") && f.chaincode != lifecycle {
-			key = Cell{Text: definitionText(e.Key), Tone: Weak, Link: keySel(lifecycle, e.Key)}
+			key = Cell{Text: a.definitionText(e.Key), Tone: Weak, Link: keySel(lifecycle, e.Key)}
 		}
-		b.Rows = append(b.Rows, []Cell{{Text: word, Tone: Weak}, key, mono(printable(e.Note, 60)), nodeCell(e.Node)})
-	}
-	if len(b.Rows) == 0 {
-		return nil
+		b.Rows = append(b.Rows, []Cell{{Text: word, Tone: Weak}, key, mono(a.printable(a.brief(e), 60)), a.nodeCell(e.Node)})
 	}
 	return []Block{b}
 }
@@ -84,36 +86,36 @@ func (a *about) agreement(f *txFacts) Cell {
 	if len(orgs) < len(names) {
 		names = names[:0]
 		for _, s := range f.signers() {
-			names = append(names, view.Short(s.name))
+			names = append(names, a.short(s.name))
 		}
 	}
 	sort.Strings(names)
 	if len(names) > 3 {
-		return Cell{Text: fmt.Sprintf("%d endorsers agree", len(names)), Tone: Good}
+		return Cell{Text: a.L("{{.N}} endorsers agree", len(names)), Tone: Good}
 	}
 	return Cell{Text: strings.Join(names, " = "), Tone: Good}
 }
 
 // readSet is the table of what was read, and what the peers found at commit.
 func (a *about) readSet(f *txFacts, p txPlace, set *wire.RWSet) Block {
-	b := Block{Form: Table, Title: "Read set", Header: []string{"key", "read version", "at commit"}}
+	b := Block{Form: Table, Title: a.L("Read set"), Text: a.L("Nothing was read."), Header: []string{a.L("key"), a.L("read version"), a.L("at commit")}}
 	var own, other [][]Cell
 	for _, ns := range set.Namespaces {
 		for _, r := range ns.KV.GetReads() {
-			row := []Cell{a.keyCell(f, ns.Name, r.GetKey()), mono(readVersion(r.GetVersion())), a.atCommit(f, p, ns.Name, r)}
+			row := []Cell{a.keyCell(f, ns.Name, r.GetKey()), mono(a.readVersion(r.GetVersion())), a.atCommit(f, p, facts.Read{Namespace: ns.Name, Key: r.GetKey(), Version: versionOf(r.GetVersion())})}
 			if ns.Name == lifecycle && f.chaincode != lifecycle {
-				row[0] = Cell{Text: definitionText(r.GetKey()), Tone: Weak, Link: keySel(ns.Name, r.GetKey())}
+				row[0] = Cell{Text: a.definitionText(r.GetKey()), Tone: Weak, Link: keySel(ns.Name, r.GetKey())}
 				other = append(other, row)
 				continue
 			}
 			own = append(own, row)
 		}
 		for _, q := range ns.KV.GetRangeQueriesInfo() {
-			own = append(own, []Cell{mono(rangeText(q)), plain(rangeCount(q)), a.rangeAtCommit(f)})
+			own = append(own, []Cell{mono(a.rangeText(q)), plain(a.rangeCount(q)), a.atCommit(f, p, facts.Read{Namespace: ns.Name, Key: q.GetStartKey(), End: q.GetEndKey(), Ranged: true})})
 		}
 		for _, c := range ns.Collections {
 			for _, r := range c.Hashed.GetHashedReads() {
-				own = append(own, []Cell{mono(fmt.Sprintf("%s: hash %x", c.Name, clip(r.GetKeyHash(), 4))), mono(readVersion(r.GetVersion())), {Text: "-", Tone: Weak}})
+				own = append(own, []Cell{mono(a.L("{{.Name}}: hash {{.Hash}}", c.Name, hex.EncodeToString(clip(r.GetKeyHash(), 4)))), mono(a.readVersion(r.GetVersion())), weak("-")})
 			}
 		}
 	}
@@ -122,9 +124,6 @@ func (a *about) readSet(f *txFacts, p txPlace, set *wire.RWSet) Block {
 		b.More = len(b.Rows) - shownReads
 		b.Rows = b.Rows[:shownReads]
 	}
-	if len(b.Rows) == 0 {
-		return Block{Form: Text, Title: b.Title, Text: "Nothing was read.", Tone: Weak}
-	}
 	return b
 }
 
@@ -132,7 +131,7 @@ func clip(b []byte, n int) []byte { return b[:min(n, len(b))] }
 
 // keyCell names a key, with its chaincode where that is not the one that was called.
 func (a *about) keyCell(f *txFacts, ns, key string) Cell {
-	name := keyText(key)
+	name := a.keyText(key)
 	if ns != f.chaincode {
 		name = ns + "/" + name
 	}
@@ -140,115 +139,103 @@ func (a *about) keyCell(f *txFacts, ns, key string) Cell {
 }
 
 // definitionText names the key of a chaincode's definition, which every endorser reads.
-func definitionText(key string) string {
+func (a *about) definitionText(key string) string {
 	if name, ok := strings.CutPrefix(key, "namespaces/fields/"); ok {
-		return "definition of " + strings.TrimSuffix(name, "/Sequence")
+		return a.L("definition of {{.Name}}", strings.TrimSuffix(name, "/Sequence"))
 	}
-	return keyText(key)
+	return a.keyText(key)
 }
 
-func readVersion(v *kvrwsetpb.Version) string {
-	if v, ok := wire.VersionOf(v); ok {
-		return v.String()
+func (a *about) readVersion(v *kvrwsetpb.Version) string { return a.versionText(versionOf(v)) }
+
+func (a *about) versionText(v *wire.Version) string {
+	if v == nil {
+		return a.L("absent")
 	}
-	return "absent"
+	return v.String()
 }
 
-// atCommit is the version that the peers found when they validated the block.
-func (a *about) atCommit(f *txFacts, p txPlace, ns string, r *kvrwsetpb.KVRead) Cell {
+func versionOf(v *kvrwsetpb.Version) *wire.Version {
+	version, ok := wire.VersionOf(v)
+	if !ok {
+		return nil
+	}
+	return &version
+}
+
+// atCommit is what the peers found when they validated the block.
+func (a *about) atCommit(f *txFacts, p txPlace, r facts.Read) Cell {
 	if len(f.verdicts) == 0 {
-		return Cell{Text: "not yet", Tone: Weak}
+		return weak(a.L("not yet"))
 	}
-	read, was := wire.VersionOf(r.GetVersion())
-	same := Cell{Text: readVersion(r.GetVersion()), Mono: true, Tone: Good}
-	switch f.verdicts[0].Key {
-	case valid:
-		return same
-	case peerpb.TxValidationCode_MVCC_READ_CONFLICT.String(), peerpb.TxValidationCode_PHANTOM_READ_CONFLICT.String():
-	default:
-		return Cell{Text: "not checked", Tone: Weak}
+	code, _ := facts.CodeOf(&f.verdicts[0])
+	if code != facts.Valid && (!facts.Conflict(code) || r.Ranged && code != facts.Phantom) {
+		return weak(a.L("not checked"))
 	}
-	if p.position < 0 {
-		return Cell{Text: "unknown", Tone: Weak}
-	}
-	oldest := uint64(0)
-	if was {
-		oldest = read.Block + 1
-	}
-	found, ok, sure := a.x.writerBefore(ns, r.GetKey(), p.number, p.position, min(oldest, p.number))
+	found := a.x.world.Finds(p.number, p.position, &r, code, f.versionCheck(), nil)
 	switch {
-	case !ok && sure, ok && was && found.version == read:
-		return same
-	case !ok:
-		return Cell{Text: "unknown", Tone: Weak}
-	case found.gone && !was:
-		return same
-	case found.gone:
-		return Cell{Text: "deleted", Tone: Bad, Link: txSel(found.txID)}
+	case r.Ranged && found.Holds:
+		return Cell{Text: a.L("the same"), Tone: Good}
+	case r.Ranged:
+		return Cell{Text: a.L("another result"), Tone: Bad}
+	case !found.Known:
+		return weak(a.L("unknown"))
+	case found.Holds:
+		return Cell{Text: a.versionText(r.Version), Mono: true, Tone: Good}
+	case found.By.Gone():
+		return Cell{Text: a.L("deleted"), Tone: Bad, Link: txSel(found.By.Tx)}
 	}
-	return Cell{Text: found.version.String(), Mono: true, Tone: Bad, Link: txSel(found.txID)}
+	return Cell{Text: found.By.Version.String(), Mono: true, Tone: Bad, Link: txSel(found.By.Tx)}
 }
 
-func rangeText(q *kvrwsetpb.RangeQueryInfo) string {
+func (a *about) rangeText(q *kvrwsetpb.RangeQueryInfo) string {
 	if strings.HasPrefix(q.GetStartKey(), "\x00") && q.GetEndKey() == q.GetStartKey()+"\U0010ffff" {
-		return keyText(q.GetStartKey()) + " ..."
+		return a.keyText(q.GetStartKey()) + " ..."
 	}
-	from, to := "first", "last"
+	from, to := a.L("first"), a.L("last")
 	if q.GetStartKey() != "" {
-		from = keyText(q.GetStartKey())
+		from = a.keyText(q.GetStartKey())
 	}
 	if q.GetEndKey() != "" {
-		to = keyText(q.GetEndKey())
+		to = a.keyText(q.GetEndKey())
 	}
 	return from + " .. " + to
 }
 
-func rangeCount(q *kvrwsetpb.RangeQueryInfo) string {
+func (a *about) rangeCount(q *kvrwsetpb.RangeQueryInfo) string {
 	if m := q.GetReadsMerkleHashes(); m != nil {
-		return count(len(m.GetMaxLevelHashes()), "hash") + " of many keys"
+		return a.L("{{.N}} hashes of many keys", len(m.GetMaxLevelHashes()))
 	}
-	return count(len(q.GetRawReads().GetKvReads()), "key")
-}
-
-func (a *about) rangeAtCommit(f *txFacts) Cell {
-	switch {
-	case len(f.verdicts) == 0:
-		return Cell{Text: "not yet", Tone: Weak}
-	case f.verdicts[0].Key == valid:
-		return Cell{Text: "the same", Tone: Good}
-	case f.verdicts[0].Key == peerpb.TxValidationCode_PHANTOM_READ_CONFLICT.String():
-		return Cell{Text: "another result", Tone: Bad}
-	}
-	return Cell{Text: "not checked", Tone: Weak}
+	return a.L("{{.N}} keys", len(q.GetRawReads().GetKvReads()))
 }
 
 // writeSet shows each written value against the one before it.
 func (a *about) writeSet(f *txFacts, p txPlace, set *wire.RWSet) Block {
-	b := Block{Form: Diff, Title: "Write set"}
+	b := Block{Form: Diff, Title: a.L("Write set")}
 	switch {
 	case f.evaluate:
-		b.Aside = Cell{Text: "thrown away", Tone: Weak}
+		b.Aside = weak(a.L("thrown away"))
 	case len(f.verdicts) == 0:
-		b.Aside = Cell{Text: "not yet applied", Tone: Weak}
+		b.Aside = weak(a.L("not yet applied"))
 	case f.verdicts[0].Key == valid:
-		b.Aside = Cell{Text: "applied", Tone: Good}
+		b.Aside = Cell{Text: a.L("applied"), Tone: Good}
 	default:
-		b.Aside = Cell{Text: "not applied", Tone: Bad}
+		b.Aside = Cell{Text: a.L("not applied"), Tone: Bad}
 	}
 	for _, ns := range set.Namespaces {
 		for _, w := range ns.KV.GetWrites() {
 			cell := a.keyCell(f, ns.Name, w.GetKey())
 			b.Lines = append(b.Lines, Line{Text: cell.Text, Change: Label, Link: cell.Link})
 			old, known := a.oldValue(f, p, set, ns.Name, w.GetKey())
-			b.Lines = append(b.Lines, diff(old, known, w.GetValue(), w.GetIsDelete())...)
+			b.Lines = append(b.Lines, a.diff(old, known, w.GetValue(), w.GetIsDelete())...)
 		}
 		for _, m := range ns.KV.GetMetadataWrites() {
-			b.Lines = append(b.Lines, Line{Text: keyText(m.GetKey()), Change: Label}, Line{Text: "(endorsement policy of the key)", Change: Added})
+			b.Lines = append(b.Lines, Line{Text: a.keyText(m.GetKey()), Change: Label}, Line{Text: a.L("(endorsement policy of the key)"), Change: Added})
 		}
 		for _, c := range ns.Collections {
 			for _, w := range c.Hashed.GetHashedWrites() {
-				b.Lines = append(b.Lines, Line{Text: c.Name + " (private)", Change: Label},
-					Line{Text: fmt.Sprintf("key hash %x, value hash %x", clip(w.GetKeyHash(), 4), clip(w.GetValueHash(), 4)), Change: Added})
+				b.Lines = append(b.Lines, Line{Text: a.L("{{.Name}} (private)", c.Name), Change: Label},
+					Line{Text: a.L("key hash {{.Key}}, value hash {{.Value}}", hex.EncodeToString(clip(w.GetKeyHash(), 4)), hex.EncodeToString(clip(w.GetValueHash(), 4))), Change: Added})
 			}
 		}
 	}
@@ -257,7 +244,7 @@ func (a *about) writeSet(f *txFacts, p txPlace, set *wire.RWSet) Block {
 		b.Lines = b.Lines[:shownLines]
 	}
 	if len(b.Lines) == 0 {
-		return Block{Form: Text, Title: b.Title, Text: "Nothing was written.", Tone: Weak}
+		return Block{Form: Text, Title: b.Title, Text: a.L("Nothing was written."), Tone: Weak}
 	}
 	return b
 }
@@ -281,15 +268,21 @@ func (a *about) oldValue(f *txFacts, p txPlace, set *wire.RWSet, ns, key string)
 			if value, ok := a.x.toldValue(f, key); ok {
 				return value, true
 			}
-			found, ok := a.x.versionOf(ns, key, v)
-			return found.value, ok
+			found, ok := a.x.world.WriteOf(ns, key, v)
+			if !ok {
+				return nil, false
+			}
+			return found.Write.Value, true
 		}
 	}
 	if p.position < 0 {
 		return nil, false
 	}
-	found, ok, sure := a.x.writerBefore(ns, key, p.number, p.position, 0)
-	return found.value, ok || sure
+	found, ok, sure := a.x.world.LastWrite(p.number, p.position, &facts.Read{Namespace: ns, Key: key}, 0, nil)
+	if !ok {
+		return nil, sure
+	}
+	return found.Write.Value, true
 }
 
 // toldValue is the value that a peer answered when the chaincode asked for a key.
@@ -304,7 +297,7 @@ func (x *Index) toldValue(f *txFacts, key string) ([]byte, bool) {
 				asked = e.Other
 			}
 		case e.Kind == trace.ChaincodeResponse && asked != "" && e.Node == asked:
-			_, raw, ok := x.payload(e.Seq)
+			_, raw, ok := x.world.Payload(e.Seq)
 			m := &peerpb.ChaincodeMessage{}
 			if !ok || proto.Unmarshal(raw, m) != nil {
 				return nil, false
@@ -317,12 +310,12 @@ func (x *Index) toldValue(f *txFacts, key string) ([]byte, bool) {
 
 // pair sets the endorsers' read-write sets side by side.
 func (a *about) pair(f *txFacts) Block {
-	b := Block{Form: Pair, Title: "Read-write sets", Aside: Cell{Text: "they differ", Tone: Bad}}
+	b := Block{Form: Pair, Title: a.L("Read-write sets"), Aside: Cell{Text: a.L("they differ"), Tone: Bad}}
 	var order []string
 	entries := make([]map[string]string, len(f.results))
 	for i := range f.results {
 		entries[i] = map[string]string{}
-		for _, e := range entriesOf(&f.results[i], f.chaincode) {
+		for _, e := range a.entriesOf(&f.results[i], f.chaincode) {
 			order = appendNew(order, e.name)
 			entries[i][e.name] = e.text
 		}
@@ -333,19 +326,19 @@ func (a *about) pair(f *txFacts) Block {
 	}
 	for i := range f.results {
 		r := &f.results[i]
-		side := Side{Name: view.Short(r.peer), Link: nodeSel(r.peer)}
+		side := Side{Name: a.short(r.peer), Link: nodeSel(r.peer)}
 		for _, name := range order {
-			side.Lines = append(side.Lines, lineOf(name, i, entries))
+			side.Lines = append(side.Lines, a.lineOf(name, i, entries))
 		}
 		b.Sides = append(b.Sides, side)
 	}
 	return b
 }
 
-func lineOf(name string, i int, entries []map[string]string) Line {
+func (a *about) lineOf(name string, i int, entries []map[string]string) Line {
 	text, ok := entries[i][name]
 	if !ok {
-		return Line{Text: name + ": nothing", Change: Missing}
+		return Line{Text: a.L("{{.What}}: nothing", name), Change: Missing}
 	}
 	line := Line{Text: strings.TrimSuffix(name+": "+text, ": ")}
 	for _, other := range entries {
@@ -360,51 +353,51 @@ type entry struct{ name, text string }
 
 // entriesOf lists a result line by line: reads, writes with a line for each field of a
 // JSON value, the answer and the event.
-func entriesOf(r *result, chaincode string) []entry {
+func (a *about) entriesOf(r *result, chaincode string) []entry {
 	var out []entry
 	if r.rwset != nil {
 		for _, ns := range r.rwset.Namespaces {
-			out = append(out, nsEntries(&ns, chaincode)...)
+			out = append(out, a.nsEntries(&ns, chaincode)...)
 		}
 	}
 	if r.status != 200 || r.message != "" {
-		out = append(out, entry{"status", strings.TrimSpace(fmt.Sprintf("%d %s", r.status, printable(r.message, 120)))})
+		out = append(out, entry{"status", strings.TrimSpace(fmt.Sprintf("%d %s", r.status, a.printable(r.message, 120)))})
 	}
 	if len(r.answer) > 0 {
-		out = append(out, entry{"answer", printable(string(r.answer), 200)})
+		out = append(out, entry{"answer", a.printable(string(r.answer), 200)})
 	}
 	if event := eventOf(r.action); event != nil {
-		out = append(out, entry{"event " + event.GetEventName(), printable(string(event.GetPayload()), 200)})
+		out = append(out, entry{"event " + event.GetEventName(), a.printable(string(event.GetPayload()), 200)})
 	}
 	return out
 }
 
-func nsEntries(ns *wire.NsRWSet, chaincode string) []entry {
+func (a *about) nsEntries(ns *wire.NsRWSet, chaincode string) []entry {
 	var out []entry
 	prefix := ""
 	if ns.Name != chaincode {
 		prefix = ns.Name + "/"
 	}
 	for _, r := range ns.KV.GetReads() {
-		name := prefix + keyText(r.GetKey())
+		name := prefix + a.keyText(r.GetKey())
 		if ns.Name == lifecycle {
-			name = definitionText(r.GetKey())
+			name = a.definitionText(r.GetKey())
 		}
-		out = append(out, entry{"read " + name, readVersion(r.GetVersion())})
+		out = append(out, entry{"read " + name, a.readVersion(r.GetVersion())})
 	}
 	for _, q := range ns.KV.GetRangeQueriesInfo() {
 		raw, _ := proto.MarshalOptions{Deterministic: true}.Marshal(q)
-		out = append(out, entry{"read " + prefix + rangeText(q), fmt.Sprintf("%s, %x", rangeCount(q), wire.Hash(raw)[:4])})
+		out = append(out, entry{"read " + prefix + a.rangeText(q), fmt.Sprintf("%s, %x", a.rangeCount(q), wire.Hash(raw)[:4])})
 	}
 	for _, w := range ns.KV.GetWrites() {
-		name := "write " + prefix + keyText(w.GetKey())
+		name := "write " + prefix + a.keyText(w.GetKey())
 		if w.GetIsDelete() {
 			out = append(out, entry{name, "deleted"})
 			continue
 		}
-		fields, ok := objectOf(w.GetValue())
+		fields, ok := a.objectOf(w.GetValue())
 		if !ok {
-			out = append(out, entry{name, printable(string(w.GetValue()), 200)})
+			out = append(out, entry{name, a.printable(string(w.GetValue()), 200)})
 			continue
 		}
 		out = append(out, entry{name, ""})

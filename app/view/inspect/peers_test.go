@@ -22,13 +22,16 @@ func (m *memory) end() view.Moment { return view.Moment{Seq: uint64(len(m.events
 // TestPeersPart: one peer's state is another from block 2 on.
 func TestPeersPart(t *testing.T) {
 	m := made(
-		trace.Event{Kind: trace.NodeStart, Node: "p1", Note: "peer"}, trace.Event{Kind: trace.NodeStart, Node: "p2", Note: "peer"},
-		trace.Event{Kind: trace.Committed, Node: "p1", Block: 1, Note: "aa"}, trace.Event{Kind: trace.Committed, Node: "p2", Block: 1, Note: "aa"},
-		trace.Event{Kind: trace.Committed, Node: "p1", Block: 2, Note: "bb"}, trace.Event{Kind: trace.Committed, Node: "p2", Block: 2, Note: "cc"},
-		trace.Event{Kind: trace.Committed, Node: "p1", Block: 3, Note: "dd"})
+		trace.Event{Kind: trace.NodeStart, Node: "p1", What: trace.IsPeer}, trace.Event{Kind: trace.NodeStart, Node: "p2", What: trace.IsPeer},
+		trace.Event{Kind: trace.Committed, Node: "p1", Block: 1, Key: "aa"}, trace.Event{Kind: trace.Committed, Node: "p2", Block: 1, Key: "aa"},
+		trace.Event{Kind: trace.Committed, Node: "p1", Block: 2, Key: "bb"}, trace.Event{Kind: trace.Committed, Node: "p2", Block: 2, Key: "cc"},
+		trace.Event{Kind: trace.Committed, Node: "p1", Block: 3, Key: "dd"})
 	d := inspect.Of(inspect.Input{Source: m, At: m.end(), Selection: view.Selection{What: view.SelectPeers}})
 	if card := d.Blocks[0]; card.Tone != inspect.Bad || !strings.Contains(card.Text, "from block 2 on the commit hashes differ: p1 with bb; p2 with cc") {
 		t.Errorf("%+v", card)
+	}
+	if d := inspect.Of(inspect.Input{Source: m, At: view.Moment{Seq: 2}, Selection: view.Selection{What: view.SelectPeers}}); !strings.Contains(d.Text(), "have height 0") {
+		t.Errorf("before they joined:\n%s", d.Text())
 	}
 	before := inspect.Of(inspect.Input{Source: m, At: view.Moment{Seq: 4}, Selection: view.Selection{What: view.SelectPeers}})
 	if card := before.Blocks[0]; card.Tone != inspect.Good {

@@ -54,11 +54,15 @@ func TestPolicyAsPeers(t *testing.T) {
 	set := msp.NewSet(nil, msps...)
 	rng := rand.New(rand.NewPCG(13, 14))
 	payload := []byte("what the endorsers sign")
-	satisfied := 0
+	satisfied, known := 0, newSigners()
 	for range 400 {
 		text := randomPolicy(rng, 3)
 		rule := ruleOf(text)
-		reference, err := policy.FromText(text)
+		envelope, err := policy.Parse(text)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		reference, err := policy.NewSignature(envelope)
 		if rule == nil || err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
@@ -78,7 +82,7 @@ func TestPolicyAsPeers(t *testing.T) {
 		}
 		ids, _ := policy.Identities(set, claims)
 		want := reference.Evaluate(ids)
-		root, got := rule.explain(&about{}, signersOf(endorsements, payload))
+		root, got := rule.explain(&about{}, known.of(endorsements, payload))
 		if got != want || (root.Mark == Done) != want {
 			t.Fatalf("%s with %d signatures: the tree says %v, peers say %v\n%+v", text, len(claims), got, want, root)
 		}
@@ -92,6 +96,7 @@ func TestPolicyAsPeers(t *testing.T) {
 }
 
 func TestDiff(t *testing.T) {
+	en := &about{}
 	for _, c := range []struct {
 		name, old, value string
 		known, gone      bool
@@ -115,8 +120,8 @@ func TestDiff(t *testing.T) {
 			old = []byte(c.old)
 		}
 		var got []string
-		for _, l := range diff(old, c.known, []byte(c.value), c.gone) {
-			got = append(got, l.Change.sign()+l.Text)
+		for _, l := range en.diff(old, c.known, []byte(c.value), c.gone) {
+			got = append(got, l.Change.Sign()+l.Text)
 		}
 		if s := strings.Join(got, "|"); s != c.want {
 			t.Errorf("%s: %s, want %s", c.name, s, c.want)
@@ -125,19 +130,20 @@ func TestDiff(t *testing.T) {
 }
 
 func TestWords(t *testing.T) {
+	en := &about{}
 	for got, want := range map[string]string{
-		keyText("\x00auction\x00lot1\x00"): "[auction lot1]",
-		keyText(""):                        `""`,
-		keyText("asset1"):                  "asset1",
-		offset(1_410_000, 1_000_000):       "+0.41 ms",
-		offset(12_000_000_000, 0):          "+12.00 s",
-		span(85_000):                       "85 us",
-		span(3_100_000):                    "3.1 ms",
-		span(1_020_000_000):                "1.02 s",
-		and([]string{"a", "b", "c"}):       "a, b and c",
-		callOf([][]byte{[]byte("Put"), []byte("a\"b"), {0xff}}, 20): `Put("a"b", "(1 bytes)")`,
-		printable(strings.Repeat("é", 50), 10):                      strings.Repeat("é", 10) + "...",
-		hashText(fmt.Sprintf("%x", wire.Hash(nil))):                 "e3b0c44298fc1c14",
+		en.keyText("\x00auction\x00lot1\x00"): "auction: [lot1]",
+		en.keyText(""):                        `""`,
+		en.keyText("asset1"):                  "asset1",
+		offset(1_410_000, 1_000_000):          "+0.41 ms",
+		offset(12_000_000_000, 0):             "+12.00 s",
+		span(85_000):                          "85 us",
+		span(3_100_000):                       "3.1 ms",
+		span(1_020_000_000):                   "1.02 s",
+		en.and([]string{"a", "b", "c"}):       "a, b and c",
+		en.callOf([][]byte{[]byte("Put"), []byte("a\"b"), {0xff}}, 20): `Put("a"b", "(1 byte)")`,
+		en.printable(strings.Repeat("é", 50), 10):                      strings.Repeat("é", 10) + "...",
+		hashText(fmt.Sprintf("%x", wire.Hash(nil))):                    "e3b0c44298fc1c14",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)

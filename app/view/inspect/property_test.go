@@ -71,7 +71,7 @@ func TestNothingOfTheFuture(t *testing.T) {
 	for _, name := range runs {
 		r := MustOpen(t, name)
 		r.src = MustLoad(t, name)
-		r.index = inspect.NewIndex(r.src)
+		r.index = inspect.Alone(r.src)
 		for range 150 {
 			e := r.events[rng.IntN(len(r.events))]
 			at := view.Moment{Seq: e.Seq, Time: e.Time}
@@ -110,7 +110,7 @@ func TestBackAndForth(t *testing.T) {
 // TestGap: after lost events an index begins anew and says what it does not know.
 func TestGap(t *testing.T) {
 	r := MustOpen(t, "mixed-block")
-	x := inspect.NewIndex(r.src)
+	x := inspect.Alone(r.src)
 	x.Add(r.events[:400])
 	x.Add(r.events[900:])
 	for _, s := range []view.Selection{
@@ -151,6 +151,9 @@ func TestForeign(t *testing.T) {
 			return nil
 		}
 		tx := inspect.ForeignTx{TxID: l.TxID, Reason: l.Text()}
+		if l.Reason != nil && l.Reason.By != nil {
+			tx.By = l.Reason.By.TxID
+		}
 		if l.Code != nil {
 			tx.Code = l.Code.String()
 		}
@@ -265,7 +268,7 @@ func FuzzPayloads(f *testing.F) {
 	at := view.Moment{Seq: uint64(len(m.events))}
 	f.Fuzz(func(t *testing.T, name string, raw []byte) {
 		src := broken{m, name, raw}
-		x := inspect.NewIndex(src)
+		x := inspect.Alone(src)
 		for _, s := range []view.Selection{tx(id), {What: view.SelectBlock, Block: 4}, {What: view.SelectMessage, Seq: 737, TxID: id},
 			{What: view.SelectLedger, Node: "peer0.org1.example.com"}, {What: view.SelectKey, Namespace: "basic", Key: "asset1"}} {
 			d := inspect.Of(inspect.Input{Source: src, Index: x, At: at, Selection: s})
@@ -336,7 +339,7 @@ func TestMutatedPayloads(t *testing.T) {
 // whole after a few times.
 func TestLongChain(t *testing.T) {
 	recorder, events := MustFill(t, 160_000)
-	x := inspect.NewIndex(recorder)
+	x := inspect.Alone(recorder)
 	x.Add(events)
 	end := events[len(events)-1]
 	in := inspect.Input{Source: recorder, Index: x, At: view.Moment{Seq: end.Seq, Time: end.Time}, Selection: view.Selection{What: view.SelectLedger, Node: "peer0.org1.example.com"}}

@@ -3,6 +3,7 @@ package inspect
 import (
 	"sort"
 
+	"github.com/fabriscope/fabriscope/app/view/facts"
 	"github.com/fabriscope/fabriscope/internal/wire"
 )
 
@@ -35,12 +36,13 @@ type stateKey struct{ ns, key string }
 // and tells whether it got there: it reads so much at once and no more.
 func (x *Index) apply(height uint64) bool {
 	s := &x.state
-	if len(x.blocks) == 0 {
+	blocks := x.world.Blocks().List
+	if len(blocks) == 0 {
 		return height == 0
 	}
 	if !s.begun {
 		s.begun, s.keys = true, map[stateKey][]keyAt{}
-		s.next = x.blocks[0].number
+		s.next = blocks[0].Number
 		if s.next == 0 {
 			s.next = 1 // the first block configures the channel; it holds no keys
 		}
@@ -52,25 +54,25 @@ func (x *Index) apply(height uint64) bool {
 		}
 		d := x.decode(s.next, ^uint64(0))
 		switch {
-		case d == nil, !d.complete:
+		case d == nil, !d.Complete():
 			// Some peer has committed it, so its verdicts were there and are lost.
 			s.missing++
 		default:
 			s.block(d)
-			left -= len(d.txs)
+			left -= len(d.Txs)
 		}
 		s.next++
 	}
 	return true
 }
 
-func (s *stateLog) block(d *decodedBlock) {
-	for i := range d.txs {
-		if d.codes[i] != valid {
+func (s *stateLog) block(d *facts.Content) {
+	for i := range d.Txs {
+		if !d.Valid(i) {
 			continue
 		}
-		for _, w := range d.txs[i].writes {
-			s.put(stateKey{w.ns, w.key}, keyAt{wire.Version{Block: d.number, Tx: uint64(i)}, w.value, w.gone, d.txs[i].id})
+		for _, w := range d.Txs[i].Writes {
+			s.put(stateKey{w.Namespace, w.Key}, keyAt{wire.Version{Block: d.Number, Tx: uint64(i)}, w.Value, w.Gone, d.Txs[i].ID})
 		}
 	}
 	s.shrink()

@@ -3,6 +3,8 @@ package inspect
 import (
 	"fmt"
 	"strings"
+
+	"github.com/fabriscope/fabriscope/app/words"
 )
 
 // Text is the document in plain lines, for the clipboard and for tests.
@@ -13,12 +15,12 @@ func (d *Document) Text() string {
 		fmt.Fprintln(&w, d.Subtitle)
 	}
 	for i := range d.Blocks {
-		d.Blocks[i].write(&w)
+		d.Blocks[i].write(&w, d.book)
 	}
 	return w.String()
 }
 
-func (b *Block) write(w *strings.Builder) {
+func (b *Block) write(w *strings.Builder, in *words.Book) {
 	w.WriteByte('\n')
 	if b.Title != "" || b.Aside.Text != "" {
 		line := b.Title
@@ -36,16 +38,16 @@ func (b *Block) write(w *strings.Builder) {
 		fmt.Fprintln(w, "  -> "+l.Text)
 	}
 	for _, s := range b.Stations {
-		line := fmt.Sprintf("  %s %-10s %11s  %s", s.Mark.sign(), s.Name, s.At, s.Detail)
+		line := fmt.Sprintf("  %s %-10s %11s  %s", s.Mark.Sign(), s.Name, s.At, s.Detail)
 		fmt.Fprintln(w, strings.TrimRight(line, " "))
 	}
 	b.writeRows(w)
 	b.writeSides(w)
 	for _, l := range b.Lines {
-		fmt.Fprintln(w, "  "+l.Change.sign()+l.Text)
+		fmt.Fprintln(w, "  "+l.Change.Sign()+l.Text)
 	}
 	for _, n := range b.Nodes {
-		n.write(w, 1)
+		n.write(w, 1, in)
 	}
 	for _, m := range b.List {
 		line := fmt.Sprintf("  %11s  %s", m.At, m.From)
@@ -55,11 +57,12 @@ func (b *Block) write(w *strings.Builder) {
 		fmt.Fprintln(w, line+"  "+m.What)
 	}
 	if b.More > 0 {
-		fmt.Fprintf(w, "  and %d more\n", b.More)
+		fmt.Fprintln(w, "  "+in.L("and {{.N}} more", b.More))
 	}
 }
 
-func (m Mark) sign() string {
+// Sign is the mark as a character.
+func (m Mark) Sign() string {
 	switch m {
 	case Done:
 		return "✓"
@@ -71,7 +74,8 @@ func (m Mark) sign() string {
 	return " "
 }
 
-func (c Change) sign() string {
+// Sign stands before a changed line.
+func (c Change) Sign() string {
 	switch c {
 	case Added:
 		return "+ "
@@ -127,15 +131,15 @@ func (b *Block) writeSides(w *strings.Builder) {
 	for _, s := range b.Sides {
 		fmt.Fprintln(w, "  "+s.Name)
 		for _, l := range s.Lines {
-			fmt.Fprintln(w, "    "+l.Change.sign()+l.Text)
+			fmt.Fprintln(w, "    "+l.Change.Sign()+l.Text)
 		}
 	}
 }
 
-func (n *Node) write(w *strings.Builder, depth int) {
+func (n *Node) write(w *strings.Builder, depth int, in *words.Book) {
 	line := strings.Repeat("  ", depth)
 	if n.Mark != NoMark {
-		line += n.Mark.sign() + " "
+		line += n.Mark.Sign() + " "
 	}
 	line += n.Name
 	if n.Value != "" {
@@ -146,9 +150,9 @@ func (n *Node) write(w *strings.Builder, depth int) {
 	}
 	fmt.Fprintln(w, line)
 	for _, c := range n.Children {
-		c.write(w, depth+1)
+		c.write(w, depth+1, in)
 	}
 	if n.More > 0 {
-		fmt.Fprintf(w, "%sand %d more\n", strings.Repeat("  ", depth+1), n.More)
+		fmt.Fprintln(w, strings.Repeat("  ", depth+1)+in.L("and {{.N}} more", n.More))
 	}
 }

@@ -18,19 +18,22 @@ const (
 
 // decodeTree shows a message to its last field. Bytes of an unknown message are shown
 // as they are.
-func decodeTree(name string, raw []byte) []*Node {
+func (a *about) decodeTree(name string, raw []byte) []*Node {
 	object, err := wire.Decode(name, raw)
 	if err != nil {
-		return []*Node{{Name: "bytes", Value: bytesText(raw), Note: err.Error(), Mono: true}}
+		return []*Node{{Name: "bytes", Value: a.bytesText(raw), Note: err.Error(), Mono: true}}
 	}
-	g := grower{left: maxNodesShown}
+	g := grower{a, maxNodesShown}
 	root := &Node{Name: name, Open: true}
 	g.object(root, object, 0)
 	return root.Children
 }
 
 // grower makes nodes until there are enough.
-type grower struct{ left int }
+type grower struct {
+	a    *about
+	left int
+}
 
 func (g *grower) object(into *Node, o *wire.Object, depth int) {
 	for i := range o.Fields {
@@ -60,9 +63,9 @@ func (g *grower) value(n *Node, v any, depth int) {
 		n.Note = v.Message
 		g.object(n, v, depth+1)
 	case []any:
-		n.Note = count(len(v), "entry")
+		n.Note = g.a.L("{{.N}} entries", len(v))
 		if len(v) != 1 {
-			n.Note = fmt.Sprintf("%d entries", len(v))
+			n.Note = g.a.L("{{.N}} entries", len(v))
 		}
 		for i := range v {
 			if g.left <= 0 || i == maxListShown {
@@ -76,9 +79,9 @@ func (g *grower) value(n *Node, v any, depth int) {
 		}
 	case wire.Bytes:
 		n.Mono = true
-		n.Value = bytesText(v)
+		n.Value = g.a.bytesText(v)
 	case string:
-		n.Value = clipText(v, maxValue)
+		n.Value = g.a.clipText(v, maxValue)
 		n.Mono = true
 	default:
 		n.Value, n.Mono = fmt.Sprint(v), true
@@ -86,22 +89,22 @@ func (g *grower) value(n *Node, v any, depth int) {
 }
 
 // bytesText is text if it can be read, else hexadecimal digits.
-func bytesText(b wire.Bytes) string {
+func (a *about) bytesText(b wire.Bytes) string {
 	if text, ok := b.Text(); ok {
-		return clipText(text, maxValue)
+		return a.clipText(text, maxValue)
 	}
 	if len(b) > maxValue/2 {
-		return hex.EncodeToString(b[:maxValue/2]) + fmt.Sprintf("... (%d bytes)", len(b))
+		return hex.EncodeToString(b[:maxValue/2]) + "... (" + a.L("{{.N}} bytes", len(b)) + ")"
 	}
 	return hex.EncodeToString(b)
 }
 
-func clipText(s string, most int) string {
+func (a *about) clipText(s string, most int) string {
 	if len(s) <= most {
 		return s
 	}
 	for most > 0 && !utf8.RuneStart(s[most]) {
 		most--
 	}
-	return s[:most] + fmt.Sprintf("... (%d bytes)", len(s))
+	return s[:most] + "... (" + a.L("{{.N}} bytes", len(s)) + ")"
 }

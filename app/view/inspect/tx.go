@@ -2,7 +2,10 @@ package inspect
 
 import (
 	"crypto/ecdsa"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/binary"
+	"encoding/json"
 	"encoding/pem"
 	"strings"
 
@@ -12,6 +15,9 @@ import (
 	peerpb "github.com/hyperledger/fabric-protos-go-apiv2/peer"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/fabriscope/fabriscope/app/view/facts"
+	"github.com/fabriscope/fabriscope/app/words"
+	"github.com/fabriscope/fabriscope/internal/cache"
 	"github.com/fabriscope/fabriscope/internal/msp"
 	"github.com/fabriscope/fabriscope/internal/trace"
 	"github.com/fabriscope/fabriscope/internal/wire"
@@ -41,14 +47,18 @@ type txFacts struct {
 	told     *peerpb.Response // a gateway's answer to a question
 	signed   []trace.Event    // "endorsed"
 	compared *trace.Event
-	sentOut  *trace.Event // submitted, or broadcast where the client does not say so
+	sentOut  bool // submitted, or broadcast where the client does not say so
 	answers  []trace.Event
 	enqueued *trace.Event
+	checks   []trace.Event // of versions, peer by peer
 	verdicts []trace.Event
+	by       string // the transaction behind the first verdict, as the validator says beside it; "" for none
+	bySaid   bool   // it says so: run files from before do not
 	seen     *trace.Event
 
 	envelope *wire.Transaction // as it was sent for ordering, nil before
 
+	known      *signers
 	checked    []signer // see signers
 	checkedAll bool
 }
@@ -68,7 +78,7 @@ type result struct {
 
 // facts collects what is known of a transaction.
 func (x *Index) facts(id string, seq uint64) *txFacts {
-	f := &txFacts{id: id, events: x.tx(id, seq), sent: map[uint64]bool{}}
+	f := &txFacts{id: id, events: x.world.EventsOf(id, seq), sent: map[uint64]bool{}, known: x.signers}
 	if len(f.events) == 0 {
 		return f
 	}
@@ -80,10 +90,48 @@ func (x *Index) facts(id string, seq uint64) *txFacts {
 			f.sent[e.Msg] = true
 		}
 	}
+	lists := map[trace.Kind]*[]trace.Event{
+		trace.ReadAdded: &f.grown, trace.RangeAdded: &f.grown, trace.WriteAdded: &f.grown,
+		trace.SimulateStart: &f.starts, trace.SimulateEnd: &f.ends, trace.Endorsed: &f.signed, trace.Refused: &f.refused,
+		trace.Fault: &f.faults, trace.BroadcastAnswer: &f.answers, trace.VersionCheck: &f.checks, trace.Verdict: &f.verdicts,
+	}
+	newest := map[trace.Kind]**trace.Event{trace.Compared: &f.compared, trace.Enqueued: &f.enqueued, trace.CommitSeen: &f.seen}
 	for i := range f.events {
-		f.take(x, &f.events[i])
+		e := &f.events[i]
+		f.sentOut = f.sentOut || e.Kind == trace.Submitted || e.Kind == trace.Broadcast
+		if e.Channel != "" {
+			f.channel = e.Channel
+		}
+		if e.Dir != trace.None && !f.first(e) {
+			continue
+		}
+		if list := lists[e.Kind]; list != nil {
+			*list = append(*list, *e)
+		}
+		if last := newest[e.Kind]; last != nil {
+			*last = e
+		}
+		f.take(x, e)
+	}
+	if len(f.verdicts) > 0 {
+		f.by, f.bySaid = x.behind(&f.verdicts[0])
 	}
 	return f
+}
+
+// behind is the transaction that made the difference, as the reason beside a verdict says
+// (peer/validate.Reason); ok is false where there is none.
+func (x *Index) behind(verdict *trace.Event) (txID string, ok bool) {
+	name, raw, ok := x.world.Payload(verdict.Seq)
+	var reason struct {
+		By struct {
+			TxID string `json:"txid"`
+		} `json:"by"`
+	}
+	if !ok || name != wire.ReasonName || json.Unmarshal(raw, &reason) != nil {
+		return "", false
+	}
+	return reason.By.TxID, true
 }
 
 // first tells whether an event is the first trace of its message: where it was sent, or
@@ -92,58 +140,19 @@ func (f *txFacts) first(e *trace.Event) bool {
 	return e.Dir == trace.Sent || e.Dir == trace.Received && !f.sent[e.Msg]
 }
 
+// take decodes what a message carries.
 func (f *txFacts) take(x *Index, e *trace.Event) {
-	if e.Channel != "" {
-		f.channel = e.Channel
-	}
 	switch e.Kind {
 	case trace.Proposal, trace.GatewayCall:
-		if f.first(e) {
-			f.proposal(x, e)
-		}
+		f.proposal(x, e)
 	case trace.ProposalResponse:
-		if f.first(e) {
-			f.response(x, e)
-		}
+		f.response(x, e)
 	case trace.GatewayAnswer:
-		if f.first(e) {
-			f.gatewayAnswer(x, e)
-		}
-	case trace.ReadAdded, trace.RangeAdded, trace.WriteAdded:
-		f.grown = append(f.grown, *e)
-	case trace.SimulateStart:
-		f.starts = append(f.starts, *e)
-	case trace.SimulateEnd:
-		f.ends = append(f.ends, *e)
-	case trace.Endorsed:
-		f.signed = append(f.signed, *e)
-	case trace.Refused:
-		f.refused = append(f.refused, *e)
-	case trace.Fault:
-		f.faults = append(f.faults, *e)
-	case trace.Compared:
-		f.compared = e
-	case trace.Submitted:
-		f.sentOut = e
+		f.gatewayAnswer(x, e)
 	case trace.Broadcast:
-		if f.sentOut == nil {
-			f.sentOut = e
+		if _, raw, ok := x.world.Payload(e.Seq); ok && f.envelope == nil {
+			f.envelope, _ = wire.ParseTransaction(raw)
 		}
-		if f.envelope == nil && f.first(e) {
-			if _, raw, ok := x.payload(e.Seq); ok {
-				f.envelope, _ = wire.ParseTransaction(raw)
-			}
-		}
-	case trace.BroadcastAnswer:
-		if f.first(e) {
-			f.answers = append(f.answers, *e)
-		}
-	case trace.Enqueued:
-		f.enqueued = e
-	case trace.Verdict:
-		f.verdicts = append(f.verdicts, *e)
-	case trace.CommitSeen:
-		f.seen = e
 	}
 }
 
@@ -156,7 +165,7 @@ func (f *txFacts) proposal(x *Index, e *trace.Event) {
 	if f.args != nil {
 		return
 	}
-	name, raw, ok := x.payload(e.Seq)
+	name, raw, ok := x.world.Payload(e.Seq)
 	if !ok {
 		return
 	}
@@ -210,7 +219,7 @@ func (f *txFacts) gatewayAnswer(x *Index, e *trace.Event) {
 	if e.Key != "Endorse" && e.Key != "Evaluate" {
 		return
 	}
-	name, raw, ok := x.payload(e.Seq)
+	name, raw, ok := x.world.Payload(e.Seq)
 	switch {
 	case !ok:
 	case name == "gateway.EndorseResponse":
@@ -234,7 +243,7 @@ func (f *txFacts) response(x *Index, e *trace.Event) {
 	if e.Dir == trace.Received {
 		r.peer = e.Other
 	}
-	_, raw, ok := x.payload(e.Seq)
+	_, raw, ok := x.world.Payload(e.Seq)
 	if !ok {
 		return
 	}
@@ -263,9 +272,9 @@ func actionIn(payload []byte) (*peerpb.ChaincodeAction, *wire.RWSet) {
 
 // block adds what the block of the transaction tells, where messages before it are
 // missing (clients outside, or a trace that begins later).
-func (f *txFacts) block(d *decodedBlock, position int) {
+func (f *txFacts) block(d *facts.Content, position int) {
 	if f.envelope == nil {
-		f.envelope, _ = wire.ParseTransaction(d.txs[position].envelope)
+		f.envelope, _ = wire.ParseTransaction(d.Txs[position].Envelope)
 	}
 }
 
@@ -283,6 +292,45 @@ func (f *txFacts) fill() {
 	if f.channel == "" {
 		f.channel = f.envelope.Channel
 	}
+}
+
+// called sums up what programs ask for.
+func (a *about) called(f *txFacts) *Call {
+	c := &Call{TxID: f.id, Channel: f.channel, Chaincode: f.chaincode}
+	if f.creator != "" {
+		c.Creator = f.creator + " (" + f.mspID + ")"
+	}
+	for i, arg := range f.args {
+		if i == 0 {
+			c.Function = a.printable(string(arg), 400)
+		} else {
+			c.Args = append(c.Args, a.printable(string(arg), 400))
+		}
+	}
+	if len(f.verdicts) > 0 {
+		v := &f.verdicts[0]
+		c.Code, c.Reason, c.Block, c.Judge = v.Key, words.Cause(v), v.Block, v.Node
+	}
+	return c
+}
+
+// versionCheck is what the peer that judged first told about what was read, nil if nothing.
+func (f *txFacts) versionCheck() *trace.Event {
+	for i := range f.checks {
+		if f.checks[i].Node == f.verdicts[0].Node {
+			return &f.checks[i]
+		}
+	}
+	return nil
+}
+
+// differ tells whether a comparison of the endorsers' results found a difference. Old run
+// files do not say what it found; then the results themselves do.
+func (f *txFacts) differ() bool {
+	if f.compared == nil || f.compared.What == trace.Equal {
+		return false
+	}
+	return f.compared.What == trace.Differs || len(f.results) > 1 && !f.equal()
 }
 
 // equal tells whether all endorsers that answered came to one result.
@@ -328,24 +376,50 @@ func (f *txFacts) signers() []signer {
 func (f *txFacts) check() []signer {
 	var out []signer
 	if f.envelope != nil && len(f.envelope.Endorsements) > 0 {
-		return signersOf(f.envelope.Endorsements, f.envelope.ResponsePayload)
+		return f.known.of(f.envelope.Endorsements, f.envelope.ResponsePayload)
 	}
 	for i := range f.results {
 		if r := &f.results[i]; r.endorser != nil {
-			out = append(out, signerOf(r.endorser, r.payload))
+			out = append(out, f.known.check(r.endorser, r.payload))
 		}
 	}
 	return out
 }
 
-// signersOf checks endorsements; of several by one endorser the first that holds counts.
-func signersOf(endorsements []*peerpb.Endorsement, payload []byte) []signer {
+// signers remembers endorsements whose signature holds: a document is made again whenever
+// the moment moves.
+type signers struct {
+	good *cache.Cache[[sha256.Size]byte, signer]
+}
+
+const maxSigners = 4096
+
+func newSigners() *signers { return &signers{cache.New[[sha256.Size]byte, signer](maxSigners, nil)} }
+
+// check is signerOf for what may have been checked before.
+func (k *signers) check(e *peerpb.Endorsement, payload []byte) signer {
+	var parts []byte
+	for _, part := range [][]byte{e.GetEndorser(), e.GetSignature(), payload} {
+		parts = append(binary.LittleEndian.AppendUint64(parts, uint64(len(part))), part...)
+	}
+	key := sha256.Sum256(parts)
+	s, ok := k.good.Get(key)
+	if !ok {
+		if s = signerOf(e, payload); s.holds {
+			k.good.Put(key, s)
+		}
+	}
+	return s
+}
+
+// of checks endorsements; of several by one endorser the first that holds counts.
+func (k *signers) of(endorsements []*peerpb.Endorsement, payload []byte) []signer {
 	var out []signer
 	counted := map[string]bool{}
 	for _, e := range endorsements {
-		s := signerOf(e, payload)
+		s := k.check(e, payload)
 		if id := string(e.GetEndorser()); s.holds && counted[id] {
-			s.holds, s.why = false, "counts once only"
+			s.holds, s.why = false, words.L("counts once only")
 		} else if s.holds {
 			counted[id] = true
 		}
@@ -360,28 +434,28 @@ func signerOf(e *peerpb.Endorsement, payload []byte) signer {
 	s := signer{name: msp.NameOf(e.GetEndorser())}
 	id := &msppb.SerializedIdentity{}
 	if proto.Unmarshal(e.GetEndorser(), id) != nil {
-		s.why = "the endorser cannot be read"
+		s.why = words.L("the endorser cannot be read")
 		return s
 	}
 	s.msp = id.GetMspid()
 	block, _ := pem.Decode(id.GetIdBytes())
 	if block == nil {
-		s.why = "no certificate"
+		s.why = words.L("no certificate")
 		return s
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
-		s.why = "the certificate cannot be read"
+		s.why = words.L("the certificate cannot be read")
 		return s
 	}
 	s.roles = cert.Subject.OrganizationalUnit
 	key, ok := cert.PublicKey.(*ecdsa.PublicKey)
 	if !ok {
-		s.why = "not an ECDSA key"
+		s.why = words.L("not an ECDSA key")
 		return s
 	}
 	if s.holds = ecdsa.VerifyASN1(key, wire.Hash(payload, e.GetEndorser()), e.GetSignature()); !s.holds {
-		s.why = "the signature does not fit this result"
+		s.why = words.L("the signature does not fit this result")
 	}
 	return s
 }
@@ -402,9 +476,9 @@ func (s *signer) is(mspID, role string) bool {
 	return false
 }
 
-// envelopeBytes makes sense of an envelope by itself, for blocks of other networks.
-func envelopeFacts(id string, envelope []byte) *txFacts {
-	f := &txFacts{id: id, sent: map[uint64]bool{}}
+// envelopeFacts makes sense of an envelope by itself, for blocks of other networks.
+func (x *Index) envelopeFacts(id string, envelope []byte) *txFacts {
+	f := &txFacts{id: id, sent: map[uint64]bool{}, known: x.signers}
 	if len(envelope) > 0 {
 		f.envelope, _ = wire.ParseTransaction(envelope)
 	}

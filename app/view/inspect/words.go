@@ -8,6 +8,9 @@ import (
 	"unicode"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
+	"github.com/fabriscope/fabriscope/app/words"
+	"github.com/fabriscope/fabriscope/internal/trace"
 	"github.com/fabriscope/fabriscope/internal/wire"
 )
 
@@ -15,7 +18,7 @@ import (
 
 // printable is text without what cannot be shown, shortened to most letters; bytes
 // that are no text are given as their number.
-func printable(s string, most int) string {
+func (a *about) printable(s string, most int) string {
 	cut := false
 	if len(s) > 4*most {
 		s, cut = strings.ToValidUTF8(s[:4*most], ""), true
@@ -23,7 +26,7 @@ func printable(s string, most int) string {
 	letters := []rune(s)
 	for i, r := range letters {
 		if r == unicode.ReplacementChar || r != '\n' && r != '\t' && !unicode.IsPrint(r) {
-			return fmt.Sprintf("(%d bytes)", len(s))
+			return "(" + a.L("{{.N}} bytes", len(s)) + ")"
 		}
 		if r == '\n' || r == '\t' {
 			letters[i] = ' '
@@ -38,51 +41,48 @@ func printable(s string, most int) string {
 	return string(letters)
 }
 
-// keyText writes a state key: composite keys as their parts.
-func keyText(key string) string {
-	if parts, ok := strings.CutPrefix(key, "\x00"); ok {
-		return "[" + printable(strings.Join(strings.Split(strings.TrimSuffix(parts, "\x00"), "\x00"), " "), 80) + "]"
-	}
+// keyText writes a state key, shortened.
+func (a *about) keyText(key string) string {
 	if key == "" {
 		return `""`
 	}
-	return printable(key, 80)
+	return a.printable(words.KeyText(key), 80)
 }
 
 // callOf writes a call, each argument shortened to most letters.
-func callOf(args [][]byte, most int) string {
+func (a *about) callOf(args [][]byte, most int) string {
 	if len(args) == 0 {
 		return ""
 	}
-	words := make([]string, 0, len(args)-1)
-	for i, a := range args[1:] {
+	shown := make([]string, 0, len(args)-1)
+	for i, arg := range args[1:] {
 		if i == 12 {
-			words = append(words, "...")
+			shown = append(shown, "...")
 			break
 		}
-		words = append(words, `"`+printable(string(a), most)+`"`)
+		shown = append(shown, `"`+a.printable(string(arg), most)+`"`)
 	}
-	return printable(string(args[0]), 60) + "(" + strings.Join(words, ", ") + ")"
+	return a.printable(string(args[0]), 60) + "(" + strings.Join(shown, ", ") + ")"
 }
 
 // lifecycleCall writes a call of _lifecycle, whose argument is a message: with the
 // chaincode's name, version and sequence. It is "" for other calls.
-func lifecycleCall(chaincode string, args [][]byte) string {
+func (a *about) lifecycleCall(chaincode string, args [][]byte) string {
 	if chaincode != lifecycle || len(args) != 2 || len(args[1]) > maxJSON {
 		return ""
 	}
-	function := printable(string(args[0]), 60)
+	function := a.printable(string(args[0]), 60)
 	o, err := wire.Decode("lifecycle."+function+"Args", args[1])
 	if err != nil {
 		return ""
 	}
-	var words []string
+	var shown []string
 	for _, name := range []string{"name", "version", "sequence"} {
 		if v, ok := o.Get(name).(string); ok && v != "" {
-			words = append(words, name+" "+printable(v, 40))
+			shown = append(shown, name+" "+a.printable(v, 40))
 		}
 	}
-	return function + "(" + strings.Join(words, ", ") + ")"
+	return function + "(" + strings.Join(shown, ", ") + ")"
 }
 
 // offset is a time since the first event of a transaction: "+0.41 ms".
@@ -110,24 +110,24 @@ func span(ns int64) string {
 // clock is a time of day in UTC.
 func clock(ns int64) string { return time.Unix(0, ns).UTC().Format("15:04:05.000") }
 
-// count is a number with its noun: "1 block", "2 blocks".
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return strconv.Itoa(n) + " " + noun + "s"
-}
-
 // and joins names: "Org1, Org2 and Org3".
-func and(names []string) string {
+func (a *about) and(names []string) string {
 	switch n := len(names); n {
 	case 0:
 		return ""
 	case 1:
 		return names[0]
 	default:
-		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
+		return strings.Join(names[:n-1], ", ") + " " + a.L("and {{.Name}}", names[n-1])
 	}
+}
+
+// codeOf is the public name of the code that an event tells, "" where it does not.
+func codeOf(e *trace.Event) string {
+	if code, ok := facts.CodeOf(e); ok {
+		return facts.CodeName(code)
+	}
+	return ""
 }
 
 // codeTone is how a validation code is meant.
@@ -175,6 +175,6 @@ func keySel(ns, key string) view.Selection {
 
 func txCell(id string) Cell { return mono(shortID(id)).to(txSel(id)) }
 
-func nodeCell(node string) Cell { return plain(view.Short(node)).to(nodeSel(node)) }
+func (a *about) nodeCell(node string) Cell { return plain(a.short(node)).to(nodeSel(node)) }
 
 func blockCell(n uint64) Cell { return mono("#" + strconv.FormatUint(n, 10)).to(blockSel(n)) }

@@ -1,16 +1,18 @@
-// Package meter counts: the numbers of the top bar and the series behind the charts, all
-// from the trace's events. Every number can be read for any moment, so that going back shows
-// what was known then.
-//
-// A transaction counts once, at its first verdict on any peer: all peers come to the same.
+// Package meter counts: the numbers of the top bar and the series behind the charts. How far
+// transactions are on their way says view/facts. Every number can be read for any moment, so
+// that going back shows what was known then.
 //
 // Read next: series.go (what the charts show).
 package meter
 
 import (
 	"sort"
+	"strconv"
+	"time"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
+	"github.com/fabriscope/fabriscope/app/words"
 	"github.com/fabriscope/fabriscope/internal/trace"
 )
 
@@ -18,8 +20,6 @@ import (
 const (
 	maxPoints  = 131_072 // exact counts; before them there is one per second
 	maxSeconds = 1_800   // of the series: half an hour
-	maxWaiting = 32_768  // transactions under way
-	maxBlocks  = 256     // blocks whose first judge is remembered
 )
 
 // second is one bucket of the series in nanoseconds.
@@ -37,7 +37,31 @@ type Reading struct {
 }
 
 // Sliding is over which time TxPerSecond is taken, in nanoseconds.
-const Sliding = 2 * second
+const Sliding = 5 * second
+
+// Gauge is a reading's number with its name and scope, as every panel writes it.
+type Gauge struct {
+	Value string `json:"value"`
+	Name  string `json:"name"`
+}
+
+// Gauges are the numbers that change, in a language: the same everywhere at one moment.
+func (r *Reading) Gauges(b *words.Book) [4]Gauge {
+	return [4]Gauge{
+		{view.Thousands(r.Height), b.L("height")},
+		{rate(r.TxPerSecond), b.L("tx/s, last {{.N}} s", int(Sliding/second))},
+		{view.Thousands(uint64(max(0, r.Pending))), b.L("pending")},
+		{view.Percent(r.ConflictShare), b.L("conflicts, of all")},
+	}
+}
+
+// rate writes a number a second: with a decimal where one matters.
+func rate(v float64) string {
+	if v < 9.95 {
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	}
+	return view.Thousands(uint64(v + 0.5))
+}
 
 // counts are sums since the trace's beginning.
 type counts struct {
@@ -53,184 +77,74 @@ type point struct {
 	counts
 }
 
-// under is a transaction under way.
-type under struct {
-	id      string
-	since   int64 // its first proposal, or when it was sent for ordering
-	pending bool
-	seen    bool // by a client of this network, who will say when it learns the verdict
-}
-
 // Meter holds the counts of one trace. It is used from one goroutine.
 type Meter struct {
-	next    uint64
 	last    int64
 	now     counts
 	points  []point
-	dropped bool // older points
+	dropped bool  // older points
+	step    int64 // of the series
 	seconds []bucket
 	origin  int64 // time at which seconds[0] begins
-	codes   []string
-	waiting map[string]*under
-	queue   []*under // in the order of their beginning
-	judges  map[string]*judges
+	codes   []uint8
+	world   *facts.World // its own, nil if it hears of another one's events
 }
 
-// judges says for the newest blocks of a channel which peer's verdicts count.
-type judges struct {
-	highest uint64
-	any     bool
-	of      map[uint64]string
+// New makes an empty meter. It has to hear of every event that a world takes in: Take.
+func New() *Meter { return &Meter{step: second} }
+
+// Alone makes an empty meter with a world of its own, which Add gives the events to. Its
+// series has a value for every step, of a short run for example.
+func Alone(step time.Duration) *Meter {
+	return &Meter{step: int64(step), world: facts.New(nil, 0)}
 }
 
-// New makes an empty meter.
-func New() *Meter {
-	return &Meter{waiting: map[string]*under{}, judges: map[string]*judges{}}
-}
+// Add takes new events, in order, into the meter's own world.
+func (m *Meter) Add(events []trace.Event) { m.world.Add(events, m.Take) }
 
-// Add takes new events, in order.
-func (m *Meter) Add(events []trace.Event) {
-	for i := range events {
-		e := &events[i]
-		if m.next != 0 && e.Seq != m.next { // lost events: who was under way is not known any more
-			m.now.left = m.now.entered
-			m.waiting, m.queue = map[string]*under{}, nil
-		}
-		m.next = e.Seq + 1
-		m.last = max(m.last, e.Time)
-		before := m.now
-		m.bucket(m.last)
-		m.feed(e)
-		if m.now != before {
-			m.points = append(m.points, point{e.Seq, m.last, m.now})
-			m.seconds[len(m.seconds)-1].sums = m.now
-		}
+// Take hears of a new event that the world has taken in. After a gap (lost events) nobody
+// knows any more what is pending.
+func (m *Meter) Take(e *facts.Step, gap bool) {
+	m.last = e.Now
+	before, p := m.now, &e.Progress
+	m.bucket(m.last)
+	if gap {
+		m.now.left = m.now.entered
 	}
+	if p.Sent {
+		m.now.entered++
+	}
+	m.now.left += uint32(p.Left)
+	if p.Judged {
+		m.verdict(p.Code)
+	}
+	if p.Took > 0 {
+		m.latency(p.Took)
+	}
+	if e.Info.Op == facts.OpCommitted {
+		m.now.height = max(m.now.height, uint32(e.Event.Block+1))
+	}
+	if m.now == before {
+		return
+	}
+	m.points = append(m.points, point{e.Seq, m.last, m.now})
+	m.seconds[len(m.seconds)-1].sums = m.now
 	if over := len(m.points) - maxPoints; over > maxPoints/8 {
 		m.points = append(m.points[:0], m.points[over:]...)
 		m.dropped = true
 	}
-	m.prune()
 }
 
-func (m *Meter) feed(e *trace.Event) {
-	switch e.Kind {
-	case trace.Proposal:
-		if e.TxID != "" {
-			m.underway(e.TxID)
-		}
-	case trace.Submitted:
-		u := m.underway(e.TxID)
-		u.seen = true
-		m.enter(u)
-	case trace.Broadcast, trace.Enqueued:
-		if e.TxID != "" {
-			m.enter(m.underway(e.TxID))
-		}
-	case trace.BroadcastAnswer:
-		if u := m.waiting[e.TxID]; u != nil && e.Note != "SUCCESS" && e.Dir == trace.Received {
-			m.finish(u)
-		}
-	case trace.Verdict:
-		m.verdict(e)
-	case trace.CommitSeen:
-		if u := m.waiting[e.TxID]; u != nil {
-			m.latency(m.last - u.since)
-			m.finish(u)
-		}
-	case trace.Committed:
-		m.now.height = max(m.now.height, uint32(e.Block+1))
-	}
-}
-
-func (m *Meter) underway(id string) *under {
-	u := m.waiting[id]
-	if u == nil {
-		u = &under{id: id, since: m.last}
-		m.waiting[id] = u
-		m.queue = append(m.queue, u)
-	}
-	return u
-}
-
-func (m *Meter) enter(u *under) {
-	if !u.pending {
-		u.pending = true
-		m.now.entered++
-	}
-}
-
-// leave takes a transaction out of those that wait for a verdict.
-func (m *Meter) leave(u *under) {
-	if u.pending {
-		u.pending = false
-		m.now.left++
-	}
-}
-
-func (m *Meter) finish(u *under) {
-	m.leave(u)
-	delete(m.waiting, u.id)
-}
-
-// verdict counts a transaction at the first peer that judges its block. The genesis block
-// is no transaction of anybody.
-func (m *Meter) verdict(e *trace.Event) {
-	if e.Block == 0 || !m.counts(e) {
-		return
-	}
+// verdict counts a transaction that was judged.
+func (m *Meter) verdict(code uint8) {
 	m.now.judged++
-	switch e.Key {
-	case "VALID":
+	switch {
+	case code == facts.Valid:
 		m.now.valid++
-	case "MVCC_READ_CONFLICT", "PHANTOM_READ_CONFLICT":
+	case facts.Conflict(code):
 		m.now.conflicted++
 	}
-	m.code(e.Key)
-	u := m.waiting[e.TxID]
-	if u == nil {
-		return
-	}
-	m.leave(u)
-	if !u.seen {
-		m.latency(m.last - u.since)
-		delete(m.waiting, u.id)
-	}
-}
-
-// counts tells whether the event's peer is the first one that judged this block. A peer
-// that catches up later judges blocks that have been counted.
-func (m *Meter) counts(e *trace.Event) bool {
-	j := m.judges[e.Channel]
-	if j == nil {
-		j = &judges{of: map[uint64]string{}}
-		m.judges[e.Channel] = j
-	}
-	if by, ok := j.of[e.Block]; ok {
-		return by == e.Node
-	}
-	if j.any && e.Block <= j.highest {
-		return false
-	}
-	j.of[e.Block], j.highest, j.any = e.Node, e.Block, true
-	delete(j.of, e.Block-maxBlocks)
-	return true
-}
-
-// prune forgets the oldest transactions under way: queries, which nobody orders, above all.
-func (m *Meter) prune() {
-	n := 0
-	for n < len(m.queue) {
-		u := m.queue[n]
-		if m.waiting[u.id] == u {
-			if len(m.queue)-n <= maxWaiting && m.last-u.since < 300*second {
-				break
-			}
-			m.finish(u)
-		}
-		n++
-	}
-	m.queue = append(m.queue[:0], m.queue[n:]...)
+	m.code(code)
 }
 
 // At is the reading at a moment.
@@ -255,7 +169,7 @@ func (m *Meter) countsAt(at view.Moment) counts {
 		return counts{}
 	}
 	// Before the exact counts: those at the end of the last whole second.
-	if i := int((at.Time-m.origin)/second) - 1; i >= 0 && i < len(m.seconds) {
+	if i := int((at.Time-m.origin)/m.step) - 1; i >= 0 && i < len(m.seconds) {
 		return m.seconds[i].sums
 	}
 	return counts{}

@@ -11,6 +11,7 @@ import (
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/view/meter"
 	"github.com/fabriscope/fabriscope/internal/trace"
+	"github.com/fabriscope/fabriscope/internal/trace/runfile"
 )
 
 const (
@@ -45,8 +46,8 @@ func two() *story {
 		s.add(trace.Event{Kind: trace.Verdict, Node: p, TxID: "t2", Block: 4, Key: "MVCC_READ_CONFLICT"})
 		s.add(trace.Event{Kind: trace.Committed, Node: p, Block: 4})
 	}
-	s.at(400).add(trace.Event{Kind: trace.CommitSeen, Node: "alice", TxID: "t1", Block: 4, Note: "VALID"})
-	s.at(410).add(trace.Event{Kind: trace.CommitSeen, Node: "bob", TxID: "t2", Block: 4, Note: "MVCC_READ_CONFLICT"})
+	s.at(400).add(trace.Event{Kind: trace.CommitSeen, Node: "alice", TxID: "t1", Block: 4, What: trace.Valid})
+	s.at(410).add(trace.Event{Kind: trace.CommitSeen, Node: "bob", TxID: "t2", Block: 4, What: trace.Invalid, A: 11})
 	s.at(500).add(trace.Event{Kind: trace.Verdict, Node: "peer9.org1.example.com", TxID: "t0", Block: 3, Key: "VALID"})
 	s.at(2100).add(trace.Event{Kind: trace.Committed, Node: "peer9.org1.example.com", Block: 3})
 	return s
@@ -54,7 +55,7 @@ func two() *story {
 
 func TestReadings(t *testing.T) {
 	s := two()
-	m := meter.New()
+	m := meter.Alone(time.Second)
 	m.Add(s.events)
 	at := func(ms int64) view.Moment {
 		time := 1_000_000_000_000 + ms*1_000_000
@@ -73,9 +74,10 @@ func TestReadings(t *testing.T) {
 		{50, meter.Reading{}},
 		{105, meter.Reading{Pending: 1}},
 		{200, meter.Reading{Pending: 2}},
-		{320, meter.Reading{Height: 5, Judged: 2, Valid: 1, Conflicts: 1, ConflictShare: 0.5, TxPerSecond: 1}},
-		{450, meter.Reading{Height: 5, Judged: 2, Valid: 1, Conflicts: 1, ConflictShare: 0.5, TxPerSecond: 1}},
-		{2400, meter.Reading{Height: 5, Judged: 2, Valid: 1, Conflicts: 1, ConflictShare: 0.5}},
+		{320, meter.Reading{Height: 5, Judged: 2, Valid: 1, Conflicts: 1, ConflictShare: 0.5, TxPerSecond: 0.4}},
+		{450, meter.Reading{Height: 5, Judged: 2, Valid: 1, Conflicts: 1, ConflictShare: 0.5, TxPerSecond: 0.4}},
+		{2400, meter.Reading{Height: 5, Judged: 2, Valid: 1, Conflicts: 1, ConflictShare: 0.5, TxPerSecond: 0.4}},
+		{5400, meter.Reading{Height: 5, Judged: 2, Valid: 1, Conflicts: 1, ConflictShare: 0.5}},
 		{200, meter.Reading{Pending: 2}}, // and back
 	} {
 		if got := m.At(at(c.ms)); got != c.want {
@@ -85,7 +87,7 @@ func TestReadings(t *testing.T) {
 }
 
 func TestSeries(t *testing.T) {
-	m := meter.New()
+	m := meter.Alone(time.Second)
 	m.Add(two().events)
 	s := m.Series(view.Moment{Seq: 99, Time: 1_000_000_000_000 + 2_500_000_000}, time.Minute)
 	if want := []float64{2, 0}; !slices.Equal(s.Throughput, want) || s.Judged != 2 || s.Peak != 2 || s.Mean != 1 {
@@ -110,7 +112,7 @@ func TestTransactionsOfOtherClients(t *testing.T) {
 	s.at(50).add(trace.Event{Kind: trace.Broadcast, Dir: trace.Received, Node: "orderer.example.com", Other: peer0, TxID: "t1"})
 	s.at(200).add(trace.Event{Kind: trace.Verdict, Node: peer0, TxID: "t1", Block: 2, Key: "VALID"})
 	s.at(1200).add(trace.Event{Kind: trace.Committed, Node: peer0, Block: 2})
-	m := meter.New()
+	m := meter.Alone(time.Second)
 	m.Add(s.events)
 	series := m.Series(view.Moment{Seq: 4, Time: s.now}, time.Minute)
 	if math.Abs(series.P50[0]-200) > 5 {
@@ -128,8 +130,8 @@ func TestTransactionsOfOtherClients(t *testing.T) {
 func TestRefusedForOrdering(t *testing.T) {
 	s := &story{}
 	s.at(0).add(trace.Event{Kind: trace.Submitted, Node: "alice", TxID: "t1"})
-	s.at(1).add(trace.Event{Kind: trace.BroadcastAnswer, Dir: trace.Received, Node: "alice", TxID: "t1", Note: "FORBIDDEN"})
-	m := meter.New()
+	s.at(1).add(trace.Event{Kind: trace.BroadcastAnswer, Dir: trace.Received, Node: "alice", Other: "orderer.example.com", TxID: "t1", What: trace.Rejected, A: 403})
+	m := meter.Alone(time.Second)
 	m.Add(s.events)
 	if r := m.At(view.Moment{Seq: 2, Time: s.now}); r.Pending != 0 {
 		t.Errorf("%+v", r)
@@ -137,20 +139,25 @@ func TestRefusedForOrdering(t *testing.T) {
 }
 
 func TestRecordedRun(t *testing.T) {
-	run, err := trace.OpenRun("../timeline/testdata/two-clients-one-key.fscope")
+	run, err := runfile.Open("../testdata/two-clients-one-key.fscope")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer run.Close()
 	events, _, _ := run.Since(0, 100_000)
-	whole, pieces := meter.New(), meter.New()
+	whole, pieces := meter.Alone(time.Second), meter.Alone(time.Second)
 	whole.Add(events)
 	for chunk := range slices.Chunk(events, 13) {
 		pieces.Add(chunk)
 	}
-	last := events[len(events)-1]
+	last, newest := events[len(events)-1], uint64(0)
+	for _, e := range events {
+		if e.Kind == trace.Committed {
+			newest = max(newest, e.Block)
+		}
+	}
 	r := whole.At(view.Moment{Seq: last.Seq, Time: last.Time})
-	if r.Pending != 0 || r.Conflicts != 1 || r.Height != 6 {
+	if r.Pending != 0 || r.Conflicts != 1 || r.Height != newest+1 {
 		t.Errorf("at the end: %+v", r)
 	}
 	for i := 0; i < len(events); i += 50 {
@@ -166,7 +173,7 @@ func TestRecordedRun(t *testing.T) {
 
 // TestBounds lets a network run for hours.
 func TestBounds(t *testing.T) {
-	m := meter.New()
+	m := meter.Alone(time.Second)
 	s := &story{}
 	for i := range 200_000 {
 		s.at(int64(i) * 40)
@@ -191,14 +198,14 @@ func TestBounds(t *testing.T) {
 }
 
 func BenchmarkAdd(b *testing.B) {
-	run, err := trace.OpenRun("../timeline/testdata/two-clients-one-key.fscope")
+	run, err := runfile.Open("../testdata/two-clients-one-key.fscope")
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer run.Close()
 	events, _, _ := run.Since(0, 100_000)
 	for range b.N {
-		meter.New().Add(events)
+		meter.Alone(time.Second).Add(events)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(events)), "ns/event")
 }

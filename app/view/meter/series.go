@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
 )
 
 // bucket is one second of the series.
@@ -79,9 +80,9 @@ func (m *Meter) bucket(now int64) *bucket {
 	if len(m.seconds) == 0 {
 		m.origin = now
 	}
-	i := int((now - m.origin) / second)
+	i := int((now - m.origin) / m.step)
 	if i >= len(m.seconds)+maxSeconds {
-		m.origin += int64(i) * second
+		m.origin += int64(i) * m.step
 		m.seconds, i = m.seconds[:0], 0
 	}
 	for len(m.seconds) <= i {
@@ -89,7 +90,7 @@ func (m *Meter) bucket(now int64) *bucket {
 	}
 	if over := len(m.seconds) - maxSeconds; over > maxSeconds/8 {
 		m.seconds = append(m.seconds[:0], m.seconds[over:]...)
-		m.origin += int64(over) * second
+		m.origin += int64(over) * m.step
 	}
 	return &m.seconds[len(m.seconds)-1]
 }
@@ -103,15 +104,15 @@ func (m *Meter) latency(ns int64) {
 }
 
 // code counts one verdict.
-func (m *Meter) code(name string) {
+func (m *Meter) code(code uint8) {
 	b := m.bucket(m.last)
 	b.judged++
 	i := 0
-	for i < len(m.codes) && m.codes[i] != name {
+	for i < len(m.codes) && m.codes[i] != code {
 		i++
 	}
 	if i == len(m.codes) {
-		m.codes = append(m.codes, name)
+		m.codes = append(m.codes, code)
 	}
 	for len(b.codes) <= i {
 		b.codes = append(b.codes, 0)
@@ -119,16 +120,17 @@ func (m *Meter) code(name string) {
 	b.codes[i]++
 }
 
-// Series is what the charts show: one value for each whole second, oldest first.
+// Series is what the charts show: one value for each whole step, a second mostly, oldest first.
 type Series struct {
-	From       int64     // where the first second begins, in nanoseconds since 1970
-	Throughput []float64 // verdicts in the second
-	P50        []float64 // latencies in milliseconds, from the first proposal until the client
-	P95        []float64 // knows the verdict (the first verdict where the client is not ours);
-	P99        []float64 // NaN in seconds in which none was finished
-	Codes      []Code    // in the order in which they appeared; VALID first
-	Judged     int       // transactions in all these seconds
-	All50      float64   // percentiles over all these seconds, NaN without any
+	Step       time.Duration // between two values; 0 is a second
+	From       int64         // where the first second begins, in nanoseconds since 1970
+	Throughput []float64     // verdicts a second
+	P50        []float64     // latencies in milliseconds, from the first proposal until the client
+	P95        []float64     // knows the verdict (the first verdict where the client is not ours);
+	P99        []float64     // NaN in seconds in which none was finished
+	Codes      []Code        // in the order in which they appeared; VALID first
+	Judged     int           // transactions in all these seconds
+	All50      float64       // percentiles over all these seconds, NaN without any
 	All95      float64
 	All99      float64
 	Peak       float64 // highest throughput
@@ -137,6 +139,7 @@ type Series struct {
 
 // Code is a validation code's part of the series.
 type Code struct {
+	Code  uint8
 	Name  string
 	N     []int // in each second
 	Total int
@@ -145,15 +148,16 @@ type Code struct {
 // Series gives the whole seconds of span that had passed at a moment. The second that the
 // moment lies in is not over and is left out.
 func (m *Meter) Series(at view.Moment, span time.Duration) Series {
-	end := min(max(0, int((at.Time-m.origin)/second)), len(m.seconds))
-	start := max(0, end-int(int64(span)/second))
-	s := Series{From: m.origin + int64(start)*second}
+	end := min(max(0, int((at.Time-m.origin)/m.step)), len(m.seconds))
+	start := max(0, end-int(int64(span)/m.step))
+	rate := float64(second) / float64(m.step)
+	s := Series{From: m.origin + int64(start)*m.step, Step: time.Duration(m.step)}
 	var all histogram
 	for i := start; i < end; i++ {
 		b := &m.seconds[i]
-		s.Throughput = append(s.Throughput, float64(b.judged))
+		s.Throughput = append(s.Throughput, float64(b.judged)*rate)
 		s.Judged += int(b.judged)
-		s.Peak = max(s.Peak, float64(b.judged))
+		s.Peak = max(s.Peak, float64(b.judged)*rate)
 		if b.times != nil {
 			for k, n := range b.times {
 				all[k] += n
@@ -163,7 +167,7 @@ func (m *Meter) Series(at view.Moment, span time.Duration) Series {
 		s.P50, s.P95, s.P99 = append(s.P50, p[0]), append(s.P95, p[1]), append(s.P99, p[2])
 	}
 	if end > start {
-		s.Mean = float64(s.Judged) / float64(end-start)
+		s.Mean = float64(s.Judged) * rate / float64(end-start)
 	}
 	p := all.percentiles()
 	s.All50, s.All95, s.All99 = p[0], p[1], p[2]
@@ -172,8 +176,8 @@ func (m *Meter) Series(at view.Moment, span time.Duration) Series {
 }
 
 func (m *Meter) shares(start, end int) (codes []Code) {
-	for k, name := range m.codes {
-		c := Code{Name: name, N: make([]int, 0, end-start)}
+	for k, code := range m.codes {
+		c := Code{Code: code, Name: facts.CodeName(code), N: make([]int, 0, end-start)}
 		for i := start; i < end; i++ {
 			n := 0
 			if b := &m.seconds[i]; k < len(b.codes) {
@@ -185,7 +189,7 @@ func (m *Meter) shares(start, end int) (codes []Code) {
 		if c.Total == 0 {
 			continue
 		}
-		if codes = append(codes, c); name == "VALID" {
+		if codes = append(codes, c); code == facts.Valid {
 			copy(codes[1:], codes[:len(codes)-1])
 			codes[0] = c
 		}

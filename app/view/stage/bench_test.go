@@ -15,8 +15,8 @@ func BenchmarkAdd(b *testing.B) {
 	b.ReportMetric(float64(len(events))/3, "events/s-at-1000-tx/s")
 	b.ResetTimer()
 	for i := 0; i < b.N; i += len(events) {
-		w := stage.New(nil)
-		w.Describe(twoOrganisations())
+		w := stage.Alone(nil)
+		w.Facts().Describe(twoOrganisations())
 		for from := 0; from < len(events) && i+from < b.N; from += 1000 {
 			w.Add(events[from:min(len(events), from+1000)])
 		}
@@ -25,8 +25,8 @@ func BenchmarkAdd(b *testing.B) {
 
 func BenchmarkFrame(b *testing.B) {
 	events := stream(1000, 3000)
-	w := stage.New(nil)
-	w.Describe(twoOrganisations())
+	w := stage.Alone(nil)
+	w.Facts().Describe(twoOrganisations())
 	w.Add(events)
 	last := events[len(events)-1]
 	b.ResetTimer()

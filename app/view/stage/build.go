@@ -1,13 +1,14 @@
 package stage
 
 import (
-	"fmt"
 	"math"
-	"path"
 	"strconv"
 	"strings"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
+	"github.com/fabriscope/fabriscope/app/words"
+	"github.com/fabriscope/fabriscope/internal/trace"
 )
 
 // adminPatience is how long an administrator who does nothing stays on the stage at least;
@@ -20,7 +21,9 @@ const lagPatience = int64(300e6)
 // builder turns a state into a Frame. Its slices are used again for every frame.
 type builder struct {
 	w          *World
-	s          *state
+	book       *words.Book
+	names      view.Names
+	s          *facts.State
 	g          *geometry
 	o          Options
 	ts         []*touched // of the selected transaction and those that a lesson points at
@@ -34,13 +37,13 @@ type builder struct {
 // Frame gives the stage at a moment. It is valid until the next call.
 func (w *World) Frame(at view.Moment, o Options) *Frame {
 	w.aspect = math.Round(o.Aspect*20) / 20
-	s := w.stateAt(at)
+	s := w.facts.At(at)
 	f := &w.frame
-	*f = Frame{At: at, Channel: w.about.Channel, Clients: f.Clients[:0], Orgs: f.Orgs[:0], Links: f.Links[:0], Dots: f.Dots[:0],
+	*f = Frame{At: at, Channel: s.Channel, Clients: f.Clients[:0], Orgs: f.Orgs[:0], Links: f.Links[:0], Dots: f.Dots[:0],
 		Flows: f.Flows[:0], Notes: f.Notes[:0], msgs: f.msgs[:0], Selection: o.Selection, Still: o.StillMotion, Sampled: 1,
 		Ordering: Ordering{Nodes: f.Ordering.Nodes[:0]}}
 	b := &w.build
-	b.w, b.s, b.g, b.o, b.f = w, s, w.layout(), o, f
+	b.w, b.s, b.g, b.o, b.f, b.book, b.names, f.Book = w, s, w.layout(), o, f, w.book, w.facts.Names(), w.book
 	b.peers, b.containers, b.lanes = b.peers[:0], b.containers[:0], b.lanes[:0]
 	b.ts = w.touchAll(b.ts[:0], o)
 	f.Dimmed = len(b.ts) > 0
@@ -61,7 +64,7 @@ func (w *World) Frame(at view.Moment, o Options) *Frame {
 
 // appearance gives what all boxes share.
 func (b *builder) appearance(node int32, name, title string, r view.Rect) Look {
-	l := Look{Name: name, Rect: r, Highlight: pointedAt(b.o.Highlight, name, title)}
+	l := Look{Name: name, Rect: r, Highlight: pointedAt(b.o.Highlight, name, title, b.names)}
 	sel := b.o.Selection
 	switch sel.What {
 	case view.SelectNode, view.SelectLedger, view.SelectOrg:
@@ -115,7 +118,7 @@ func (b *builder) dimWholes() {
 	for i := range b.f.Orgs {
 		o := &b.f.Orgs[i]
 		o.Dim = !o.Highlight
-		for _, p := range b.w.reg.orgs[b.g.orgOrder[i]].peers {
+		for _, p := range b.w.facts.Orgs[b.g.orgOrder[i]].Peers {
 			o.Dim = o.Dim && !b.litNode(p)
 		}
 	}
@@ -127,25 +130,25 @@ func (b *builder) dimWholes() {
 
 func (b *builder) clients() {
 	for _, i := range b.g.clients {
-		id := &b.w.reg.nodes[i]
-		n := b.s.look(i)
+		id := &b.w.facts.Nodes[i]
+		n := b.s.Node(i)
 		if b.away(i) {
 			continue
 		}
-		title := view.Short(id.name)
+		title := b.names.Short(id.Name)
 		if at := strings.IndexByte(title, '@'); at > 0 {
-			title = id.name[:at] + "@" + strings.ToUpper(title[at+1:at+2]) + title[min(len(title), at+2):]
+			title = id.Name[:at] + "@" + strings.ToUpper(title[at+1:at+2]) + title[min(len(title), at+2):]
 		}
-		c := Client{Look: b.appearance(i, id.name, title, b.g.rects[i]), Title: title, Admin: isAdmin(id.name), Seen: n.life != Unseen || len(n.open) > 0}
-		switch len(n.open) {
+		c := Client{Look: b.appearance(i, id.Name, title, b.g.rects[i]), Title: title, Admin: id.Admin(), Seen: n.Life != facts.Unseen || len(n.Open) > 0}
+		switch len(n.Open) {
 		case 0:
-			c.Line = "idle"
+			c.Line = b.book.L("idle")
 		case 1:
-			for tx := range n.open {
-				c.Line = "tx " + view.ShortID(tx)
+			for tx := range n.Open {
+				c.Line = b.book.L("tx {{.ID}}", view.ShortID(tx))
 			}
 		default:
-			c.Line = strconv.Itoa(len(n.open)) + " tx"
+			c.Line = b.book.L("{{.N}} tx", len(n.Open))
 		}
 		b.f.Clients = append(b.f.Clients, c)
 	}
@@ -153,27 +156,27 @@ func (b *builder) clients() {
 
 // away tells whether a node is not shown now: an administrator who has nothing to do.
 func (b *builder) away(i int32) bool {
-	id := &b.w.reg.nodes[i]
-	if id.kind != clientKind || !isAdmin(id.name) {
+	id := &b.w.facts.Nodes[i]
+	if id.Being != facts.Client || !id.Admin() {
 		return false
 	}
-	n := b.s.look(i)
-	return len(n.open) == 0 && b.f.At.Time-n.active > max(adminPatience, int64(b.o.Scale)/2) && b.o.Selection.Node != id.name
+	n := b.s.Node(i)
+	return len(n.Open) == 0 && b.f.At.Time-n.Active > max(adminPatience, int64(b.o.Scale)/2) && b.o.Selection.Node != id.Name
 }
 
 func (b *builder) org(i int32) {
-	o := &b.w.reg.orgs[i]
-	org := Org{Look: b.appearance(-1, o.title, o.title, b.g.orgs[i]), Index: len(b.f.Orgs), Title: o.title}
+	o := &b.w.facts.Orgs[i]
+	org := Org{Look: b.appearance(-1, o.Title, o.Title, b.g.orgs[i]), Index: len(b.f.Orgs), Title: o.Title}
 	endorses, from := false, len(b.peers)
-	for _, p := range o.peers {
-		endorses = endorses || b.s.look(p).endorses
+	for _, p := range o.Peers {
+		endorses = endorses || b.s.Node(p).Endorses
 		if b.g.form != Grouped {
 			b.peer(p)
 		}
 	}
-	org.Note = count(len(o.peers), "peer")
+	org.Note = b.book.L("{{.N}} peers", len(o.Peers))
 	if endorses {
-		org.Note += " · endorses"
+		org.Note += " · " + b.book.L("endorses")
 	}
 	org.Peers = b.peers[from:len(b.peers):len(b.peers)]
 	if b.g.form == Grouped {
@@ -183,139 +186,139 @@ func (b *builder) org(i int32) {
 }
 
 // group sums an organisation's peers up.
-func (b *builder) group(o *organisation) Group {
-	g := Group{Peers: len(o.peers)}
+func (b *builder) group(o *facts.Organisation) Group {
+	g := Group{Peers: len(o.Peers)}
 	busy, validating, behind := 0, 0, 0
-	for _, p := range o.peers {
-		n := b.s.look(p)
-		if n.life == Up {
+	for _, p := range o.Peers {
+		n := b.s.Node(p)
+		if n.Life == facts.Up {
 			g.Up++
 		}
-		if n.known && n.life == Up {
+		if n.Known && n.Life == facts.Up {
 			if !g.Known {
-				g.Low, g.High, g.Known = n.height, n.height, true
+				g.Low, g.High, g.Known = n.Height, n.Height, true
 			}
-			g.Low, g.High = min(g.Low, n.height), max(g.High, n.height)
+			g.Low, g.High = min(g.Low, n.Height), max(g.High, n.Height)
 		}
-		g.Running += len(n.sims)
-		if len(n.sims) > 0 {
+		g.Running += len(n.Sims)
+		if len(n.Sims) > 0 {
 			busy++
 		}
-		if n.validating {
+		if n.Validating {
 			validating++
 		}
 		if b.behind(&n) > 0 {
 			behind++
 		}
 	}
-	g.Lines = append(g.Lines, fmt.Sprintf("%d of %d run", g.Up, g.Peers))
+	g.Lines = append(g.Lines, b.book.L("{{.Up}} of {{.Peers}} run", g.Up, g.Peers))
 	switch {
 	case g.Known && g.Low == g.High:
-		g.Lines = append(g.Lines, fmt.Sprintf("all at #%d", g.High))
+		g.Lines = append(g.Lines, b.book.L("all at #{{.Block}}", g.High))
 	case g.Known:
-		g.Lines = append(g.Lines, fmt.Sprintf("#%d to #%d, %d behind", g.Low, g.High, behind))
+		g.Lines = append(g.Lines, b.book.L("#{{.Low}} to #{{.High}}, {{.Behind}} behind", g.Low, g.High, behind))
 	}
 	switch {
 	case busy > 0:
-		g.Lines = append(g.Lines, fmt.Sprintf("%s on %s", count(g.Running, "simulation"), count(busy, "peer")))
+		g.Lines = append(g.Lines, b.book.L("{{.Simulations}} on {{.N}} peers", b.book.L("{{.N}} simulations", g.Running), busy))
 	case validating > 0:
-		g.Lines = append(g.Lines, fmt.Sprintf("%s validating", count(validating, "peer")))
+		g.Lines = append(g.Lines, b.book.L("{{.N}} peers validating", validating))
 	default:
-		g.Lines = append(g.Lines, "idle")
+		g.Lines = append(g.Lines, b.book.L("idle"))
 	}
 	return g
 }
 
 func (b *builder) peer(i int32) {
-	id := &b.w.reg.nodes[i]
-	n := b.s.look(i)
-	p := Peer{Look: b.appearance(i, id.name, view.Short(id.name), b.g.rects[i]), Title: view.Short(id.name), Life: n.life}
-	if n.known {
-		p.Height = "#" + strconv.FormatUint(n.height, 10)
-		if n.hash != "" {
-			p.Hash = "state " + n.hash
+	id := &b.w.facts.Nodes[i]
+	n := b.s.Node(i)
+	p := Peer{Look: b.appearance(i, id.Name, b.names.Short(id.Name), b.g.rects[i]), Title: b.names.Short(id.Name), Life: n.Life}
+	if n.Known {
+		p.Height = "#" + strconv.FormatUint(n.Height, 10)
+		if n.Hash != "" {
+			p.Hash = b.book.L("state {{.Hash}}", view.ShortID(n.Hash))
 		}
 	}
 	p.Mark, p.MarkText = b.mark(i, &n)
-	p.Doing, p.Busy = doing(&n)
+	p.Doing, p.Busy = b.doing(&n)
 	from := len(b.containers)
-	for slot := range n.docked {
+	for slot := range n.Docked {
 		if slot >= b.g.slots {
 			p.Hidden++
 			continue
 		}
-		b.container(id, &n.docked[slot], p.Rect, slot, min(len(n.docked), b.g.slots))
+		b.container(id, &n.Docked[slot], p.Rect, slot, min(len(n.Docked), b.g.slots))
 	}
 	p.Containers = b.containers[from:len(b.containers):len(b.containers)]
 	b.peers = append(b.peers, p)
 }
 
 // doing says in words what a peer does; the most telling thing first.
-func doing(n *nodeState) (words string, busy bool) {
-	switch n.life {
-	case Unseen:
-		return "not started", false
-	case Starting:
-		return "starting", false
-	case Stopped:
-		return "stopped", false
-	case Killed:
-		return "killed", false
+func (b *builder) doing(n *facts.Node) (said string, busy bool) {
+	switch n.Life {
+	case facts.Unseen:
+		return b.book.L("not started"), false
+	case facts.Starting:
+		return b.book.L("starting"), false
+	case facts.Stopped:
+		return b.book.L("stopped"), false
+	case facts.Killed:
+		return b.book.L("killed"), false
 	}
-	switch sets := len(n.sims); {
-	case sets > 0 && n.validating:
-		return fmt.Sprintf("%s, validating #%d", count(sets, "simulation"), n.checking), true
+	switch sets := len(n.Sims); {
+	case sets > 0 && n.Validating:
+		return b.book.L("{{.N}} simulations, validating #{{.Block}}", sets, n.Checking), true
 	case sets > 0:
-		return "building " + count(sets, "read-write set"), true
-	case n.validating:
-		return "validating #" + strconv.FormatUint(n.checking, 10), true
+		return b.book.L("building {{.N}} read-write sets", sets), true
+	case n.Validating:
+		return b.book.L("validating #{{.Block}}", n.Checking), true
 	}
-	for i := range n.docked {
-		switch n.docked[i].phase {
-		case Building:
-			return "building " + n.docked[i].label, true
-		case Launching:
-			return "starting " + n.docked[i].label, true
+	for i := range n.Docked {
+		switch n.Docked[i].Phase {
+		case facts.Building:
+			return b.book.L("building {{.Chaincode}}", n.Docked[i].Label), true
+		case facts.Launching:
+			return b.book.L("starting {{.Chaincode}}", n.Docked[i].Label), true
 		}
 	}
 	switch {
-	case n.asked > 0:
-		return "handling " + count(n.asked, "proposal"), true
-	case n.known && n.pulled > n.height:
-		return "received #" + strconv.FormatUint(n.pulled, 10), true
-	case !n.joined && !n.known:
-		return "joining the channel", false
+	case n.Asked > 0:
+		return b.book.L("handling {{.N}} proposals", n.Asked), true
+	case n.Known && n.Pulled > n.Height:
+		return b.book.L("received #{{.Block}}", n.Pulled), true
+	case !n.Joined && !n.Known:
+		return b.book.L("joining the channel"), false
 	}
-	return "idle", false
+	return b.book.L("idle"), false
 }
 
 // mark says what is wrong with a node.
-func (b *builder) mark(i int32, n *nodeState) (Mark, string) {
+func (b *builder) mark(i int32, n *facts.Node) (Mark, string) {
 	switch {
-	case n.life == Killed:
-		return Down, "killed"
-	case n.life == Stopped:
-		return Down, "stopped"
-	case n.life == Unseen:
-		return Pending, "not started"
-	case n.lies:
-		return Lying, "lies"
+	case n.Life == facts.Killed:
+		return Down, b.book.L("killed")
+	case n.Life == facts.Stopped:
+		return Down, b.book.L("stopped")
+	case n.Life == facts.Unseen:
+		return Pending, b.book.L("not started")
+	case n.Lies:
+		return Lying, b.book.L("lies")
 	case b.cutOff(i):
-		return CutOff, "cut off"
+		return CutOff, b.book.L("cut off")
 	}
 	if k := b.behind(n); k > 0 {
-		return Lags, strconv.Itoa(k) + " behind"
+		return Lags, b.book.L("{{.N}} behind", k)
 	}
 	return Fine, ""
 }
 
 // behind is how many blocks a peer has been without for longer than is usual.
-func (b *builder) behind(n *nodeState) int {
-	if !n.known || n.life != Up || n.height >= b.s.newest {
+func (b *builder) behind(n *facts.Node) int {
+	if !n.Known || n.Life != facts.Up || n.Height >= b.s.Newest {
 		return 0
 	}
-	k := int(b.s.newest - n.height)
-	if k < ring && b.f.At.Time-b.s.commits[(n.height+1)%ring] < lagPatience {
+	k := int(b.s.Newest - n.Height)
+	if at := b.s.FirstCommit(n.Height + 1); at != 0 && b.f.At.Time-at < lagPatience {
 		return 0
 	}
 	return k
@@ -324,7 +327,7 @@ func (b *builder) behind(n *nodeState) int {
 // cutOff tells whether rules cut a peer from every ordering node, or an ordering node from
 // all others.
 func (b *builder) cutOff(i int32) bool {
-	if len(b.s.rules) == 0 && len(b.s.groups) == 0 {
+	if len(b.s.Rules) == 0 && len(b.s.Groups) == 0 {
 		return false
 	}
 	others := 0
@@ -332,7 +335,7 @@ func (b *builder) cutOff(i int32) bool {
 		if o == i {
 			continue
 		}
-		if kind, _ := b.s.ruleBetween(b.w.reg.nodes[i].name, b.w.reg.nodes[o].name); kind != CutRule {
+		if !b.s.Apart(b.w.facts.Nodes[i].Name, b.w.facts.Nodes[o].Name) {
 			return false
 		}
 		others++
@@ -340,132 +343,98 @@ func (b *builder) cutOff(i int32) bool {
 	return others > 0
 }
 
-// ruleBetween gives what the link rules do to two nodes' link: the later rule wins, a
-// partition cuts in any case.
-func (s *state) ruleBetween(a, b string) (Rule, string) {
-	if s.parted(a, b) {
-		return CutRule, "partition"
-	}
-	for i := len(s.rules) - 1; i >= 0; i-- {
-		r := &s.rules[i]
-		if matches(r.from, a) && matches(r.to, b) || matches(r.from, b) && matches(r.to, a) {
-			return r.kind, r.text
-		}
-	}
-	return Undisturbed, ""
-}
-
-// parted tells whether a partition puts two nodes into different groups.
-func (s *state) parted(a, b string) bool {
-	ga, gb := -1, -1
-	for i, group := range s.groups {
-		for _, pattern := range group {
-			if ga < 0 && matches(pattern, a) {
-				ga = i
-			}
-			if gb < 0 && matches(pattern, b) {
-				gb = i
-			}
-		}
-	}
-	return ga >= 0 && gb >= 0 && ga != gb
-}
-
-func matches(pattern, name string) bool {
-	if pattern == name {
-		return true
-	}
-	if !strings.ContainsAny(pattern, "*?[") {
-		return false
-	}
-	ok, err := path.Match(pattern, name)
-	return err == nil && ok
-}
-
 // container adds one chaincode with its lanes.
-func (b *builder) container(id *identity, c *container, box view.Rect, slot, docked int) {
+func (b *builder) container(id *facts.Identity, c *facts.Chaincode, box view.Rect, slot, docked int) {
 	r := b.g.containerRect(box, slot, docked)
-	name := strings.Replace(c.label, " ", "_", 1) + "@" + id.name
-	if c.node >= 0 {
-		name = b.w.reg.nodes[c.node].name
+	name := strings.Replace(c.Label, " ", "_", 1) + "@" + id.Name
+	if c.Node >= 0 {
+		name = b.w.facts.Nodes[c.Node].Name
 	}
-	x := Container{Look: b.appearance(c.node, name, c.label, r), Title: c.label, Kind: "container", Phase: c.phase}
-	if c.node < 0 && b.f.Dimmed && !x.Highlight {
+	x := Container{Look: b.appearance(c.Node, name, c.Label, r), Title: c.Label, Kind: b.book.RunsAs(c.Runs), Phase: c.Phase}
+	if c.Node < 0 && b.f.Dimmed && !x.Highlight {
 		x.Dim = true
 	}
 	x.Line = b.phrase(c)
-	if c.phase == Building {
-		x.Kind = "builder"
+	switch c.Phase {
+	case facts.Installed:
+		x.Kind = b.book.L("package")
+	case facts.Building, facts.Built:
+		x.Kind = b.book.L("builder")
 	}
 	room := lanesIn(r, b.g.form)
 	from := len(b.lanes)
-	for i := range c.lanes {
-		if i >= room || len(c.lanes) > room && i >= room-1 && b.g.form == Full {
-			x.More = len(c.lanes) - i
+	for i := range c.Lanes {
+		if len(c.Lanes) > room && i >= room-1 { // one place is for the count of the others
+			x.More = len(c.Lanes) - i
 			break
 		}
-		b.lane(&c.lanes[i], laneRect(r, i, b.g.form))
+		b.lane(&c.Lanes[i], laneRect(r, i, min(len(c.Lanes), room), b.g.form))
 	}
 	x.Lanes = b.lanes[from:len(b.lanes):len(b.lanes)]
 	b.containers = append(b.containers, x)
 }
 
-// lanesIn is how many lanes a container has room for.
+// lanesIn is how many lanes a container has room for, when they stand as close as they may.
 func lanesIn(r view.Rect, form Form) int {
 	if form == Compact {
 		return 4
 	}
-	return int((r.H - 22) / 17)
+	return int((r.H - laneHead) / leastLane)
 }
 
-func laneRect(r view.Rect, i int, form Form) view.Rect {
+// laneRect is the place of one of several lanes: they stand closer where there are many.
+func laneRect(r view.Rect, i, of int, form Form) view.Rect {
 	if form == Compact {
 		return view.Rect{X: r.X + 5, Y: r.Y + 5 + float64(i)*7, W: r.W - 10, H: 5}
 	}
-	return view.Rect{X: r.X + 10, Y: r.Y + 23 + float64(i)*17, W: r.W - 20, H: 14}
+	pitch := min(laneH, (r.H-laneHead)/float64(of))
+	return view.Rect{X: r.X + 10, Y: r.Y + laneHead + 1 + float64(i)*pitch, W: r.W - 20, H: pitch - min(3, pitch*0.2)}
 }
 
-func (b *builder) lane(l *lane, r view.Rect) {
-	x := Lane{TxID: l.tx, Rect: r, Reads: l.reads, Writes: l.writes, Class: view.Proposal}
-	word := l.fn
-	if l.call != "" {
-		word = l.call
+func (b *builder) lane(l *facts.Lane, r view.Rect) {
+	x := Lane{TxID: l.Tx, Rect: r, Reads: l.Reads, Writes: l.Writes, Class: view.Proposal}
+	word := l.Fn
+	if l.Call != "" {
+		word = l.Call
 		x.Class = view.Read
-		if l.write {
+		if l.Write {
 			x.Class = view.Write
 		}
 	}
-	x.Label = view.ShortID(l.tx) + " " + word
-	x.Share = 1 - 0.86*math.Pow(0.62, float64(l.reads+l.writes))
+	x.Label = view.ShortID(l.Tx) + " " + word
+	x.Share = 1 - 0.86*math.Pow(0.62, float64(l.Reads+l.Writes))
 	if b.f.Dimmed {
-		x.Lit = b.lit(l.tx)
+		x.Lit = b.lit(l.Tx)
 		x.Dim = !x.Lit
 	}
 	b.lanes = append(b.lanes, x)
 }
 
 // phrase says what a chaincode does while no simulation runs.
-func (b *builder) phrase(c *container) string {
-	switch c.phase {
-	case Installed:
-		return "installed, not running"
-	case Building:
-		return "compiling for " + spent(b.f.At.Time-c.since)
-	case Built:
-		return "built, not running yet"
-	case Launching:
-		return "starting for " + spent(b.f.At.Time-c.since)
-	case Paused:
-		return "paused"
-	case Exited:
-		if c.note == "" || c.note == "stopped" {
-			return "stopped"
+func (b *builder) phrase(c *facts.Chaincode) string {
+	switch c.Phase {
+	case facts.Installed:
+		return b.book.L("installed, not running")
+	case facts.Building:
+		return b.book.L("compiling for {{.Time}}", spent(b.f.At.Time-c.Since))
+	case facts.Built:
+		return b.book.L("built, not running yet")
+	case facts.Launching:
+		return b.book.L("starting for {{.Time}}", spent(b.f.At.Time-c.Since))
+	case facts.Paused:
+		return b.book.L("paused")
+	case facts.Exited:
+		switch {
+		case c.Cause == nil || c.Cause.What == trace.Stopped:
+			return b.book.L("stopped")
+		case c.Cause.Kind != trace.ChaincodeExit:
+			return b.book.L("ended: its peer is down")
 		}
-		return "ended: " + c.note
-	case Failed:
-		return c.note
+		return b.book.L("ended: {{.Cause}}", b.book.Line(words.Cause(c.Cause)))
+	case facts.Failed:
+		return b.book.Line(words.Cause(c.Cause))
 	}
-	return "waiting for work"
+	return b.book.L("waiting for work")
 }
 
 // spent is a duration in a person's words, rough enough not to flicker.
@@ -476,11 +445,4 @@ func spent(ns int64) string {
 	default:
 		return strconv.FormatInt(ns/1e9, 10) + " s"
 	}
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return strconv.Itoa(n) + " " + what + "s"
 }

@@ -1,15 +1,16 @@
 package stage
 
 import (
-	"fmt"
 	"math"
-	"regexp"
 	"strings"
 
+	kvrwsetpb "github.com/hyperledger/fabric-protos-go-apiv2/ledger/rwset/kvrwset"
 	peerpb "github.com/hyperledger/fabric-protos-go-apiv2/peer"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
+	"github.com/fabriscope/fabriscope/app/words"
 	"github.com/fabriscope/fabriscope/internal/trace"
 	"github.com/fabriscope/fabriscope/internal/wire"
 )
@@ -35,19 +36,15 @@ type said struct {
 	text string
 }
 
-// grpcWords are what gRPC puts before the words of an error.
-var grpcWords = regexp.MustCompile(`(?:rpc error: )?code = \w+ desc = `)
-
 // Caption is one plain sentence on what is happening at the moment, made from the events
 // there; of the selected transaction, if there is one. "" when nothing has happened yet.
 func (w *World) Caption(at view.Moment, sel view.Selection) string {
 	tx := sel.Tx()
-	if w.said.seq == at.Seq && w.said.tx == tx && (tx == "" || w.said.head == w.head.seq) && at.Time < w.said.rest {
+	if w.said.seq == at.Seq && w.said.tx == tx && (tx == "" || w.said.head == w.facts.Now().Seq) && at.Time < w.said.rest {
 		return w.said.text
 	}
 	text, since := w.sentence(at, tx)
-	text = grpcWords.ReplaceAllString(text, "")
-	w.said = said{seq: at.Seq, tx: tx, head: w.head.seq, text: text, rest: since + restAfter}
+	w.said = said{seq: at.Seq, tx: tx, head: w.facts.Now().Seq, text: text, rest: since + restAfter}
 	if at.Time >= w.said.rest {
 		w.said.rest = math.MaxInt64
 	}
@@ -62,7 +59,7 @@ func (w *World) sentence(at view.Moment, tx string) (text string, since int64) {
 		}
 	}
 	events := w.around(at.Seq)
-	if busy := busyText(events); busy != "" && at.Seq >= w.head.seq {
+	if busy := w.busyText(events); busy != "" && at.Seq >= w.facts.Now().Seq {
 		return busy, at.Time
 	}
 	text, since = w.sentenceOf(events, at)
@@ -82,11 +79,12 @@ func (w *World) sentenceOf(events []trace.Event, at view.Moment) (text string, s
 		if events[i].Seq > at.Seq {
 			continue
 		}
-		e := w.meet(&events[i])
-		if e.info.quiet {
+		e := w.facts.Step(&events[i])
+		if e.Info.Quiet {
 			continue
 		}
-		text := w.describe(&e)
+		from, to := w.ends(&e)
+		text := w.teller().Event(e.Event, from, to)
 		switch {
 		case text == "":
 		case chatter(e.Event) && (e.Seq != at.Seq || at.Time-e.Time > 1000):
@@ -103,6 +101,28 @@ func (w *World) sentenceOf(events []trace.Event, at view.Moment) (text string, s
 	return routine, routineSince
 }
 
+// SetBook changes the language of the captions and of what stands in frames.
+func (w *World) SetBook(b *words.Book) { w.book, w.said = b, said{} }
+
+// Book is the language of the stage.
+func (w *World) Book() *words.Book { return w.book }
+
+// teller makes sentences of events.
+func (w *World) teller() *words.Teller {
+	return &words.Teller{Book: w.book, Name: w.facts.Names().Short, Function: w.function, Until: w.until}
+}
+
+// ends names a message's sender and receiver.
+func (w *World) ends(e *facts.Step) (from, to string) {
+	if e.From < 0 {
+		return e.Node, e.Other
+	}
+	return w.facts.Nodes[e.From].Name, w.facts.Nodes[e.To].Name
+}
+
+// short is a node's name as panels show it.
+func (w *World) short(i int32) string { return w.facts.Names().Short(w.facts.Nodes[i].Name) }
+
 // around gives the events before a moment, the moment's own last.
 func (w *World) around(seq uint64) []trace.Event {
 	events := w.recent
@@ -111,7 +131,7 @@ func (w *World) around(seq uint64) []trace.Event {
 		if seq > captionReach {
 			from = seq - captionReach
 		}
-		events = w.read(from, captionReach)
+		events = w.facts.Read(from, captionReach)
 	}
 	n := len(events)
 	for n > 0 && events[n-1].Seq > seq {
@@ -122,7 +142,7 @@ func (w *World) around(seq uint64) []trace.Event {
 
 // busyText says so when too much happens at the newest moment for a sentence about one
 // event.
-func busyText(events []trace.Event) string {
+func (w *World) busyText(events []trace.Event) string {
 	n := len(events)
 	if n < busyEvents {
 		return ""
@@ -132,51 +152,51 @@ func busyText(events []trace.Event) string {
 		return ""
 	}
 	rate := round2(busyEvents / (float64(span) / 1e9))
-	return "About " + strings.TrimSuffix(rateText(rate), "/s") + " events happen in a second now; pause, or stretch time, to see single ones."
+	return w.book.L("About {{.Rate}} events happen in a second now; pause, or stretch time, to see single ones.", strings.TrimSuffix(rateText(rate), "/s"))
 }
 
 // alongside adds what else is simulated at the same moment: the same transaction at other
 // peers, or other transactions in the same chaincode.
-func (w *World) alongside(e *step, at view.Moment) string {
-	peer := e.self
-	if peer < 0 || !e.info.chaincode && e.info.op != opSimulate && !strings.HasPrefix(string(e.Kind), "rwset.") {
+func (w *World) alongside(e *facts.Step, at view.Moment) string {
+	peer := e.Self
+	if peer < 0 || !e.Info.Chaincode && e.Info.Op != facts.OpSimulate && !strings.HasPrefix(string(e.Kind), "rwset.") {
 		return ""
 	}
-	if host := w.reg.nodes[peer].host; host >= 0 {
+	if host := w.facts.Nodes[peer].Host; host >= 0 {
 		peer = host
 	}
-	s := w.stateAt(at)
+	s := w.facts.At(at)
 	var same []string
-	for i := range s.nodes {
+	for i := range s.Nodes {
 		if int32(i) == peer {
 			continue
 		}
-		for _, x := range s.nodes[i].sims {
-			if x.tx == e.TxID {
-				same = append(same, view.Short(w.reg.nodes[i].name))
+		for _, x := range s.Nodes[i].Sims {
+			if x.Tx == e.TxID {
+				same = append(same, w.short(int32(i)))
 			}
 		}
 	}
 	switch n := len(same); {
-	case n == 1 && (e.info.op == opCall || e.info.op == opSimulate):
-		return same[0] + " does the same at this moment."
+	case n == 1 && (e.Info.Op == facts.OpCall || e.Info.Op == facts.OpSimulate):
+		return w.book.L("{{.Node}} does the same at this moment.", same[0])
 	case n == 1:
-		return same[0] + " simulates it too at this moment."
+		return w.book.L("{{.Node}} simulates it too at this moment.", same[0])
 	case n == 2:
-		return same[0] + " and " + same[1] + " simulate it too at this moment."
+		return w.book.L("{{.Node}} and {{.Other}} simulate it too at this moment.", same[0], same[1])
 	case n > 2:
-		return fmt.Sprintf("%s and %d other peers simulate it too at this moment.", same[0], n-1)
+		return w.book.L("{{.Node}} and {{.N}} other peers simulate it too at this moment.", same[0], n-1)
 	}
 	others := 0
-	for _, x := range s.look(peer).sims {
-		if x.tx != e.TxID {
+	for _, x := range s.Node(peer).Sims {
+		if x.Tx != e.TxID {
 			others++
 		}
 	}
 	if others == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s has %s under simulation at the same time.", view.Short(w.reg.nodes[peer].name), count(others, "other transaction"))
+	return w.book.L("{{.Node}} has {{.N}} other transactions under simulation at the same time.", w.short(peer), others)
 }
 
 // function gives the function that a transaction calls, "" if the trace does not tell.
@@ -192,8 +212,8 @@ func (w *World) function(tx string) string {
 	}
 	fn := ""
 	for _, e := range w.src.ByTx(tx) {
-		if e.Kind == trace.ChaincodeTransaction && e.Note != "" {
-			fn = e.Note
+		if e.Kind == trace.ChaincodeTransaction && e.Key != "" {
+			fn = e.Key
 			break
 		}
 		if e.Kind == trace.Proposal && fn == "" {
@@ -204,6 +224,29 @@ func (w *World) function(tx string) string {
 		w.named[tx] = fn
 	}
 	return fn
+}
+
+// until gives the key at which a range ends, from the message or the read set that the event is
+// about.
+func (w *World) until(e *trace.Event) (end string, known bool) {
+	if w.src == nil {
+		return "", false
+	}
+	_, raw, ok := w.src.Payload(e.Seq)
+	if !ok {
+		return "", false
+	}
+	if e.Kind == trace.RangeAdded {
+		var info kvrwsetpb.RangeQueryInfo
+		err := proto.Unmarshal(raw, &info)
+		return info.GetEndKey(), err == nil
+	}
+	var m peerpb.ChaincodeMessage
+	var asked peerpb.GetStateByRange
+	if proto.Unmarshal(raw, &m) != nil || proto.Unmarshal(m.GetPayload(), &asked) != nil {
+		return "", false
+	}
+	return asked.GetEndKey(), true
 }
 
 // proposed reads the function from a proposal itself.

@@ -1,10 +1,12 @@
 package stage
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
 )
 
 const (
@@ -24,17 +26,18 @@ const (
 
 // candidate is a message that may be seen.
 type candidate struct {
-	*flight
+	*facts.Message
 	share float64
 }
 
 // flowCounts counts messages per direction of each pair and class.
 type flowCounts struct {
 	seen    []candidate
-	visible []int32    // per direction
-	classes [][8]int32 // per direction
+	visible []int32                  // per direction
+	classes [][view.ClassCount]int32 // per direction
 	docks   [][]view.Point
 	points  []view.Point
+	lit     []uint32 // numbers of the transactions that are pointed at
 }
 
 // trail is how long a message is seen at least, in the trace's time: long enough for the
@@ -49,73 +52,74 @@ func (o *Options) trail() int64 {
 // dots adds the messages on their way, and flows where they are too many.
 func (b *builder) dots() {
 	c := &b.flow
-	directions := 2 * len(b.w.reg.pairs)
+	directions := 2 * len(b.w.facts.Pairs)
 	c.seen = c.seen[:0]
 	c.visible = append(c.visible[:0], make([]int32, directions)...)
-	c.classes = append(c.classes[:0], make([][8]int32, directions)...)
+	c.classes = append(c.classes[:0], make([][view.ClassCount]int32, directions)...)
 	b.docks()
-	list := b.w.flightsAt(b.f.At)
+	list := b.w.facts.MessagesAround(b.f.At)
+	c.lit = c.lit[:0]
+	for _, t := range b.ts {
+		c.lit = append(c.lit, list.Find(t.tx))
+	}
 	trail := b.o.trail()
 	held := b.heldSet()
-	list.visit(b.f.At, trail, func(m *flight) { b.see(list, m, trail, held) })
+	list.Visit(b.f.At, trail, func(m *facts.Message) { b.see(list, m, trail, held) })
 	every := b.thin()
 	for i := range c.seen {
 		m := &c.seen[i]
-		d := direction(m.flight)
+		d := m.Direction()
 		k := every
 		for c.visible[d]/k > linkDots {
 			k *= 2
 		}
-		if k > 1 && m.nth&uint32(k-1) != 0 && !b.lit(m.tx) {
+		if k > 1 && m.Nth&uint32(k-1) != 0 && !b.litMessage(m.Message) {
 			b.f.Sampled = max(b.f.Sampled, int(k))
 			continue
 		}
-		b.dot(m.flight, m.share)
+		b.dot(list, m.Message, m.share)
 	}
 	b.held()
 	b.flows(trail)
 }
 
-func direction(m *flight) int32 {
-	if m.back {
-		return 2*m.link + 1
-	}
-	return 2 * m.link
+func (b *builder) litMessage(m *facts.Message) bool {
+	return m.Tx != 0 && slices.Contains(b.flow.lit, m.Tx)
 }
 
 // heldSet names the messages that stand still now: they are drawn by held.
 func (b *builder) heldSet() map[uint64]bool {
-	if len(b.s.held) == 0 {
+	if len(b.s.Held) == 0 {
 		return nil
 	}
-	set := make(map[uint64]bool, len(b.s.held))
-	for i := range b.s.held {
-		set[b.s.held[i].msg] = true
+	set := make(map[uint64]bool, len(b.s.Held))
+	for i := range b.s.Held {
+		set[b.s.Held[i].Msg] = true
 	}
 	return set
 }
 
 // see decides whether a message is visible, and how far it has come.
-func (b *builder) see(list *flights, m *flight, trail int64, held map[uint64]bool) {
-	if m.quiet && !b.o.Heartbeats || int(m.link) >= len(b.g.routes) || held[m.msg] {
+func (b *builder) see(list *facts.Messages, m *facts.Message, trail int64, held map[uint64]bool) {
+	if m.Quiet() && !b.o.Heartbeats || int(m.Link) >= len(b.g.routes) || held[m.ID] {
 		return
 	}
-	if b.away(m.from) || b.away(m.to) {
+	if b.away(m.From) || b.away(m.To) {
 		return
 	}
 	at := b.f.At
-	begin, end := m.t0, m.t1
+	begin, end := m.Sent, m.Received
 	switch {
-	case m.end == 0 && end == unended: // its arrival is not recorded yet
+	case m.End() == 0 && end == facts.Unended: // its arrival is not recorded yet
 		end = begin + max(trail, guess)
-		if at.Time > end && (!b.w.reg.nodes[m.to].speaks || b.w.head.time-begin > abandoned) {
+		if at.Time > end && (!b.w.facts.Nodes[m.To].Speaks || b.w.facts.Now().Time-begin > facts.Abandoned) {
 			return // an outside end records nothing, and one that has gone takes nothing
 		}
-	case m.end > at.Seq:
+	case m.End() > at.Seq:
 		end = max(end, begin+trail)
 	default:
 		end = max(end, begin+trail)
-		if at.Time >= end && (m.end != at.Seq || at.Time > m.t1) {
+		if at.Time >= end && (m.End() != at.Seq || at.Time > m.Received) {
 			return
 		}
 	}
@@ -123,17 +127,17 @@ func (b *builder) see(list *flights, m *flight, trail int64, held map[uint64]boo
 	if end > begin {
 		share = min(1, max(0, float64(at.Time-begin)/float64(end-begin)))
 	}
-	if m.t1 == unended {
+	if m.Received == facts.Unended {
 		share = min(share, 0.9)
 	}
-	if m.paused {
-		if s, ok := list.stops[m.msg]; ok && s.released > 0 && s.released <= at.Time && end > s.released {
-			share = heldNear + (1-heldNear)*float64(at.Time-s.released)/float64(end-s.released)
+	if m.Paused() {
+		if s, ok := list.Stop(m.ID); ok && s.Released > 0 && s.Released <= at.Time && end > s.Released {
+			share = heldNear + (1-heldNear)*float64(at.Time-s.Released)/float64(end-s.Released)
 		}
 	}
-	d := direction(m)
+	d := m.Direction()
 	b.flow.visible[d]++
-	b.flow.classes[d][m.class&7]++
+	b.flow.classes[d][m.Class]++
 	b.flow.seen = append(b.flow.seen, candidate{m, min(1, share)})
 }
 
@@ -163,8 +167,8 @@ func (b *builder) way(link int32) []view.Point {
 	return b.flow.docks[link]
 }
 
-func (b *builder) dot(m *flight, share float64) {
-	points := b.way(m.link)
+func (b *builder) dot(list *facts.Messages, m *facts.Message, share float64) {
+	points := b.way(m.Link)
 	most := b.o.MaxDots
 	if most <= 0 {
 		most = defaultDots
@@ -175,17 +179,17 @@ func (b *builder) dot(m *flight, share float64) {
 	if b.o.StillMotion {
 		share = 0.5
 	}
-	if m.lost {
+	if m.Lost() {
 		share = min(share, 0.5)
 	}
-	x := Dot{Class: m.class, Seq: m.seq, Lost: m.lost, Small: b.flow.docks[m.link] != nil}
-	x.P, x.Back = placeOn(points, share, m.back, !x.Small && !b.o.StillMotion)
+	x := Dot{Class: m.Class, Seq: m.Seq, Lost: m.Lost(), Small: b.flow.docks[m.Link] != nil}
+	x.P, x.Back = placeOn(points, share, m.Back(), !x.Small && !b.o.StillMotion)
 	if b.f.Dimmed {
-		x.Lit = b.lit(m.tx)
+		x.Lit = b.litMessage(m)
 		x.Dim = !x.Lit
 	}
 	b.f.Dots = append(b.f.Dots, x)
-	b.f.msgs = append(b.f.msgs, dotRef{seq: m.seq, tx: m.tx, a: b.w.reg.nodes[m.from].name, b: b.w.reg.nodes[m.to].name})
+	b.f.msgs = append(b.f.msgs, dotRef{seq: m.Seq, tx: list.TxID(m.Tx), a: b.w.facts.Nodes[m.From].Name, b: b.w.facts.Nodes[m.To].Name})
 }
 
 // placeOn gives a place on a link, and one a little behind it.
@@ -207,51 +211,50 @@ func placeOn(points []view.Point, share float64, back, trailing bool) (p, behind
 // held adds the messages that a hold has stopped, where they stand.
 func (b *builder) held() {
 	stacked := map[int32]int{}
-	for i := range b.s.held {
-		h := &b.s.held[i]
-		points := b.way(h.link)
+	for i := range b.s.Held {
+		h := &b.s.Held[i]
+		points := b.way(h.Link)
 		if len(points) == 0 || len(b.f.Dots) >= defaultDots {
 			continue
 		}
-		share := heldNear + 0.06*float64(stacked[h.link]%6)
-		stacked[h.link]++
-		if h.at == h.to {
+		share := heldNear + 0.06*float64(stacked[h.Link]%6)
+		stacked[h.Link]++
+		if h.At == h.To {
 			share = 1 - share
 		}
-		x := Dot{Class: h.info.class, Seq: h.seq, Held: true, Small: b.flow.docks[h.link] != nil}
-		x.P, x.Back = placeOn(points, share, b.w.reg.pairs[h.link].a != h.from, false)
+		x := Dot{Class: h.Info.Class, Seq: h.Seq, Held: true, Small: b.flow.docks[h.Link] != nil}
+		x.P, x.Back = placeOn(points, share, b.w.facts.Pairs[h.Link].A != h.From, false)
 		if b.f.Dimmed {
-			x.Lit = b.lit(h.tx)
+			x.Lit = b.lit(h.Tx)
 			x.Dim = !x.Lit
 		}
 		b.f.Dots = append(b.f.Dots, x)
-		b.f.msgs = append(b.f.msgs, dotRef{seq: h.seq, tx: h.tx, a: b.w.reg.nodes[h.from].name, b: b.w.reg.nodes[h.to].name})
+		b.f.msgs = append(b.f.msgs, dotRef{seq: h.Seq, tx: h.Tx, a: b.w.facts.Nodes[h.From].Name, b: b.w.facts.Nodes[h.To].Name})
 	}
 }
 
 // docks finds where each running chaincode's short link to its peer lies now.
 func (b *builder) docks() {
 	c := &b.flow
-	c.docks = append(c.docks[:0], make([][]view.Point, len(b.w.reg.pairs))...)
+	c.docks = append(c.docks[:0], make([][]view.Point, len(b.w.facts.Pairs))...)
 	c.points = c.points[:0]
 	if b.g.form != Full {
 		return
 	}
-	for i := range b.s.nodes {
-		n := &b.s.nodes[i]
-		for slot := range min(len(n.docked), b.g.slots) {
-			code := n.docked[slot].node
+	for i := range b.s.Nodes {
+		n := &b.s.Nodes[i]
+		for slot := range min(len(n.Docked), b.g.slots) {
+			code := n.Docked[slot].Node
 			if code < 0 {
 				continue
 			}
-			a, z := min(int32(i), code), max(int32(i), code)
-			link, ok := b.w.reg.pairIDs[uint64(uint32(a))<<32|uint64(uint32(z))]
+			link, ok := b.w.facts.Pair(int32(i), code)
 			if !ok {
 				continue
 			}
-			r := b.g.containerRect(b.g.rects[i], slot, min(len(n.docked), b.g.slots))
+			r := b.g.containerRect(b.g.rects[i], slot, min(len(n.Docked), b.g.slots))
 			outer, inner := view.Point{X: r.X - dockLength, Y: r.Y + r.H/2}, view.Point{X: r.X, Y: r.Y + r.H/2}
-			if a == code {
+			if b.w.facts.Pairs[link].A == code {
 				outer, inner = inner, outer
 			}
 			c.points = append(c.points, outer, inner)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
 	"github.com/fabriscope/fabriscope/app/view/stage"
 	"github.com/fabriscope/fabriscope/internal/trace"
 )
@@ -17,8 +18,8 @@ type tale struct {
 }
 
 func newTale() *tale {
-	t := &tale{w: stage.New(nil), now: view.Moment{Time: 1_795_000_000_000_000_000}}
-	t.w.Describe(twoOrganisations())
+	t := &tale{w: stage.Alone(nil), now: view.Moment{Time: 1_795_000_000_000_000_000}}
+	t.w.Facts().Describe(twoOrganisations())
 	return t
 }
 
@@ -38,16 +39,16 @@ const peer0, peer1, lead = "peer0.org1.example.com", "peer1.org1.example.com", "
 func TestPeersThatAreNotWell(t *testing.T) {
 	x := newTale()
 	for _, p := range []string{peer0, peer1} {
-		x.happen(trace.Event{Kind: trace.NodeStart, Node: p, Note: "peer"})
+		x.happen(trace.Event{Kind: trace.NodeStart, Node: p, What: trace.IsPeer})
 	}
 	if p := peerNamed(t, x.later(0, stage.Options{}), "peer0.org1"); p.Doing != "starting" || peerNamed(t, x.later(0, stage.Options{}), "peer0.org2").Mark != stage.Pending {
 		t.Errorf("a starting peer shows %q", p.Doing)
 	}
 	for _, p := range []string{peer0, peer1} {
 		x.happen(trace.Event{Kind: trace.NodeReady, Node: p})
-		x.happen(trace.Event{Kind: trace.Committed, Node: p, Block: 7, Note: "abcdef"})
+		x.happen(trace.Event{Kind: trace.Committed, Node: p, Block: 7, What: trace.Told, Key: "abcdef"})
 	}
-	x.happen(trace.Event{Kind: trace.Committed, Node: peer0, Block: 8, Note: "123456"})
+	x.happen(trace.Event{Kind: trace.Committed, Node: peer0, Block: 8, What: trace.Told, Key: "123456"})
 	if p := peerNamed(t, x.later(10*time.Millisecond, stage.Options{}), "peer1.org1"); p.Mark != stage.Fine {
 		t.Errorf("a peer that has just not got the block shows %q", p.MarkText)
 	}
@@ -63,8 +64,8 @@ func TestPeersThatAreNotWell(t *testing.T) {
 func TestLinkRules(t *testing.T) {
 	x := newTale()
 	x.happen(trace.Event{Kind: trace.NodeReady, Node: peer0})
-	x.happen(trace.Event{Kind: trace.Seek, Dir: trace.Sent, Node: peer0, Other: lead, Note: "from 1 to ever", Msg: 1})
-	x.happen(trace.Event{Kind: trace.Committed, Node: peer0, Block: 7, Note: "abcdef"})
+	x.happen(trace.Event{Kind: trace.Seek, Dir: trace.Sent, Node: peer0, Other: lead, What: trace.SeekForEver, A: 1, B: trace.PositionForEver, Msg: 1})
+	x.happen(trace.Event{Kind: trace.Committed, Node: peer0, Block: 7, What: trace.Told, Key: "abcdef"})
 	rule := func() (stage.Rule, string) {
 		for _, l := range x.later(0, stage.Options{}).Links {
 			if l.A == peer0 || l.B == peer0 {
@@ -74,29 +75,34 @@ func TestLinkRules(t *testing.T) {
 		t.Fatal("no link of the peer is shown")
 		return 0, ""
 	}
-	x.happen(trace.Event{Kind: trace.LinkRule, Node: "peer*.org1.example.com", Other: lead, Note: "latency 60ms, jitter 5ms"})
+	x.happen(trace.Event{Kind: trace.LinkRule, Node: "peer*.org1.example.com", Other: lead, What: trace.RuleShaped, A: 60e6, B: 5e6})
 	if r, text := rule(); r != stage.Slow || text != "latency 60ms, jitter 5ms" {
 		t.Errorf("a slow link shows %d %q", r, text)
 	}
-	x.happen(trace.Event{Kind: trace.LinkRule, Node: lead, Other: peer0, Note: "loss 2 %, one way"})
+	x.happen(trace.Event{Kind: trace.LinkRule, Node: lead, Other: peer0, What: trace.RuleShapedOneWay, C: 20_000})
 	if r, _ := rule(); r != stage.Lossy {
 		t.Errorf("a lossy link shows %d", r)
 	}
 	for _, o := range twoOrganisations().Orderers {
-		x.happen(trace.Event{Kind: trace.LinkRule, Node: peer0, Other: o, Note: "cut"})
+		x.happen(trace.Event{Kind: trace.LinkRule, Node: peer0, Other: o, What: trace.RuleCut})
 	}
 	if p := peerNamed(t, x.later(0, stage.Options{}), "peer0.org1"); p.Mark != stage.CutOff || p.MarkText != "cut off" {
 		t.Errorf("a peer without links shows %q", p.MarkText)
 	}
-	x.happen(trace.Event{Kind: trace.LinkRule, Note: "healed"})
+	for _, o := range twoOrganisations().Orderers {
+		x.happen(trace.Event{Kind: trace.LinkRule, Node: peer0, Other: o, What: trace.RuleHealed})
+	}
 	if p := peerNamed(t, x.later(0, stage.Options{}), "peer0.org1"); p.Mark != stage.Fine {
 		t.Errorf("healed it shows %q", p.MarkText)
 	}
-	x.happen(trace.Event{Kind: trace.LinkRule, Note: "partition: peer0.org1.example.com | orderer*.example.com"})
+	x.happen(trace.Event{Kind: trace.Partition, What: trace.Parted, Node: peer0, A: 0, B: 2, C: 1})
+	for _, o := range twoOrganisations().Orderers {
+		x.happen(trace.Event{Kind: trace.Partition, What: trace.Parted, Node: o, A: 1, B: 2, C: 1})
+	}
 	if r, text := rule(); r != stage.CutRule || text != "partition" || peerNamed(t, x.later(0, stage.Options{}), "peer0.org1").Mark != stage.CutOff {
 		t.Errorf("a parted link shows %d %q", r, text)
 	}
-	x.happen(trace.Event{Kind: trace.LinkRule, Note: "partition ended"})
+	x.happen(trace.Event{Kind: trace.Partition, What: trace.RuleHealed})
 	if r, _ := rule(); r == stage.CutRule {
 		t.Error("the partition has not ended")
 	}
@@ -105,7 +111,7 @@ func TestLinkRules(t *testing.T) {
 // A held message stands still where it was stopped, and goes on when it is released.
 func TestHeldMessages(t *testing.T) {
 	x := newTale()
-	x.happen(trace.Event{Kind: trace.HoldSet, Note: "broadcast"})
+	x.happen(trace.Event{Kind: trace.HoldSet, What: trace.Told, A: 3, Name: "broadcast"})
 	message := trace.Event{Kind: trace.Proposal, Dir: trace.Sent, Node: "alice", Other: peer0, TxID: "51c0", Msg: 9}
 	x.happen(message)
 	message.Dir = trace.Held
@@ -135,7 +141,7 @@ func TestHeldMessages(t *testing.T) {
 	if f = x.later(0, stage.Options{}); len(f.Dots) == 1 && f.Dots[0].Held {
 		t.Error("it is still held")
 	}
-	x.happen(trace.Event{Kind: trace.HoldGone, Note: "broadcast"})
+	x.happen(trace.Event{Kind: trace.HoldGone, What: trace.HoldRemoved, A: 3, Name: "broadcast"})
 	if f = x.later(0, stage.Options{}); len(f.Notes) != 0 {
 		t.Errorf("notes are left: %+v", f.Notes)
 	}
@@ -146,8 +152,8 @@ func TestHeldMessages(t *testing.T) {
 func TestChaincodeLife(t *testing.T) {
 	x := newTale()
 	x.happen(trace.Event{Kind: trace.NodeReady, Node: peer0})
-	code := func(kind trace.Kind, label, note string) *stage.Container {
-		e := trace.Event{Kind: kind, Node: peer0, Key: label + ":ab12", Note: note}
+	code := func(kind trace.Kind, what trace.What, label, note string) *stage.Container {
+		e := trace.Event{Kind: kind, What: what, Node: peer0, Key: label + ":ab12", Note: note}
 		if kind != trace.Installed {
 			e.Other = label + "@" + peer0
 		}
@@ -157,27 +163,28 @@ func TestChaincodeLife(t *testing.T) {
 	}
 	for _, c := range []struct {
 		kind       trace.Kind
+		what       trace.What
 		note       string
-		phase      stage.Phase
+		phase      facts.Phase
 		kindOf, is string
 	}{
-		{trace.Installed, "golang, 5324 bytes", stage.Installed, "container", "installed, not running"},
-		{trace.BuildStart, "", stage.Building, "builder", "compiling for 0 ms"},
-		{trace.BuildEnd, "1.2s", stage.Built, "container", "built, not running yet"},
-		{trace.LaunchStart, "", stage.Launching, "container", "starting for 0 ms"},
-		{trace.LaunchEnd, "90ms", stage.Ready, "container", "waiting for work"},
-		{trace.Progress, "paused", stage.Paused, "container", "paused"},
-		{trace.Progress, "goes on", stage.Ready, "container", "waiting for work"},
-		{trace.ChaincodeExit, "exit status 1", stage.Exited, "container", "ended: exit status 1"},
-		{trace.LaunchEnd, "failed: it was not registered after 10s", stage.Failed, "container", "failed: it was not registered after 10s"},
-		{trace.LaunchEnd, "90ms", stage.Ready, "container", "waiting for work"},
+		{trace.Installed, trace.Told, "golang, 5324 bytes", facts.Installed, "package", "installed, not running"},
+		{trace.BuildStart, trace.Told, "", facts.Building, "builder", "compiling for 0 ms"},
+		{trace.BuildEnd, trace.StepDone, "1.2s", facts.Built, "builder", "built, not running yet"},
+		{trace.LaunchStart, trace.Told, "", facts.Launching, "instance", "starting for 0 ms"},
+		{trace.LaunchEnd, trace.CodeReady, "90ms", facts.Ready, "instance", "waiting for work"},
+		{trace.Progress, trace.CodePaused, "paused", facts.Paused, "instance", "paused"},
+		{trace.Progress, trace.CodeResumed, "goes on", facts.Ready, "instance", "waiting for work"},
+		{trace.ChaincodeExit, trace.CodeEnded, "exit status 1", facts.Exited, "instance", "ended: exit status 1"},
+		{trace.LaunchEnd, trace.Failed, "failed: it was not registered after 10s", facts.Failed, "instance", "failed: it was not registered after 10s"},
+		{trace.LaunchEnd, trace.CodeReady, "90ms", facts.Ready, "instance", "waiting for work"},
 	} {
-		if got := code(c.kind, "basic_1.0", c.note); got.Phase != c.phase || got.Kind != c.kindOf || got.Line != c.is || got.Title != "basic 1.0" {
+		if got := code(c.kind, c.what, "basic_1.0", c.note); got.Phase != c.phase || got.Kind != c.kindOf || got.Line != c.is || got.Title != "basic 1.0" {
 			t.Errorf("after %s %q it shows %q: %q", c.kind, c.note, got.Kind, got.Line)
 		}
 	}
-	code(trace.LaunchEnd, "basic_2.0", "80ms")
-	code(trace.ChaincodeExit, "basic_1.0", "stopped")
+	code(trace.LaunchEnd, trace.CodeReady, "basic_2.0", "80ms")
+	code(trace.ChaincodeExit, trace.Stopped, "basic_1.0", "stopped")
 	p := peerNamed(t, x.later(0, stage.Options{}), "peer0.org1")
 	if len(p.Containers) != 1 || p.Containers[0].Title != "basic 2.0" {
 		t.Errorf("after the upgrade there are %+v", p.Containers)
@@ -187,8 +194,8 @@ func TestChaincodeLife(t *testing.T) {
 // What is too fast for the eye is a flow with a rate, and at most MaxDots dots.
 func TestFlows(t *testing.T) {
 	events := stream(1000, 1500)
-	w := stage.New(nil)
-	w.Describe(twoOrganisations())
+	w := stage.Alone(nil)
+	w.Facts().Describe(twoOrganisations())
 	w.Add(events)
 	last := events[len(events)*9/10]
 	f := w.Frame(view.Moment{Seq: last.Seq, Time: last.Time}, stage.Options{Scale: time.Second, MaxDots: 150})
@@ -211,7 +218,7 @@ func TestFlows(t *testing.T) {
 // After a gap the stage keeps heights and forgets what was under way.
 func TestGap(t *testing.T) {
 	x := newTale()
-	x.happen(trace.Event{Kind: trace.Committed, Node: peer0, Block: 7, Note: "abcdef"})
+	x.happen(trace.Event{Kind: trace.Committed, Node: peer0, Block: 7, What: trace.Told, Key: "abcdef"})
 	x.happen(trace.Event{Kind: trace.SimulateStart, Node: peer0, TxID: "51c0", Key: "basic"})
 	x.now.Seq += 100
 	x.happen(trace.Event{Kind: trace.NodeReady, Node: lead})

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
+	"github.com/fabriscope/fabriscope/app/words"
 )
 
 // Options say what a Frame shows besides the moment.
@@ -12,17 +14,10 @@ type Options struct {
 	Heartbeats  bool          // show Raft's heartbeats too
 	StillMotion bool          // reduced motion: messages stand still in the middle of their link
 	MaxDots     int           // most messages drawn one by one; 0 means 1,000
-	Held        []Held        // what a hold has stopped, from the live network; otherwise the trace tells
 	Highlight   []string      // nodes or organisations that a lesson points at
 	Also        []string      // transactions that a lesson points at: as bright as the selected one
 	Aspect      float64       // width by height of the panel: boxes stand closer or wider apart. 0: as usual
 	Scale       time.Duration // how much of the trace one second of the screen shows: what passes too fast for the eye leaves a trail of that time. 0 shows exactly the moment
-}
-
-// Held is one message that a hold has stopped.
-type Held struct {
-	Msg  uint64 // of the message, equal to Event.Msg
-	Node string // where it stands
 }
 
 // Frame is the stage at one moment, in the model's own plane (one unit is one pixel at
@@ -30,6 +25,7 @@ type Held struct {
 // it is valid until the next call of World.Frame.
 type Frame struct {
 	At       view.Moment
+	Book     *words.Book // language of what the painter itself writes
 	Channel  string
 	Form     Form
 	Clients  []Client
@@ -62,18 +58,6 @@ const (
 	Full    Form = iota // containers with lanes and words
 	Compact             // one line and lanes as bars
 	Grouped             // an organisation's peers in one box with counts
-)
-
-// Life is whether a node runs.
-type Life uint8
-
-// The lives.
-const (
-	Unseen   Life = iota // it has not been started yet
-	Starting             // it is being started
-	Up
-	Stopped // in order
-	Killed
 )
 
 // Look is what boxes have in common.
@@ -132,7 +116,7 @@ const (
 type Peer struct {
 	Look
 	Title      string // "peer0.org1"
-	Life       Life
+	Life       facts.Life
 	Mark       Mark
 	MarkText   string // "2 behind", "cut off", "killed", "lies"
 	Height     string // "#42", "" before the first block
@@ -143,27 +127,12 @@ type Peer struct {
 	Hidden     int // containers that have no room
 }
 
-// Phase is a container's place in its life.
-type Phase uint8
-
-// The phases.
-const (
-	Installed Phase = iota // only the package is there
-	Building               // a builder container compiles the package
-	Built
-	Launching
-	Ready
-	Paused
-	Exited
-	Failed
-)
-
 // Container is a chaincode docked to its peer.
 type Container struct {
 	Look
 	Title string // "basic 1.0"
-	Kind  string // "container", "builder"; what is said at the right
-	Phase Phase
+	Kind  string // "container", "process", "builder"; what is said at the right
+	Phase facts.Phase
 	Line  string // what it does while no lane runs: "waiting for work"
 	Lanes []Lane
 	More  int // simulations that have no lane of their own
@@ -191,25 +160,14 @@ type Ordering struct {
 	Batch Batch
 }
 
-// Role is a Raft role.
-type Role uint8
-
-// The roles.
-const (
-	NoRole Role = iota
-	Follower
-	Candidate
-	Leader
-)
-
 // Orderer is one ordering node.
 type Orderer struct {
 	Look
 	Title    string
-	Life     Life
+	Life     facts.Life
 	Mark     Mark
 	MarkText string
-	Role     Role
+	Role     facts.Role
 	RoleText string // "leader", "no leader known", "voted for orderer2"
 	Log      string // "log 118"
 }
@@ -233,23 +191,11 @@ const (
 	CutRule
 )
 
-// LinkStyle says what a link carries.
-type LinkStyle uint8
-
-// The styles.
-const (
-	ClientLink  LinkStyle = iota // client to peer or ordering node
-	DeliverLink                  // blocks to peers: dashed
-	RaftLink                     // between ordering nodes
-	PeerLink                     // between peers
-	DockLink                     // a peer and its chaincode
-)
-
 // Link is a connection that has carried something.
 type Link struct {
 	A, B     string
 	Points   []view.Point // the way that messages take, from A to B
-	Style    LinkStyle
+	Style    facts.Link
 	Rule     Rule
 	RuleText string // "cut", "60 ms", "loss 2 %"
 	Selected bool
@@ -286,27 +232,6 @@ type Note struct {
 	Text string
 	Bad  bool
 }
-
-// Layout describes a network before its events do: what stands where, and the limits of
-// a block. Everything in it is optional.
-type Layout struct {
-	Channel  string
-	Orgs     []LayoutOrg
-	Orderers []string // full names
-	Clients  []LayoutClient
-	MaxTx    int           // transactions in a block
-	MaxBytes int           // preferred size of a block
-	Timeout  time.Duration // after which a block is cut anyway
-}
-
-// LayoutOrg is one organisation: its title and its peers' full names.
-type LayoutOrg struct {
-	Name  string
-	Peers []string
-}
-
-// LayoutClient is one client: the name that events carry, and its organisation's title.
-type LayoutClient struct{ Name, Org string }
 
 type dotRef struct {
 	seq  uint64

@@ -1,16 +1,16 @@
 package stage
 
 import (
+	"cmp"
 	"math"
 	"sort"
-	"strings"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
 )
 
 // Sizes of the layout, in units of the plane.
 const (
-	maxSlots     = 3
 	fullPeers    = 12 // up to this many peers have room for words
 	compactPeers = 64 // up to this many peers have a box of their own
 	manyClients  = 10
@@ -32,8 +32,10 @@ const (
 	gapRows            = 20.0
 	legendRoom         = 48.0
 	dockLength         = 24.0
-	aspect             = 1.9   // of the panel that the layout tries to fill
-	mostSpread         = 150.0 // more between columns than usual, together
+	laneHead, laneH    = 22.0, 17.0 // of a container with words
+	leastLane          = 10.5       // lanes stand no closer
+	aspect             = 1.9        // of the panel that the layout tries to fill
+	mostSpread         = 150.0      // more between columns than usual, together
 	leastSpread        = -50.0
 )
 
@@ -42,6 +44,7 @@ const (
 type geometry struct {
 	form       Form
 	slots      int
+	lanes      int         // of a container, at least
 	columns    int         // of peers within an organisation
 	rects      []view.Rect // by node
 	orgs       []view.Rect // by organisation
@@ -62,19 +65,20 @@ type geometry struct {
 
 // layout gives the geometry for what is known now.
 func (w *World) layout() *geometry {
-	fresh := w.geo != nil && w.geoVersion == w.reg.version && w.geoAspect == w.aspect
-	if fresh && len(w.geo.routes) == len(w.reg.pairs) {
+	// A node may be known before anybody knows what it is.
+	fresh := w.geo != nil && w.geoVersion == w.facts.Version && w.geoAspect == w.aspect && len(w.geo.rects) == len(w.facts.Nodes)
+	if fresh && len(w.geo.routes) == len(w.facts.Pairs) {
 		return w.geo
 	}
 	if !fresh {
-		w.geo, w.geoAspect = arrange(&w.reg, w.aspect), w.aspect
-		w.geo.shift(&w.reg, w.moved)
+		w.geo, w.geoAspect = arrange(&w.facts.Registry, w.aspect), w.aspect
+		w.geo.shift(&w.facts.Registry, w.moved)
 		w.geo.measure()
-		w.geoVersion = w.reg.version
+		w.geoVersion = w.facts.Version
 		w.changes++
 	}
-	for i := len(w.geo.routes); i < len(w.reg.pairs); i++ {
-		w.geo.routes = append(w.geo.routes, w.geo.route(&w.reg, &w.reg.pairs[i], w.moved))
+	for i := len(w.geo.routes); i < len(w.facts.Pairs); i++ {
+		w.geo.routes = append(w.geo.routes, w.geo.route(&w.facts.Registry, &w.facts.Pairs[i], w.moved))
 	}
 	return w.geo
 }
@@ -82,7 +86,7 @@ func (w *World) layout() *geometry {
 // arrange chooses the form and the number of columns with which everything is largest in a
 // panel of the usual shape. The boxes keep their order in panels of other shapes; only the
 // links between them become longer or shorter.
-func arrange(r *registry, shape float64) *geometry {
+func arrange(r *facts.Registry, shape float64) *geometry {
 	base := newGeometry(r)
 	var best *geometry
 	bestScale, bestColumns := 0.0, 0
@@ -100,22 +104,45 @@ func arrange(r *registry, shape float64) *geometry {
 			}
 		}
 	}
+	best = best.heighten(r, bestColumns, cmp.Or(shape, aspect))
 	if spread := math.Round(max(leastSpread, min(best.bounds.H*shape-best.bounds.W, mostSpread))); shape > 0 && spread != 0 {
 		g := base.copy(r)
-		g.columns, g.spread = best.columns, spread
+		g.columns, g.lanes, g.spread = best.columns, best.lanes, spread
 		g.place(r, bestColumns)
 		best = g
 	}
 	return best
 }
 
-func newGeometry(r *registry) *geometry {
-	g := &geometry{slots: max(1, r.slots)}
+// mostSmaller is how much smaller everything may become so that containers show their lanes.
+const mostSmaller = 1.08
+
+// heighten gives containers room for as many lanes as one ever had, as far as the panel has
+// room for that.
+func (g *geometry) heighten(r *facts.Registry, columns int, shape float64) *geometry {
+	if g.form != Full {
+		return g
+	}
+	least := max(g.bounds.W/shape, g.bounds.H)
+	for lanes := r.Lanes; lanes > g.lanes; lanes-- {
+		h := newGeometry(r).copy(r)
+		h.columns, h.lanes = g.columns, lanes
+		h.place(r, columns)
+		if max(h.bounds.W/shape, h.bounds.H) <= least*mostSmaller {
+			return h
+		}
+	}
+	return g
+}
+
+func newGeometry(r *facts.Registry) *geometry {
+	g := &geometry{slots: max(1, r.Slots)}
+	g.lanes = int((g.containerHeight() - laneHead) / laneH)
 	peers := 0
-	for i := range r.orgs {
-		if len(r.orgs[i].peers) > 0 {
+	for i := range r.Orgs {
+		if len(r.Orgs[i].Peers) > 0 {
 			g.orgOrder = append(g.orgOrder, int32(i))
-			peers += len(r.orgs[i].peers)
+			peers += len(r.Orgs[i].Peers)
 		}
 	}
 	switch {
@@ -124,81 +151,43 @@ func newGeometry(r *registry) *geometry {
 	case peers > fullPeers:
 		g.form = Compact
 	}
-	for i := range r.nodes {
-		switch r.nodes[i].kind {
-		case clientKind:
+	for i := range r.Nodes {
+		switch r.Nodes[i].Being {
+		case facts.Client:
 			g.clients = append(g.clients, int32(i))
-		case ordererKind:
+		case facts.Orderer:
 			g.orderers = append(g.orderers, int32(i))
 		}
 	}
 	sort.SliceStable(g.clients, func(a, b int) bool {
-		x, y := &r.nodes[g.clients[a]], &r.nodes[g.clients[b]]
-		if isAdmin(x.name) != isAdmin(y.name) {
-			return isAdmin(y.name)
+		x, y := &r.Nodes[g.clients[a]], &r.Nodes[g.clients[b]]
+		if x.Admin() != y.Admin() {
+			return y.Admin()
 		}
-		return x.order < y.order || x.order == y.order && natural(x.name, y.name)
+		return x.Order < y.Order || x.Order == y.Order && facts.Natural(x.Name, y.Name)
 	})
-	sort.SliceStable(g.orderers, func(a, b int) bool { return natural(r.nodes[g.orderers[a]].name, r.nodes[g.orderers[b]].name) })
+	sort.SliceStable(g.orderers, func(a, b int) bool { return facts.Natural(r.Nodes[g.orderers[a]].Name, r.Nodes[g.orderers[b]].Name) })
 	sort.SliceStable(g.orgOrder, func(a, b int) bool {
 		x, y := g.orgOrder[a], g.orgOrder[b]
-		if a, b := r.orgs[x].order, r.orgs[y].order; a != b {
+		if a, b := r.Orgs[x].Order, r.Orgs[y].Order; a != b {
 			return a < b
 		}
-		return natural(r.orgs[x].title, r.orgs[y].title)
+		return facts.Natural(r.Orgs[x].Title, r.Orgs[y].Title)
 	})
-	for i := range r.orgs {
-		peers := r.orgs[i].peers
-		sort.SliceStable(peers, func(a, b int) bool { return natural(r.nodes[peers[a]].name, r.nodes[peers[b]].name) })
+	for i := range r.Orgs {
+		peers := r.Orgs[i].Peers
+		sort.SliceStable(peers, func(a, b int) bool { return facts.Natural(r.Nodes[peers[a]].Name, r.Nodes[peers[b]].Name) })
 	}
 	g.smallBoxes = len(g.clients) > manyClients
 	return g
 }
 
-func (g *geometry) copy(r *registry) *geometry {
+func (g *geometry) copy(r *facts.Registry) *geometry {
 	c := *g
-	c.rects = make([]view.Rect, len(r.nodes))
-	c.orgs = make([]view.Rect, len(r.orgs))
-	c.columnOf, c.rowOf = make([]int, len(r.orgs)), make([]int, len(r.orgs))
+	c.rects = make([]view.Rect, len(r.Nodes))
+	c.orgs = make([]view.Rect, len(r.Orgs))
+	c.columnOf, c.rowOf = make([]int, len(r.Orgs)), make([]int, len(r.Orgs))
 	return &c
-}
-
-func isAdmin(name string) bool { return strings.HasPrefix(name, "Admin@") }
-
-// natural orders names as people do: peer2 before peer10.
-func natural(a, b string) bool {
-	for a != "" && b != "" {
-		if digit(a[0]) && digit(b[0]) {
-			i, j := digits(a), digits(b)
-			x, y := strings.TrimLeft(a[:i], "0"), strings.TrimLeft(b[:j], "0")
-			if len(x) != len(y) {
-				return len(x) < len(y)
-			}
-			if x != y {
-				return x < y
-			}
-			a, b = a[i:], b[j:]
-			continue
-		}
-		if a[0] != b[0] {
-			if a[0] == '.' || b[0] == '.' { // a name before the same name with a number
-				return a[0] == '.'
-			}
-			return a[0] < b[0]
-		}
-		a, b = a[1:], b[1:]
-	}
-	return len(a) < len(b)
-}
-
-func digit(c byte) bool { return c >= '0' && c <= '9' }
-
-func digits(s string) int {
-	n := 0
-	for n < len(s) && digit(s[n]) {
-		n++
-	}
-	return n
 }
 
 // peerSize is the size of one peer's box.
@@ -210,10 +199,11 @@ func (g *geometry) peerSize() (w, h float64) {
 }
 
 func (g *geometry) containerHeight() float64 {
+	least := peerH - 10
 	if g.slots > 1 {
-		return 58
+		least = 58
 	}
-	return peerH - 10
+	return max(least, laneHead+laneH*float64(g.lanes))
 }
 
 // orgSize is the size of an organisation with n peers.
@@ -237,11 +227,11 @@ func (g *geometry) gap() float64 {
 
 // place puts everything down: organisations in a grid of rows, clients left of it, the
 // ordering service right of it, each centred.
-func (g *geometry) place(r *registry, columns int) {
+func (g *geometry) place(r *facts.Registry, columns int) {
 	rows := (len(g.orgOrder) + columns - 1) / columns
 	widths, heights := make([]float64, columns), make([]float64, rows)
 	for i, org := range g.orgOrder {
-		ow, oh := g.orgSize(len(r.orgs[org].peers))
+		ow, oh := g.orgSize(len(r.Orgs[org].Peers))
 		widths[i%columns], heights[i/columns] = max(widths[i%columns], ow), max(heights[i/columns], oh)
 	}
 	gridH := max(0, gapRows*float64(rows-1))
@@ -300,8 +290,8 @@ func (g *geometry) place(r *registry, columns int) {
 
 // placeOrg puts an organisation's box and its peers at a corner. All organisations of a
 // column are as wide as the widest.
-func (g *geometry) placeOrg(r *registry, org int32, corner view.Point, width float64) {
-	peers := r.orgs[org].peers
+func (g *geometry) placeOrg(r *facts.Registry, org int32, corner view.Point, width float64) {
+	peers := r.Orgs[org].Peers
 	_, h := g.orgSize(len(peers))
 	g.orgs[org] = view.Rect{X: corner.X, Y: corner.Y, W: width, H: h}
 	if g.form == Grouped {
@@ -335,10 +325,10 @@ func (g *geometry) clientGrid(named int, height float64) (columns int, pitch flo
 
 // placeClients puts the clients down, administrators below the others, and gives how wide
 // and high they are. Their first row begins at 0.
-func (g *geometry) placeClients(r *registry, height float64) (w, h float64) {
+func (g *geometry) placeClients(r *facts.Registry, height float64) (w, h float64) {
 	named := 0
 	for _, c := range g.clients {
-		if !isAdmin(r.nodes[c].name) {
+		if !r.Nodes[c].Admin() {
 			named++
 		}
 	}
@@ -367,15 +357,15 @@ func (g *geometry) placeClients(r *registry, height float64) (w, h float64) {
 
 // centreClients moves the clients to their height: the named ones to the middle of
 // everything as far as the administrators leave room for that.
-func (g *geometry) centreClients(r *registry, height, total float64) {
+func (g *geometry) centreClients(r *facts.Registry, height, total float64) {
 	named := height
 	for _, c := range g.clients {
-		if isAdmin(r.nodes[c].name) {
+		if r.Nodes[c].Admin() {
 			named = min(named, g.rects[c].Y)
 		}
 	}
 	for _, c := range g.clients {
-		if isAdmin(r.nodes[c].name) {
+		if r.Nodes[c].Admin() {
 			g.rects[c].Y += total - height
 		} else {
 			g.rects[c].Y += min((total-named)/2, total-height)

@@ -7,14 +7,16 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
 	"github.com/fabriscope/fabriscope/app/view/stage"
+	"github.com/fabriscope/fabriscope/internal/trace"
 )
 
 // described is a network of any size.
-func described(orgs, peers, orderers, clients int) stage.Layout {
-	var l stage.Layout
+func described(orgs, peers, orderers, clients int) facts.Layout {
+	var l facts.Layout
 	for o := 1; o <= orgs; o++ {
-		org := stage.LayoutOrg{Name: fmt.Sprintf("Org%d", o)}
+		org := facts.LayoutOrg{Name: fmt.Sprintf("Org%d", o)}
 		for p := range peers {
 			org.Peers = append(org.Peers, fmt.Sprintf("peer%d.org%d.example.com", p, o))
 		}
@@ -28,7 +30,7 @@ func described(orgs, peers, orderers, clients int) stage.Layout {
 		if c%3 == 2 {
 			name = fmt.Sprintf("Admin@org%d.example.com", c)
 		}
-		l.Clients = append(l.Clients, stage.LayoutClient{Name: name})
+		l.Clients = append(l.Clients, facts.LayoutClient{Name: name})
 	}
 	return l
 }
@@ -103,8 +105,8 @@ func TestLayoutKeepsClear(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		orgs, peers := rapid.IntRange(0, 12).Draw(t, "organisations"), rapid.IntRange(1, 20).Draw(t, "peers")
 		l := described(orgs, peers, rapid.IntRange(0, 15).Draw(t, "orderers"), rapid.IntRange(0, 60).Draw(t, "clients"))
-		w := stage.New(nil)
-		w.Describe(l)
+		w := stage.Alone(nil)
+		w.Facts().Describe(l)
 		mustKeepClear(t, w.Frame(view.Moment{}, stage.Options{}))
 	})
 }
@@ -115,8 +117,8 @@ func TestForms(t *testing.T) {
 		orgs, peers int
 		form        stage.Form
 	}{{1, 1, stage.Full}, {2, 2, stage.Full}, {12, 1, stage.Full}, {6, 3, stage.Compact}, {6, 10, stage.Compact}, {12, 5, stage.Compact}, {12, 6, stage.Grouped}} {
-		w := stage.New(nil)
-		w.Describe(described(c.orgs, c.peers, 3, 2))
+		w := stage.Alone(nil)
+		w.Facts().Describe(described(c.orgs, c.peers, 3, 2))
 		f := w.Frame(view.Moment{}, stage.Options{})
 		if f.Form != c.form {
 			t.Errorf("%d organisations with %d peers have form %d, not %d", c.orgs, c.peers, f.Form, c.form)
@@ -129,8 +131,8 @@ func TestForms(t *testing.T) {
 
 // What a person moves stays where he put it, comes back from a file, and can be reset.
 func TestMoving(t *testing.T) {
-	w := stage.New(nil)
-	w.Describe(described(2, 2, 3, 2))
+	w := stage.Alone(nil)
+	w.Facts().Describe(described(2, 2, 3, 2))
 	before, _ := w.Frame(view.Moment{}, stage.Options{}).Box("peer1.org1.example.com")
 	key := w.Frame(view.Moment{}, stage.Options{}).StaticKey
 	w.Move("Org1", view.Point{X: -400, Y: 900})
@@ -146,8 +148,8 @@ func TestMoving(t *testing.T) {
 	if after == before {
 		t.Error("its peers stayed behind")
 	}
-	other := stage.New(nil)
-	other.Describe(described(2, 2, 3, 2))
+	other := stage.Alone(nil)
+	other.Facts().Describe(described(2, 2, 3, 2))
 	other.SetPositions(w.Positions())
 	if got, _ := other.Frame(view.Moment{}, stage.Options{}).Box("peer1.org1.example.com"); got != after {
 		t.Errorf("from saved positions it stands at %v, not at %v", got, after)
@@ -197,5 +199,46 @@ func TestHits(t *testing.T) {
 	}
 	if names := w.Nodes(); len(names) != 11 || names[0] != "alice" {
 		t.Errorf("nodes %v", names)
+	}
+}
+
+// calls are n calls of one chaincode at each of two peers, none of which has ended.
+func calls(n int) []trace.Event {
+	var events []trace.Event
+	for i := range n {
+		for org := 1; org <= 2; org++ {
+			peer := fmt.Sprintf("peer0.org%d.example.com", org)
+			events = append(events, trace.Event{Seq: uint64(len(events) + 1), Time: int64(len(events)+1) * 1e6, Kind: trace.ChaincodeTransaction, Dir: trace.Sent,
+				Node: peer, Other: "slow_1.0@" + peer, TxID: fmt.Sprintf("%04x", i), Key: "Write"})
+		}
+	}
+	return events
+}
+
+// A container grows with its lanes as long as nothing becomes much smaller for it; what has no
+// room then is counted.
+func TestContainersGrow(t *testing.T) {
+	for _, c := range []struct {
+		peers, calls int
+		lanes, more  int
+	}{{1, 3, 3, 0}, {1, 8, 8, 0}, {1, 16, 13, 3}, {2, 3, 3, 0}, {2, 4, 4, 0}, {2, 8, 3, 5}, {8, 8, 3, 5}} {
+		w := stage.Alone(nil)
+		w.Facts().Describe(described(2, c.peers, 3, 2))
+		before := w.Frame(view.Moment{}, stage.Options{Aspect: 1.9}).Bounds
+		w.Add(calls(c.calls))
+		f := w.Frame(view.Moment{Seq: 1 << 40}, stage.Options{Aspect: 1.9})
+		x := f.Orgs[0].Peers[0].Containers[0]
+		if len(x.Lanes) != c.lanes || x.More != c.more {
+			t.Errorf("%d peers, %d calls: %d lanes and %d more, want %d and %d", c.peers, c.calls, len(x.Lanes), x.More, c.lanes, c.more)
+		}
+		for _, l := range x.Lanes {
+			if l.Rect.Y < x.Rect.Y || l.Rect.Y+l.Rect.H > x.Rect.Y+x.Rect.H {
+				t.Errorf("%d peers, %d calls: a lane at %v is not within its container at %v", c.peers, c.calls, l.Rect, x.Rect)
+			}
+		}
+		smaller := max(f.Bounds.W/1.9, f.Bounds.H) / max(before.W/1.9, before.H)
+		if smaller > 1.15 {
+			t.Errorf("%d peers, %d calls: everything became %.2f times smaller", c.peers, c.calls, smaller)
+		}
 	}
 }

@@ -1,10 +1,11 @@
 package stage
 
 import (
-	"fmt"
 	"strconv"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
+	"github.com/fabriscope/fabriscope/app/words"
 )
 
 // batchPatience is how long after its time a batch is still said to be cut at once.
@@ -16,11 +17,11 @@ func (b *builder) ordering() {
 	o.Look = b.appearance(-1, OrderingName, OrderingName, b.g.ordering)
 	for _, i := range b.g.orderers {
 		o.Nodes = append(o.Nodes, b.orderer(i))
-		o.Seen = o.Seen || b.s.look(i).life != Unseen
+		o.Seen = o.Seen || b.s.Node(i).Life != facts.Unseen
 	}
-	o.Note = "Raft"
-	if b.s.term > 0 {
-		o.Note = "Raft · term " + strconv.FormatUint(b.s.term, 10)
+	o.Note = b.book.L("Raft")
+	if b.s.Term > 0 {
+		o.Note = b.book.L("Raft · term {{.Term}}", b.s.Term)
 	}
 	if len(b.g.orderers) > 0 {
 		o.Batch = b.batch()
@@ -28,61 +29,61 @@ func (b *builder) ordering() {
 }
 
 func (b *builder) orderer(i int32) Orderer {
-	id := &b.w.reg.nodes[i]
-	n := b.s.look(i)
-	o := Orderer{Look: b.appearance(i, id.name, view.Short(id.name), b.g.rects[i]), Title: view.Short(id.name), Life: n.life, Role: n.role}
+	id := &b.w.facts.Nodes[i]
+	n := b.s.Node(i)
+	o := Orderer{Look: b.appearance(i, id.Name, b.names.Short(id.Name), b.g.rects[i]), Title: b.names.Short(id.Name), Life: n.Life, Role: n.Role}
 	o.Mark, o.MarkText = b.mark(i, &n)
-	if n.log > 0 {
-		o.Log = "log " + strconv.FormatUint(n.log, 10)
+	if n.Log > 0 {
+		o.Log = b.book.L("log {{.Entry}}", n.Log)
 	}
 	switch {
-	case n.life != Up:
-		o.Role = NoRole
-	case n.role == Leader:
-		o.RoleText = "leader"
-	case n.role == Candidate:
-		o.RoleText = "candidate"
-	case n.leader == 0 && n.voted == n.term && n.vote > 0 && n.vote != i+1:
-		o.RoleText = "voted " + view.Short(b.w.reg.nodes[n.vote-1].name)
-	case n.leader == 0:
-		o.RoleText = "no leader"
+	case n.Life != facts.Up:
+		o.Role = facts.NoRole
+	case n.Role == facts.Leader:
+		o.RoleText = b.book.L("leader")
+	case n.Role == facts.Candidate:
+		o.RoleText = b.book.L("candidate")
+	case n.Leader == 0 && n.Voted == n.Term && n.Vote > 0 && n.Vote != i+1:
+		o.RoleText = b.book.L("voted {{.Node}}", b.w.short(n.Vote-1))
+	case n.Leader == 0:
+		o.RoleText = b.book.L("no leader")
 	default:
-		o.RoleText = "follower"
+		o.RoleText = b.book.L("follower")
 	}
 	return o
 }
 
 // batch says how full the next block is, against the nearest of its limits.
 func (b *builder) batch() Batch {
-	x := Batch{Rect: b.g.batchRect(), Tx: b.s.batch.pending}
-	about, s := &b.w.about, &b.s.batch
-	if s.pending == 0 {
-		x.Text = "next block: empty"
-		if about.MaxTx > 0 {
-			x.Text = fmt.Sprintf("next block: 0 of %d tx", about.MaxTx)
+	x := Batch{Rect: b.g.batchRect(), Tx: b.s.Batch.Pending}
+	limits, s := b.s.Limits, &b.s.Batch
+	if s.Pending == 0 {
+		x.Text = b.book.L("next block: empty")
+		if limits.Messages > 0 {
+			x.Text = b.book.L("next block: {{.Pending}} of {{.Limit}} tx", 0, limits.Messages)
 		}
 		return x
 	}
-	x.Text = fmt.Sprintf("next block: %d tx", s.pending)
-	if about.MaxTx > 0 {
-		x.Text = fmt.Sprintf("next block: %d of %d tx", s.pending, about.MaxTx)
-		x.Share = float64(s.pending) / float64(about.MaxTx)
+	x.Text = b.book.L("next block: {{.Pending}} tx", s.Pending)
+	if limits.Messages > 0 {
+		x.Text = b.book.L("next block: {{.Pending}} of {{.Limit}} tx", s.Pending, limits.Messages)
+		x.Share = float64(s.Pending) / float64(limits.Messages)
 	}
-	if about.MaxBytes > 0 {
-		x.Share = max(x.Share, float64(s.bytes)/float64(about.MaxBytes))
+	if limits.Bytes > 0 {
+		x.Share = max(x.Share, float64(s.Bytes)/float64(limits.Bytes))
 	}
-	if about.Timeout > 0 && s.since > 0 {
-		left := s.since + int64(about.Timeout) - b.f.At.Time
-		x.Share = max(x.Share, 1-float64(left)/float64(about.Timeout))
+	if limits.Timeout > 0 && s.Since > 0 {
+		left := s.Since + int64(limits.Timeout) - b.f.At.Time
+		x.Share = max(x.Share, 1-float64(left)/float64(limits.Timeout))
 		switch {
-		case len(b.s.held) > 0:
-			x.Text += " · waits for a hold"
+		case len(b.s.Held) > 0:
+			x.Text += " · " + b.book.L("waits for a hold")
 		case left >= 1e9:
-			x.Text += fmt.Sprintf(" · cuts in %.1f s", float64(left)/1e9)
+			x.Text += " · " + b.book.L("cuts in {{.Time}}", strconv.FormatFloat(float64(left)/1e9, 'f', 1, 64)+" s")
 		case left > 0:
-			x.Text += fmt.Sprintf(" · cuts in %d ms", left/1e6)
+			x.Text += " · " + b.book.L("cuts in {{.Time}}", strconv.FormatInt(left/1e6, 10)+" ms")
 		case left > -batchPatience:
-			x.Text += " · is cut now"
+			x.Text += " · " + b.book.L("is cut now")
 		}
 	}
 	x.Share = min(1, max(0, x.Share))
@@ -92,44 +93,44 @@ func (b *builder) batch() Batch {
 // notes lists what stands wrong: partitions, cut links, holds, lies.
 func (b *builder) notes() {
 	f := b.f
-	for _, h := range b.s.holds {
-		f.Notes = append(f.Notes, Note{Text: h})
+	for i := range b.s.Holds {
+		f.Notes = append(f.Notes, Note{Text: b.hold(&b.s.Holds[i])})
 	}
-	if n := len(b.s.held); n > 0 {
-		f.Notes = append(f.Notes, Note{Text: count(n, "message") + " held"})
+	if n := len(b.s.Held); n > 0 {
+		f.Notes = append(f.Notes, Note{Text: b.book.L("{{.N}} messages held", n)})
 	}
-	if len(b.s.groups) > 0 {
-		f.Notes = append(f.Notes, Note{Text: fmt.Sprintf("partition into %d groups", len(b.s.groups)), Bad: true})
+	if len(b.s.Groups) > 0 {
+		f.Notes = append(f.Notes, Note{Text: b.book.L("partition into {{.N}} groups", len(b.s.Groups)), Bad: true})
 	}
 	cut, disturbed := 0, 0
-	for i := range b.s.rules {
-		if b.s.rules[i].kind == CutRule {
+	for i := range b.s.Rules {
+		if b.s.Rules[i].Cut {
 			cut++
 		} else {
 			disturbed++
 		}
 	}
 	if cut > 0 {
-		f.Notes = append(f.Notes, Note{Text: count(cut, "link") + " cut", Bad: true})
+		f.Notes = append(f.Notes, Note{Text: b.book.L("{{.N}} links cut", cut), Bad: true})
 	}
 	if disturbed > 0 {
-		f.Notes = append(f.Notes, Note{Text: count(disturbed, "link") + " slow or lossy"})
+		f.Notes = append(f.Notes, Note{Text: b.book.L("{{.N}} links slow or lossy", disturbed)})
 	}
 }
 
 // links adds every connection that has carried something by now. Where peers are grouped,
 // several connections fall together and one is shown.
 func (b *builder) links() {
-	reg := &b.w.reg
+	reg := &b.w.facts.Registry
 	shown := map[[2]view.Point]bool{}
-	for i := range reg.pairs {
-		p := &reg.pairs[i]
+	for i := range reg.Pairs {
+		p := &reg.Pairs[i]
 		points := b.g.routes[i]
-		if p.first > b.f.At.Seq || len(points) == 0 {
+		if p.First > b.f.At.Seq || len(points) == 0 {
 			continue
 		}
-		style := reg.style(p)
-		if style == DockLink || b.away(p.a) || b.away(p.b) {
+		style := reg.Style(p)
+		if style == facts.DockLink || b.away(p.A) || b.away(p.B) {
 			continue
 		}
 		if b.g.form == Grouped {
@@ -139,11 +140,11 @@ func (b *builder) links() {
 			}
 			shown[key] = true
 		}
-		x := Link{A: reg.nodes[p.a].name, B: reg.nodes[p.b].name, Points: points, Style: style}
-		if len(b.s.rules)+len(b.s.groups) > 0 {
-			x.Rule, x.RuleText = b.s.ruleBetween(x.A, x.B)
+		x := Link{A: reg.Nodes[p.A].Name, B: reg.Nodes[p.B].Name, Points: points, Style: style}
+		if len(b.s.Rules)+len(b.s.Groups) > 0 {
+			x.Rule, x.RuleText = b.rule(x.A, x.B)
 		}
-		if style == DeliverLink && x.Rule == Undisturbed && !b.delivers(p) {
+		if style == facts.DeliverLink && x.Rule == Undisturbed && !b.delivers(p) {
 			continue
 		}
 		sel := b.o.Selection
@@ -158,8 +159,8 @@ func (b *builder) links() {
 
 // delivers tells whether a connection between a peer and an ordering node is the one over
 // which the peer gets its blocks now, rather than one of earlier.
-func (b *builder) delivers(p *pair) bool {
-	return b.s.look(p.a).source == p.b+1 || b.s.look(p.b).source == p.a+1
+func (b *builder) delivers(p *facts.Pair) bool {
+	return b.s.Node(p.A).Source == p.B+1 || b.s.Node(p.B).Source == p.A+1
 }
 
 // staticKey sums up everything in the slow layer.
@@ -167,6 +168,7 @@ func staticKey(f *Frame, changes uint64) uint64 {
 	h := hash(14695981039346656037)
 	h.number(changes)
 	h.flag(f.Dimmed)
+	h.text(f.Book.Tag())
 	for i := range f.Clients {
 		c := &f.Clients[i]
 		h.look(&c.Look)
@@ -247,4 +249,25 @@ func (h *hash) look(l *Look) {
 	h.flag(l.Dim)
 	h.flag(l.Highlight)
 	h.text(l.Name)
+}
+
+// hold says what a hold stops.
+func (b *builder) hold(h *facts.Hold) string {
+	return b.book.Hold(words.Hold{Kind: h.Kind, From: b.names.Short(h.From), To: b.names.Short(h.To), Tx: h.Tx, Key: h.Key})
+}
+
+// rule gives the worst thing that is done to two nodes' link, and says it.
+func (b *builder) rule(one, other string) (Rule, string) {
+	r, parted := b.s.Between(one, other)
+	switch {
+	case parted:
+		return CutRule, b.book.L("partition")
+	case r == nil:
+		return Undisturbed, ""
+	case r.Cut:
+		return CutRule, b.book.L("cut")
+	case r.Loss > 0:
+		return Lossy, b.book.Shape(r.Latency, r.Jitter, r.Loss)
+	}
+	return Slow, b.book.Shape(r.Latency, r.Jitter, r.Loss)
 }

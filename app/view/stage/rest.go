@@ -1,10 +1,10 @@
 package stage
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
 	"github.com/fabriscope/fabriscope/internal/trace"
 )
 
@@ -22,67 +22,67 @@ func chatter(e *trace.Event) bool {
 // rest is a sentence on a network in which nothing is under way: who has which block, who
 // leads, and what is not as it should be. "" while it is being set up or works.
 func (w *World) rest(at view.Moment) string {
-	s := w.stateAt(at)
-	if s.batch.pending > 0 {
+	s := w.facts.At(at)
+	if s.Batch.Pending > 0 {
 		return ""
 	}
-	if n := len(s.held); n > 0 {
-		return fmt.Sprintf("The network waits: a hold has stopped %s.", count(n, "message"))
+	if n := len(s.Held); n > 0 {
+		return w.book.L("The network waits: a hold has stopped {{.N}} messages.", n)
 	}
 	peers, up, level, first := 0, 0, 0, ""
 	leader, down := "", ""
-	for i := range w.reg.nodes {
-		n, id := s.look(int32(i)), &w.reg.nodes[i]
-		if len(n.sims) > 0 || n.validating || len(n.open) > 0 {
+	for i := range w.facts.Nodes {
+		n, id := s.Node(int32(i)), &w.facts.Nodes[i]
+		if len(n.Sims) > 0 || n.Validating || len(n.Open) > 0 {
 			return ""
 		}
-		for j := range n.docked {
-			if p := n.docked[j].phase; p == Building || p == Launching {
+		for j := range n.Docked {
+			if p := n.Docked[j].Phase; p == facts.Building || p == facts.Launching {
 				return ""
 			}
 		}
-		if id.kind == peerKind || id.kind == ordererKind {
-			switch n.life {
-			case Unseen, Starting:
+		if id.Being == facts.Peer || id.Being == facts.Orderer {
+			switch n.Life {
+			case facts.Unseen, facts.Starting:
 				return ""
-			case Stopped, Killed:
-				down = view.Short(id.name)
+			case facts.Stopped, facts.Killed:
+				down = w.short(int32(i))
 			}
 		}
 		switch {
-		case id.kind == ordererKind && n.life == Up && n.role == Leader:
-			leader = view.Short(id.name)
-		case id.kind == peerKind:
+		case id.Being == facts.Orderer && n.Life == facts.Up && n.Role == facts.Leader:
+			leader = w.short(int32(i))
+		case id.Being == facts.Peer:
 			peers++
-			if n.life == Up {
+			if n.Life == facts.Up {
 				up++
 			}
-			if n.life == Up && n.known && n.height == s.newest {
+			if n.Life == facts.Up && n.Known && n.Height == s.Newest {
 				level++
-				first = view.Short(id.name)
+				first = w.short(int32(i))
 			}
 		}
 	}
 	if peers == 0 {
 		return ""
 	}
-	text := "Nothing is under way. "
+	text := ""
 	switch {
 	case peers == 1 && level == 1:
-		text += fmt.Sprintf("%s has block %d", first, s.newest)
+		text = w.book.L("Nothing is under way. {{.Node}} has block {{.Block}}", first, s.Newest)
 	case level == peers:
-		text += fmt.Sprintf("All %d peers have block %d", peers, s.newest)
+		text = w.book.L("Nothing is under way. All {{.N}} peers have block {{.Block}}", peers, s.Newest)
 	default:
-		text += fmt.Sprintf("%d of %d peers have block %d", level, peers, s.newest)
+		text = w.book.L("Nothing is under way. {{.Level}} of {{.N}} peers have block {{.Block}}", level, peers, s.Newest)
 	}
 	switch {
 	case leader != "":
-		text += "; " + leader + " leads the ordering service"
+		text += "; " + w.book.L("{{.Node}} leads the ordering service", leader)
 	case up > 0:
-		text += "; no ordering node leads, so nothing can be ordered"
+		text += "; " + w.book.L("no ordering node leads, so nothing can be ordered")
 	}
 	if down != "" {
-		text += "; " + down + " does not run"
+		text += "; " + w.book.L("{{.Node}} does not run", down)
 	}
 	return text + "."
 }

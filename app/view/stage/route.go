@@ -4,20 +4,21 @@ import (
 	"math"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
 )
 
 // route is the way that messages take between the ends of a pair, from a to b. It keeps
 // clear of boxes: through the gaps between rows and columns of organisations.
-func (g *geometry) route(r *registry, p *pair, moved map[string]view.Point) []view.Point {
-	a, b := &r.nodes[p.a], &r.nodes[p.b]
-	if a.kind == chaincodeKind || b.kind == chaincodeKind {
+func (g *geometry) route(r *facts.Registry, p *facts.Pair, moved map[string]view.Point) []view.Point {
+	a, b := &r.Nodes[p.A], &r.Nodes[p.B]
+	if a.Being == facts.Code || b.Being == facts.Code {
 		return nil // its place depends on the container's slot
 	}
-	ra, rb := g.rects[p.a], g.rects[p.b]
+	ra, rb := g.rects[p.A], g.rects[p.B]
 	if ra.W == 0 || rb.W == 0 {
 		return nil
 	}
-	if a.kind == ordererKind && b.kind == ordererKind || len(moved) > 0 {
+	if a.Being == facts.Orderer && b.Being == facts.Orderer || len(moved) > 0 {
 		return straight(ra, rb)
 	}
 	if rb.X+rb.W/2 < ra.X+ra.W/2 {
@@ -27,12 +28,12 @@ func (g *geometry) route(r *registry, p *pair, moved map[string]view.Point) []vi
 }
 
 // across routes from a left box to a right one.
-func (g *geometry) across(a, b *identity, ra, rb view.Rect) []view.Point {
+func (g *geometry) across(a, b *facts.Identity, ra, rb view.Rect) []view.Point {
 	start, finish := g.leave(a, ra, true), g.leave(b, rb, false)
 	from, to := start[len(start)-1], finish[len(finish)-1]
 	first, last := g.column(a)+1, g.column(b)
 	switch {
-	case a.kind == peerKind && b.kind == peerKind && first > last: // in one column
+	case a.Being == facts.Peer && b.Being == facts.Peer && first > last: // in one column
 		return g.bracket(a, b, ra, rb)
 	case first >= last:
 		return g.enter(start, b, finish)
@@ -48,16 +49,16 @@ func (g *geometry) across(a, b *identity, ra, rb view.Rect) []view.Point {
 
 // leave is the way from a box's side to where it is free: peers that stand beside others
 // go through the gap below them to the edge of their organisation.
-func (g *geometry) leave(n *identity, r view.Rect, right bool) []view.Point {
+func (g *geometry) leave(n *facts.Identity, r view.Rect, right bool) []view.Point {
 	x, sign := r.X, -1.0
 	if right {
 		x, sign = r.X+r.W, 1
 	}
 	side := view.Point{X: x, Y: r.Y + r.H/2}
-	if n.kind != peerKind || g.form != Compact {
+	if n.Being != facts.Peer || g.form != Compact {
 		return []view.Point{side}
 	}
-	org := g.orgs[n.org]
+	org := g.orgs[n.Org]
 	edge := org.X + orgPad/2
 	if right {
 		edge = org.X + org.W - orgPad/2
@@ -72,9 +73,9 @@ func (g *geometry) leave(n *identity, r view.Rect, right bool) []view.Point {
 
 // enter ends a route at a box. Ordering nodes are reached level, from beside their
 // service's box, unless another one stands in the way.
-func (g *geometry) enter(way []view.Point, b *identity, finish []view.Point) []view.Point {
+func (g *geometry) enter(way []view.Point, b *facts.Identity, finish []view.Point) []view.Point {
 	to := finish[0]
-	if b.kind != ordererKind {
+	if b.Being != facts.Orderer {
 		return append(way, reverse(finish)...)
 	}
 	for _, o := range g.orderers {
@@ -87,21 +88,21 @@ func (g *geometry) enter(way []view.Point, b *identity, finish []view.Point) []v
 
 // column is the column of a box: clients -1, organisations 0 and up, ordering nodes beyond.
 // Between column c-1 and c lies gapX[c].
-func (g *geometry) column(n *identity) int {
-	switch n.kind {
-	case peerKind:
-		return g.columnOf[n.org]
-	case ordererKind:
+func (g *geometry) column(n *facts.Identity) int {
+	switch n.Being {
+	case facts.Peer:
+		return g.columnOf[n.Org]
+	case facts.Orderer:
 		return len(g.gapX) - 1
 	}
 	return -1
 }
 
 // bracket joins two peers of one column beside their boxes.
-func (g *geometry) bracket(a, b *identity, ra, rb view.Rect) []view.Point {
+func (g *geometry) bracket(a, b *facts.Identity, ra, rb view.Rect) []view.Point {
 	x := min(ra.X, rb.X) - orgPad/2
-	if a.org != b.org {
-		x = min(g.orgs[a.org].X, g.orgs[b.org].X) - 8
+	if a.Org != b.Org {
+		x = min(g.orgs[a.Org].X, g.orgs[b.Org].X) - 8
 	}
 	if g.form == Grouped || ra.Y == rb.Y {
 		return straight(ra, rb)

@@ -2,12 +2,11 @@
 // peers and chaincode containers in the middle, the ordering service on the right, and the
 // messages between them, at any moment of a trace. It serves every step of a transaction.
 //
-// World replays events into a state; Frame gives what is to be drawn at one moment, which
-// is a pure function of the events so far, the moment and the options. Earlier moments are
-// reached from checkpoints, by reading the events after them again from the source.
+// What is true at a moment comes from view/facts; Frame gives what is to be drawn of it,
+// which is a pure function of the facts, the moment and the options.
 //
-// Read next: state.go (what a state is), apply.go (what each event does to it), layout.go
-// (where boxes stand), build.go (state to Frame), flights.go (messages on their way).
+// Read next: layout.go (where boxes stand), build.go (state to Frame), dots.go (messages on
+// their way).
 package stage
 
 import (
@@ -15,24 +14,16 @@ import (
 	"strings"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
+	"github.com/fabriscope/fabriscope/app/words"
 	"github.com/fabriscope/fabriscope/internal/trace"
 )
 
-// World is everything that the stage has learned from a trace. One goroutine uses it.
+// World is the stage of one network. One goroutine uses it.
 type World struct {
 	src   view.Source
-	kinds map[trace.Kind]*kindInfo
-	reg   registry
-	about Layout
-
-	head             *state   // after the newest event
-	saved            []*state // checkpoints, oldest first
-	every            uint64   // events between checkpoints
-	shown            *state   // the earlier moment that was shown last
-	chunk            []trace.Event
-	flights          *flights
-	past             *flights // around an earlier moment that flights does not cover
-	pastFrom, pastTo uint64
+	facts *facts.World
+	book  *words.Book
 
 	moved      map[string]view.Point
 	geo        *geometry
@@ -49,64 +40,34 @@ type World struct {
 	build   builder
 }
 
-// New makes an empty stage. src is read again when an earlier moment is shown; nil allows
-// the newest moment only.
-func New(src view.Source) *World {
-	return &World{src: src, kinds: map[trace.Kind]*kindInfo{}, reg: newRegistry(), head: &state{}, every: checkpointEvery,
-		flights: newFlights(), moved: map[string]view.Point{}}
+// New makes the stage of what a world knows.
+func New(w *facts.World) *World {
+	return &World{src: w.Source(), facts: w, moved: map[string]view.Point{}}
 }
 
-// Describe tells the stage what the network consists of before it acts: everything stands
-// at its place from the start, in the order given. Call it first, and again when nodes are
-// added.
-func (w *World) Describe(t Layout) {
-	w.about = t
-	for place, org := range t.Orgs {
-		for _, peer := range org.Peers {
-			i := w.reg.id(peer)
-			w.reg.is(i, peerKind)
-			o := &w.reg.orgs[w.reg.nodes[i].org]
-			o.title, o.order = org.Name, int32(place)
-		}
-	}
-	for _, name := range t.Orderers {
-		w.reg.is(w.reg.id(name), ordererKind)
-	}
-	for i, c := range t.Clients {
-		client := w.reg.id(c.Name)
-		w.reg.is(client, clientKind)
-		w.reg.nodes[client].order = int32(i)
-	}
-	w.reg.version++
-}
+// Alone makes the stage of a trace with a world of its own, which Add gives the events to.
+func Alone(src view.Source) *World { return New(facts.New(src, 0)) }
 
-// meet makes an event's names known and gives it with what is known about it.
-func (w *World) meet(e *trace.Event) step {
-	s := step{Event: e, info: w.info(e.Kind)}
-	s.self, s.from, s.to, s.link = w.reg.learn(e, s.info)
-	return s
-}
-
-// Add takes new events, in order, each once. After a gap the stage keeps what it knows of
-// nodes and heights, and forgets what was under way.
+// Add takes new events, in order, into the stage and its own world.
 func (w *World) Add(events []trace.Event) {
-	defer w.remember(events)
-	for i := range events {
-		e := w.meet(&events[i])
-		if w.head.seq != 0 && e.Seq != w.head.seq+1 {
-			w.head.forget()
-			w.saved, w.shown, w.flights, w.past = nil, nil, newFlights(), nil
-		}
-		w.apply(w.head, &e)
-		w.flights.add(&w.reg, &e)
-		if t := w.touched[e.TxID]; t != nil {
-			t.stale = true
-		}
-		if n := len(w.saved); n == 0 && e.Seq%w.every == 0 || n > 0 && e.Seq >= w.saved[n-1].seq+w.every {
-			w.checkpoint()
+	w.facts.Add(events, nil)
+	w.Take(events)
+}
+
+// Take hears of new events that the world has taken in.
+func (w *World) Take(events []trace.Event) {
+	if len(w.touched) > 0 {
+		for i := range events {
+			if t := w.touched[events[i].TxID]; t != nil {
+				t.stale = true
+			}
 		}
 	}
+	w.remember(events)
 }
+
+// Facts are what the stage shows.
+func (w *World) Facts() *facts.World { return w.facts }
 
 // remember keeps the newest events, which captions are made of.
 func (w *World) remember(events []trace.Event) {
@@ -127,15 +88,15 @@ func (w *World) Nodes() []string {
 	g := w.layout()
 	var names []string
 	for _, c := range g.clients {
-		names = append(names, w.reg.nodes[c].name)
+		names = append(names, w.facts.Nodes[c].Name)
 	}
 	for _, org := range g.orgOrder {
-		for _, p := range w.reg.orgs[org].peers {
-			names = append(names, w.reg.nodes[p].name)
+		for _, p := range w.facts.Orgs[org].Peers {
+			names = append(names, w.facts.Nodes[p].Name)
 		}
 	}
 	for _, o := range g.orderers {
-		names = append(names, w.reg.nodes[o].name)
+		names = append(names, w.facts.Nodes[o].Name)
 	}
 	return names
 }
@@ -183,18 +144,18 @@ func (w *World) touch(tx string) *touched {
 	}
 	t.events = w.src.ByTx(tx)
 	for i := range t.events {
-		e := w.meet(&t.events[i])
-		for _, n := range []int32{e.self, e.from, e.to} {
+		e := w.facts.Step(&t.events[i])
+		for _, n := range []int32{e.Self, e.From, e.To} {
 			if n < 0 {
 				continue
 			}
 			earlier(t.nodes, n, e.Seq)
-			if host := w.reg.nodes[n].host; host >= 0 {
+			if host := w.facts.Nodes[n].Host; host >= 0 {
 				earlier(t.nodes, host, e.Seq)
 			}
 		}
-		if e.link >= 0 {
-			earlier(t.links, e.link, e.Seq)
+		if e.Link >= 0 {
+			earlier(t.links, e.Link, e.Seq)
 		}
 	}
 	return t
@@ -213,9 +174,9 @@ func (t *touched) has(m map[int32]uint64, key int32, seq uint64) bool {
 }
 
 // pointedAt tells whether a lesson's list of names means a node or organisation.
-func pointedAt(names []string, full, title string) bool {
-	for _, n := range names {
-		if n == full || strings.EqualFold(n, title) || n == view.Short(full) {
+func pointedAt(list []string, full, title string, names view.Names) bool {
+	for _, n := range list {
+		if n == full || strings.EqualFold(n, title) || n == names.Short(full) {
 			return true
 		}
 	}

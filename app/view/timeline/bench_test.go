@@ -13,7 +13,7 @@ import (
 // repeated is a recorded run over and over, each time with other transactions, until there
 // are n events. The pauses of a run are shortened, so that about 60,000 events are a second.
 func repeated(t testing.TB, n int) []trace.Event {
-	run := MustEvents(t, "testdata/two-clients-one-key.fscope")
+	run := MustEvents(t, "../testdata/two-clients-one-key.fscope")
 	all := make([]trace.Event, 0, n)
 	now := run[0].Time
 	for round := 0; len(all) < n; round++ {
@@ -42,7 +42,7 @@ func BenchmarkAdd(b *testing.B) {
 	events := repeated(b, 1_000_000)
 	b.ResetTimer()
 	for range b.N {
-		x := timeline.New(400_000)
+		x := timeline.Alone(400_000)
 		for i := 0; i < len(events); i += 1000 {
 			x.Add(events[i : i+1000])
 		}
@@ -56,7 +56,7 @@ func BenchmarkFrame(b *testing.B) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	x := timeline.New(1_000_000)
+	x := timeline.Alone(1_000_000)
 	x.Add(events)
 	runtime.GC()
 	runtime.ReadMemStats(&after)
@@ -91,20 +91,20 @@ func BenchmarkFrame(b *testing.B) {
 // a thousand new events, and the picture of the newest two seconds.
 func BenchmarkLive(b *testing.B) {
 	events := repeated(b, 1_000_000)
-	x := timeline.New(400_000)
+	x := timeline.Alone(400_000)
 	x.Add(events[:500_000])
 	next := 500_000
 	b.ResetTimer()
 	for range b.N {
 		if next == len(events) { // from the start again: everything is forgotten
 			b.StopTimer()
-			x = timeline.New(400_000)
+			x = timeline.Alone(400_000)
 			x.Add(events[:500_000])
 			next = 500_000
 			b.StartTimer()
 		}
 		x.Add(events[next : next+1000])
 		next += 1000
-		x.Frame(timeline.Options{Window: x.Follow(2_000_000_000), W: 1440, H: 200, At: view.Moment{Seq: uint64(next), Time: events[next-1].Time}})
+		x.Frame(timeline.Options{Window: x.FollowAt(events[next-1].Time, 2_000_000_000), W: 1440, H: 200, At: view.Moment{Seq: uint64(next), Time: events[next-1].Time}})
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
+	"github.com/fabriscope/fabriscope/app/words"
 )
 
 // Options say which picture is wanted.
@@ -17,15 +19,15 @@ type Options struct {
 	Selection  view.Selection
 	Also       []string // transactions that a lesson points at: as bright as the selected one
 	Lanes      Filter
-	Heartbeats bool // Raft's heartbeats too
-	Words      Words
+	Heartbeats bool        // Raft's heartbeats too
+	Book       *words.Book // the language of what is written
 }
-
-// Words are the panel's own words in the person's language; empty ones are English.
-type Words struct{ Title, Note, Empty string }
 
 // Filter says which lanes are shown.
 type Filter struct {
+	// Pinned are nodes whose lanes, with those of their containers, stay at the top: they
+	// are always shown and do not scroll.
+	Pinned    []string
 	Only      []string // nodes; a peer brings its containers. Empty: all
 	HideQuiet bool     // leave out lanes on which nothing happens in the window or near it
 }
@@ -46,13 +48,14 @@ type Lane struct {
 	Y, H       float64
 	Indent     bool // a container, below its peer
 	Selected   bool
+	Pinned     bool
 }
 
 // Bar is a stretch of time wide enough to be drawn by itself.
 type Bar struct {
 	X0, X1, Y, H float64 // may reach beyond the picture
 	Start, End   int64
-	Kind         Kind
+	Kind         facts.SpanKind
 	Class        view.Class
 	Label        string // "" on narrow bars
 	Tone         Tone
@@ -60,17 +63,16 @@ type Bar struct {
 	Open         bool // it has not ended yet
 	Overlaps     bool // in the shared row: other bars may lie under it
 
-	lane  uint16
+	lane  int32
 	tx    uint32
 	block uint64
-	seq   uint64
 }
 
 // Column is a pixel column in which bars are too narrow to be told apart.
 type Column struct {
 	X, Y, H float32
 	Share   float32 // of the column's time in which bars run, at most 1: exact
-	Kind    Kind
+	Kind    facts.SpanKind
 	Class   view.Class
 	Tone    Tone
 }
@@ -109,18 +111,19 @@ type Frame struct {
 	Bundles        []Bundle
 	Lines          []Line
 	Ticks          []Tick
-	Playhead       float64 // x; out of the picture when the moment is
-	Clock          string  // the playhead's time since the beginning
-	Empty          bool    // there is no event yet
-	Words          Words
+	Playhead       float64    // x; out of the picture when the moment is
+	Clock          string     // the playhead's time since the beginning
+	Span           [2]float64 // where a selected span begins and ends; equal: none is in the picture
+	Empty          bool       // there is no event yet
+	Book           *words.Book
 	Layout         uint64 // changes with everything but the playhead and its clock
 
 	x      *Index
 	o      Options
-	events uint64   // the index's state that was laid out
+	events uint64   // the last event that was laid out
 	perNS  float64  // pixels
 	perPX  float64  // nanoseconds
-	place  []int16  // lane number to place in Lanes, -1 when it is not shown
+	place  []int16  // node to place in Lanes, -1 when it is not shown
 	tx     uint32   // selected, or the first that a lesson points at
 	also   []uint32 // the others that a lesson points at
 	block  uint64   // selected or the selected transaction's, plus one
@@ -132,7 +135,7 @@ type Frame struct {
 type scratch struct {
 	counts   []uint32
 	crossing [][classes]uint32
-	numbers  []uint16
+	numbers  []int32
 	until    int64 // where open bars end
 
 	top, bottom int16 // the first and last lane that can be seen
@@ -145,14 +148,15 @@ func (x *Index) Frame(o Options) *Frame {
 	if o.Scale <= 0 {
 		o.Scale = 1
 	}
-	until := max(x.last, o.At.Time)
-	if f.Layout == 0 || f.events != x.next || f.work.until != until || !f.o.sameBut(o) {
+	now := x.world.Now()
+	until := max(now.Time, o.At.Time)
+	if f.Layout == 0 || f.events != now.Seq || f.work.until != until || !f.o.sameBut(o) {
 		f.layOut(x, o, until)
 	}
 	f.o.At, f.Playhead, f.Clock = o.At, -1e6, ""
 	if o.At.Time != 0 && f.perNS > 0 {
 		f.Playhead = f.XAt(o.At.Time)
-		f.Clock = clockLabel(o.At, x.origin, o.Window.Span())
+		f.Clock = clockLabel(o.At, x.Origin(), o.Window.Span())
 	}
 	return f
 }
@@ -160,15 +164,15 @@ func (x *Index) Frame(o Options) *Frame {
 // sameBut tells whether two options differ in nothing but the playhead.
 func (o Options) sameBut(p Options) bool {
 	return o.Window == p.Window && o.W == p.W && o.H == p.H && o.Scale == p.Scale && o.Selection == p.Selection &&
-		o.Lanes.HideQuiet == p.Lanes.HideQuiet && slices.Equal(o.Also, p.Also) && slices.Equal(o.Lanes.Only, p.Lanes.Only) && o.Heartbeats == p.Heartbeats && o.Words == p.Words
+		o.Lanes.HideQuiet == p.Lanes.HideQuiet && slices.Equal(o.Also, p.Also) && slices.Equal(o.Lanes.Only, p.Lanes.Only) && slices.Equal(o.Lanes.Pinned, p.Lanes.Pinned) && o.Heartbeats == p.Heartbeats && o.Book == p.Book
 }
 
 func (f *Frame) layOut(x *Index, o Options, until int64) {
-	o.Lanes.Only, o.Also = slices.Clone(o.Lanes.Only), slices.Clone(o.Also)
+	o.Lanes.Only, o.Lanes.Pinned, o.Also = slices.Clone(o.Lanes.Only), slices.Clone(o.Lanes.Pinned), slices.Clone(o.Also)
 	*f = Frame{
-		W: o.W, H: o.H, Scale: o.Scale, Gutter: 108 * o.Scale, Header: 38 * o.Scale, Window: o.Window, Empty: x.count == 0, Words: o.Words,
+		W: o.W, H: o.H, Scale: o.Scale, Gutter: 108 * o.Scale, Header: 38 * o.Scale, Window: o.Window, Empty: x.world.Now().Seq == 0, Book: o.Book,
 		Lanes: f.Lanes[:0], Columns: f.Columns[:0], Bars: f.Bars[:0], Bundles: f.Bundles[:0], Lines: f.Lines[:0], Ticks: f.Ticks[:0],
-		Layout: f.Layout + 1, x: x, o: o, events: x.next, place: f.place[:0], work: f.work,
+		Layout: f.Layout + 1, x: x, o: o, events: x.world.Now().Seq, place: f.place[:0], work: f.work,
 	}
 	f.work.until = until
 	if o.Window.Span() <= 0 || o.W <= f.Gutter {
@@ -177,7 +181,7 @@ func (f *Frame) layOut(x *Index, o Options, until int64) {
 	}
 	f.perNS = (o.W - f.Gutter) / float64(o.Window.Span())
 	f.perPX = 1 / f.perNS
-	f.Ticks = ticks(o.Window, x.origin, f.Gutter, o.W-f.Gutter, 110*o.Scale, f.Ticks)
+	f.Ticks = ticks(o.Window, x.Origin(), f.Gutter, o.W-f.Gutter, 110*o.Scale, f.Ticks)
 	f.choose()
 	f.layLanes()
 	for i := range f.Lanes {
@@ -199,21 +203,27 @@ func (f *Frame) TimeAt(px float64) int64 {
 // XAt is where a time is drawn.
 func (f *Frame) XAt(t int64) float64 { return f.Gutter + float64(t-f.Window.From)*f.perNS }
 
-// choose translates the selection into the index's numbers.
+// choose translates the selection into the world's numbers.
 func (f *Frame) choose() {
 	s := f.o.Selection
 	switch s.What {
 	case view.SelectTx, view.SelectMessage:
-		f.tx = f.x.txs.find(s.TxID)
-		if info := f.x.txs.info(f.tx); info != nil {
-			f.block = info.block
+		f.tx = f.x.world.Messages().Find(s.TxID)
+		if tx := f.x.world.Messages().Tx(f.tx); tx != nil {
+			f.block = tx.Block
 		}
 		f.focus = f.tx != 0 || s.What == view.SelectMessage
 	case view.SelectBlock:
 		f.block, f.focus = s.Block+1, true
+	case view.SelectSpan:
+		from, ok := f.x.world.Event(s.Seq)
+		to, okTo := f.x.world.Event(s.Until)
+		if ok && okTo {
+			f.Span = [2]float64{min(f.W, max(f.Gutter, f.XAt(from.Time))), min(f.W, max(f.Gutter, f.XAt(to.Time)))}
+		}
 	}
 	for _, id := range f.o.Also {
-		switch tx := f.x.txs.find(id); {
+		switch tx := f.x.world.Messages().Find(id); {
 		case tx == 0 || tx == f.tx:
 		case f.tx == 0 && s.What != view.SelectBlock:
 			f.tx, f.focus = tx, true
@@ -230,15 +240,15 @@ func (f *Frame) chosen(tx uint32) bool {
 
 // chosenTimes is the time from the first to the last event of the chosen transactions.
 func (f *Frame) chosenTimes() (from, to int64, ok bool) {
-	see := func(tx uint32) {
-		info := f.x.txs.info(tx)
-		if info == nil {
+	see := func(number uint32) {
+		tx := f.x.world.Messages().Tx(number)
+		if tx == nil {
 			return
 		}
-		if !ok || info.first < from {
-			from = info.first
+		if !ok || tx.First < from {
+			from = tx.First
 		}
-		to, ok = max(to, info.last+1), true
+		to, ok = max(to, tx.Last+1), true
 	}
 	see(f.tx)
 	for _, tx := range f.also {
@@ -249,37 +259,48 @@ func (f *Frame) chosenTimes() (from, to int64, ok bool) {
 
 // layLanes puts the lanes below each other, as high as the rows that the window needs.
 func (f *Frame) layLanes() {
-	for range f.x.lanes {
+	for range f.x.world.Nodes {
 		f.place = append(f.place, -1)
 	}
 	f.work.numbers = f.work.numbers[:0]
 	y := f.Header
 	span := f.Window.Span()
+	fixed := y // lower edge of the pinned lanes
 	for _, i := range f.shown() {
 		l := f.x.lanes[i]
 		h := laneHeight(l.rowsIn(f.Window.From-span/2, f.Window.To+span/2)) * f.Scale
 		f.place[i] = int16(len(f.Lanes))
-		f.Lanes = append(f.Lanes, Lane{Node: l.node, Name: l.name, Y: y, H: h, Indent: l.role == container, Selected: f.selected(l)})
+		f.Lanes = append(f.Lanes, Lane{Node: f.x.world.Nodes[i].Name, Name: f.x.world.Names().Short(f.x.world.Nodes[i].Name), Y: y, H: h, Indent: f.x.world.Nodes[i].Host >= 0, Selected: f.selected(i), Pinned: f.pinned(i)})
 		f.work.numbers = append(f.work.numbers, i)
-		y += h
+		if y += h; f.pinned(i) {
+			fixed = y
+		}
 	}
 	f.MaxScroll = max(0, y+4*f.Scale-f.H)
 	f.Window.Scroll = min(max(0, f.Window.Scroll), f.MaxScroll)
 	for i := range f.Lanes {
-		f.Lanes[i].Y -= f.Window.Scroll
+		l := &f.Lanes[i]
+		if l.Pinned {
+			continue
+		}
+		if l.Y -= f.Window.Scroll; fixed > f.Header && l.Y < fixed-0.5 {
+			l.Y = f.Header - l.H // half a lane below a pinned one would look like its own
+		}
 	}
 }
 
-func (f *Frame) wanted(l *lane) bool {
+// pinned tells whether a node's lane stays at the top: it or its peer is pinned.
+func (f *Frame) pinned(node int32) bool {
+	w := f.x.world
+	return slices.Contains(f.o.Lanes.Pinned, w.Nodes[node].Name) || w.Nodes[node].Host >= 0 && slices.Contains(f.o.Lanes.Pinned, w.Name(w.Nodes[node].Host))
+}
+
+func (f *Frame) wanted(node int32) bool {
 	if len(f.o.Lanes.Only) == 0 {
 		return true
 	}
-	for _, node := range f.o.Lanes.Only {
-		if node == l.node || node == l.peer {
-			return true
-		}
-	}
-	return false
+	w := f.x.world
+	return slices.Contains(f.o.Lanes.Only, w.Nodes[node].Name) || slices.Contains(f.o.Lanes.Only, w.Name(w.Nodes[node].Host))
 }
 
 const (
@@ -298,7 +319,7 @@ func laneHeight(rows int) float64 {
 func (l *lane) rowsIn(from, to int64) int {
 	rows := 1
 	for _, t := range l.tracks {
-		if t.row >= rows && t.kind != Down {
+		if t.row >= rows && t.kind != facts.Down && t.kind != facts.Sync {
 			if a, b := t.visible(from, to); a < b {
 				rows = t.row + 1
 			}
@@ -307,84 +328,50 @@ func (l *lane) rowsIn(from, to int64) int {
 	return rows
 }
 
-// sorted gives the lanes' numbers from top to bottom: clients, peers by organisation with
-// their containers, ordering nodes.
-func (x *Index) sorted() []uint16 {
-	order := make([]uint16, len(x.lanes))
-	for i := range order {
-		order[i] = uint16(i)
+// sorted gives the nodes that have lanes from top to bottom: clients, peers by organisation
+// with their containers, ordering nodes.
+func (x *Index) sorted() []int32 {
+	var order []int32
+	for i, l := range x.lanes {
+		if l != nil {
+			order = append(order, int32(i))
+		}
 	}
-	sort.Slice(order, func(i, j int) bool { return x.lanes[order[i]].before(x.lanes[order[j]]) })
+	sort.Slice(order, func(i, j int) bool { return x.before(order[i], order[j]) })
 	return order
 }
 
-func (l *lane) before(o *lane) bool {
-	a, b := l.group(), o.group()
-	if a != b {
-		return a < b
+func (x *Index) before(i, j int32) bool {
+	a, b := &x.world.Nodes[i], &x.world.Nodes[j]
+	if ga, gb := group(a), group(b); ga != gb {
+		return ga < gb
 	}
-	an, bn := l.node, o.node
-	if l.role == container {
-		an = l.peer
+	hostA, hostB := a.Name, b.Name
+	if a.Host >= 0 {
+		hostA = x.world.Nodes[a.Host].Name
 	}
-	if o.role == container {
-		bn = o.peer
+	if b.Host >= 0 {
+		hostB = x.world.Nodes[b.Host].Name
 	}
-	if an == bn {
-		if (l.role == container) != (o.role == container) {
-			return o.role == container
-		}
-		return natural(l.node, o.node)
+	if hostA != hostB {
+		return facts.Less(hostA, hostB)
 	}
-	ah, aOrg, _ := strings.Cut(an, ".")
-	bh, bOrg, _ := strings.Cut(bn, ".")
-	if aOrg != bOrg {
-		return natural(aOrg, bOrg)
+	if (a.Host >= 0) != (b.Host >= 0) {
+		return b.Host >= 0
 	}
-	return natural(ah, bh)
+	return facts.Natural(a.Name, b.Name)
 }
 
-// group is where a role stands: people first, then users of organisations, peers, ordering.
-func (l *lane) group() int {
-	switch l.role {
-	case client:
-		if strings.Contains(l.node, "@") {
-			return 1
-		}
-		return 0
-	case orderer:
+// group is where a node stands: people first, then users of organisations, peers, ordering.
+func group(n *facts.Identity) int {
+	switch n.Being {
+	case facts.Orderer:
 		return 3
-	default:
+	case facts.Peer, facts.Code:
 		return 2
 	}
-}
-
-// natural orders names with numbers in them: peer2 before peer10, orderer before orderer2.
-func natural(a, b string) bool {
-	for a != "" && b != "" {
-		an, bn := digits(a), digits(b)
-		if an > 0 && bn > 0 {
-			if an != bn {
-				return an < bn
-			}
-			if a[:an] != b[:bn] {
-				return a[:an] < b[:bn]
-			}
-			a, b = a[an:], b[bn:]
-			continue
-		}
-		if a[0] != b[0] {
-			return a[0] < b[0]
-		}
-		a, b = a[1:], b[1:]
+	if strings.Contains(n.Name, "@") {
+		return 1
 	}
-	return len(a) < len(b)
-}
-
-func digits(s string) int {
-	n := 0
-	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
-		n++
-	}
-	return n
+	return 0
 }

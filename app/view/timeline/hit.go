@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
 )
 
 // Hit says what is at a place: a transaction at a node, a block at a peer, a message or a
@@ -29,23 +30,6 @@ func (f *Frame) Hit(p view.Point) (s view.Selection, timeNS int64, onRuler bool)
 	return view.Selection{}, timeNS, false
 }
 
-// Describe says in a few words what is at a place, "" for nothing: for a hint beside the pointer.
-func (f *Frame) Describe(p view.Point) string {
-	if p.Y < f.Header || p.X < f.Gutter {
-		return ""
-	}
-	if b, ok := f.hitBar(p); ok {
-		text := f.label(&b) + ", " + length(b.End-b.Start)
-		if b.Open {
-			text += " so far"
-		} else if b.Failed {
-			text += ", failed"
-		}
-		return text
-	}
-	return ""
-}
-
 func (f *Frame) hitLane(p view.Point) view.Selection {
 	for i := range f.Lanes {
 		if l := &f.Lanes[i]; p.Y >= l.Y && p.Y < l.Y+l.H {
@@ -65,11 +49,11 @@ func (f *Frame) hitBar(p view.Point) (Bar, bool) {
 		if p.Y < b.Y || p.Y >= b.Y+b.H || p.X < b.X0-grab || p.X > b.X1+grab {
 			continue
 		}
-		if best < 0 || f.Bars[best].Kind == Down || b.Kind != Down && (b.Tone == Lit || f.Bars[best].Tone != Lit) {
+		if best < 0 || f.Bars[best].Kind == facts.Down || b.Kind != facts.Down && (b.Tone == Lit || f.Bars[best].Tone != Lit) {
 			best = i
 		}
 	}
-	if best >= 0 && f.Bars[best].Kind != Down {
+	if best >= 0 && f.Bars[best].Kind != facts.Down {
 		return f.Bars[best], true
 	}
 	for i := range f.Columns {
@@ -106,7 +90,7 @@ func (f *Frame) nearestIn(c *Column, p view.Point) (Bar, bool) {
 			if b := r.nearest(at, slack); b != nil {
 				x0 := f.XAt(b.start)
 				return Bar{X0: x0, X1: math.Max(x0+1, f.XAt(r.endOf(b))), Y: float64(c.Y), H: float64(c.H), Start: b.start, End: r.endOf(b), Kind: t.kind,
-					Class: classOf(t.kind, b.flags), Failed: b.flags&failed != 0, Open: b.end == stillOpen, lane: number, tx: b.tx, block: b.block, seq: b.seq}, true
+					Class: classOf(t.kind, b.flags), Failed: b.flags&failed != 0, Open: b.end == stillOpen, lane: number, tx: b.tx, block: b.block}, true
 			}
 		}
 	}
@@ -156,21 +140,18 @@ func distance(p view.Point, l *Line) float64 {
 
 func (f *Frame) ofLine(l *Line) view.Selection {
 	s := view.Selection{What: view.SelectMessage, Seq: l.seq}
-	if info := f.x.txs.info(l.tx); info != nil {
-		s.TxID = info.id
-	}
+	s.TxID = f.x.world.Messages().TxID(l.tx)
 	return s
 }
 
 func (f *Frame) ofBar(b *Bar) view.Selection {
-	node := f.x.lanes[b.lane].node
-	info := f.x.txs.info(b.tx)
+	node, tx := f.x.world.Name(b.lane), f.x.world.Messages().TxID(b.tx)
 	switch {
-	case info != nil:
-		return view.Selection{What: view.SelectTx, TxID: info.id, Node: node}
-	case b.Kind == Validate:
+	case tx != "":
+		return view.Selection{What: view.SelectTx, TxID: tx, Node: node}
+	case b.Kind == facts.Validate:
 		return view.Selection{What: view.SelectBlock, Block: b.block - 1, Node: node}
-	case b.Kind == Order && b.block > 0:
+	case b.Kind == facts.Order && b.block > 0:
 		return view.Selection{What: view.SelectBlock, Block: b.block - 1}
 	default:
 		return view.Selection{What: view.SelectNode, Node: node}

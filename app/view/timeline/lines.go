@@ -2,8 +2,10 @@ package timeline
 
 import (
 	"math"
+	"sort"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
 )
 
 // maxLines is how many messages are drawn one by one; more become bundles.
@@ -15,11 +17,10 @@ const bundleWidth = 3.0
 // layMessages lays out the messages: lines while there are few, else bundles and the
 // selection's lines.
 func (f *Frame) layMessages() {
-	m := &f.x.msgs
-	if len(m.chunks) == 0 {
+	if len(f.x.world.Messages().Chunks) == 0 {
 		return
 	}
-	if m.sentIn(f.Window.From, f.Window.To) <= maxLines {
+	if f.sentIn(f.Window.From, f.Window.To) <= maxLines {
 		f.layLines(f.Window.From, f.Window.To, false)
 		return
 	}
@@ -31,12 +32,29 @@ func (f *Frame) layMessages() {
 	}
 }
 
+// sentIn counts the messages that began in [from, to), from the chunks' borders: at most
+// two chunks too many.
+func (f *Frame) sentIn(from, to int64) int {
+	chunks := f.x.world.Messages().Chunks
+	since := func(at int64) int {
+		i := sort.Search(len(chunks), func(i int) bool { return chunks[i].First >= at })
+		return max(0, i-1)
+	}
+	return (since(to) - since(from) + 1) * facts.ChunkSize
+}
+
 // blockTimes is the time in which the selected block was ordered, validated and passed on.
 func (f *Frame) blockTimes() (from, to int64, ok bool) {
 	const passing = int64(100_000_000) // clients learn of it after the peers
+	if f.block == 0 {
+		return 0, 0, false
+	}
 	for _, l := range f.x.lanes {
+		if l == nil {
+			continue
+		}
 		for _, t := range l.tracks {
-			if f.block == 0 || t.kind != Order && t.kind != Validate {
+			if t.kind != facts.Order && t.kind != facts.Validate {
 				continue
 			}
 			for i := range t.bars {
@@ -54,15 +72,14 @@ func (f *Frame) blockTimes() (from, to int64, ok bool) {
 
 // layLines lays out the messages that are under way in [from, to); lit: the selection's only.
 func (f *Frame) layLines(from, to int64, lit bool) {
-	m := &f.x.msgs
-	reach := to + AssumedFlight
-	for _, c := range m.chunks {
-		if c.until < from || c.list[0].sent > reach {
+	reach := to + facts.Assumed
+	for _, c := range f.x.world.Messages().Chunks {
+		if c.Until < from || c.First > reach {
 			continue
 		}
-		for i := range c.list {
-			g := &c.list[i]
-			if g.sent > reach || lit && !f.isLitMessage(g) || g.flags&quiet != 0 && !f.o.Heartbeats {
+		for i := range c.List {
+			g := &c.List[i]
+			if g.Sent > reach || lit && !f.isLitMessage(g) || g.Quiet() && !f.o.Heartbeats {
 				continue
 			}
 			f.line(g)
@@ -72,58 +89,58 @@ func (f *Frame) layLines(from, to int64, lit bool) {
 
 // isLitMessage tells whether a message belongs to the selection: the transaction's own,
 // and the blocks that carry it.
-func (f *Frame) isLitMessage(g *message) bool {
-	s := f.o.Selection
-	if s.What == view.SelectMessage && (g.seq == s.Seq || g.later != 0 && g.seq+uint64(g.later) == s.Seq) {
+func (f *Frame) isLitMessage(g *facts.Message) bool {
+	if f.chosen(g.Tx) || f.block != 0 && uint64(g.Block) == f.block {
 		return true
 	}
-	if f.chosen(g.tx) {
-		return true
-	}
-	return f.block != 0 && uint64(g.block) == f.block
+	s := &f.o.Selection
+	return s.What == view.SelectMessage && (g.Seq == s.Seq || g.End() == s.Seq)
 }
 
-// missing is for how long a message without an arrival counts as under way; after that its
-// receiver is taken to be gone, unless a hold keeps the message.
-const missing = int64(1_000_000_000)
-
-// flight is when a message left and arrived, as far as it is known. A message with one
-// event has the assumed flight; one that is still under way reaches to the end.
-func (f *Frame) flight(g *message) (sent, received int64, underWay bool) {
-	switch {
-	case g.flags&singleB != 0:
-		return g.sent - AssumedFlight, g.sent, false
-	case g.received != 0:
-		return g.sent, g.received, false
-	case g.flags&(singleA|lost) != 0 || g.flags&held == 0 && f.work.until-g.sent > missing:
-		return g.sent, g.sent + AssumedFlight, false
-	default:
-		return g.sent, max(f.work.until, g.sent+1), true
+// flight is when a message left and arrived, as far as it is known. One that is under way
+// reaches to the end; of one that is gone nobody knows how far it came: it was lost, or has
+// been under way for so long that its receiver must be gone, unless a hold keeps it.
+func (f *Frame) flight(g *facts.Message) (sent, received int64, underWay, gone bool) {
+	if g.Lost() {
+		return g.Sent, g.Sent + facts.Assumed, false, true
 	}
+	if g.End() != 0 {
+		return g.Sent, g.Received, false, false
+	}
+	if g.Paused() {
+		if stop, ok := f.x.world.Messages().Stop(g.ID); ok && stop.Released != 0 { // its arrival, if we see that, is told later
+			return g.Sent, stop.Released, false, false
+		}
+	}
+	if g.Received != facts.Unended || !g.Paused() && f.work.until-g.Sent > facts.Abandoned {
+		return g.Sent, g.Sent + facts.Assumed, false, true
+	}
+	return g.Sent, max(f.work.until, g.Sent+1), true, false
 }
 
 // line lays out one message if its ends' lanes are shown and it touches the window.
-func (f *Frame) line(g *message) {
-	from, to := f.place[g.from], f.place[g.to]
+func (f *Frame) line(g *facts.Message) {
+	from, to := f.place[g.From], f.place[g.To]
 	if from < 0 || to < 0 {
 		return
 	}
-	sent, received, underWay := f.flight(g)
-	gone := g.received == 0 && !underWay && g.flags&(singleA|singleB) == 0
+	sent, received, underWay, gone := f.flight(g)
 	if received < f.Window.From || sent > f.Window.To {
 		return
 	}
 	a, b := &f.Lanes[from], &f.Lanes[to]
-	l := Line{X0: f.XAt(sent), X1: f.XAt(received), Y0: a.Y + a.H/2, Y1: b.Y + b.H/2, Class: view.Class(g.class),
-		Lost: g.flags&lost != 0, Held: g.flags&held != 0 && g.received == 0, seq: g.seq, tx: g.tx}
+	l := Line{X0: f.XAt(sent), X1: f.XAt(received), Y0: a.Y + a.H/2, Y1: b.Y + b.H/2, Class: g.Class,
+		Lost: g.Lost(), Held: g.Paused() && underWay, seq: g.Seq, tx: g.Tx}
 	if f.focus {
 		if l.Tone = Dim; f.isLitMessage(g) {
 			l.Tone = Lit
 		}
 	}
-	switch {
-	case g.flags&tick != 0:
-		f.tick(&l, g, a, b)
+	switch nodes := f.x.world.Nodes; {
+	case nodes[g.To].Being == facts.Code:
+		f.tick(&l, g.Told(), a, b, true)
+	case nodes[g.From].Being == facts.Code:
+		f.tick(&l, g.Told(), a, b, false)
 	case gone || underWay: // a piece of its way only
 		share := 0.35
 		if underWay && !l.Held {
@@ -139,19 +156,19 @@ func (f *Frame) line(g *message) {
 }
 
 // tick makes a short line between a peer and its container at the only known time.
-func (f *Frame) tick(l *Line, g *message, a, b *Lane) {
+func (f *Frame) tick(l *Line, told int64, a, b *Lane, down bool) {
 	l.Tick = true
-	at, slant := f.XAt(g.sent), 3*f.Scale
+	at, slant := f.XAt(told), 3*f.Scale
 	edge := math.Max(a.Y, b.Y) // the container lies below its peer
 	high, low := edge-4*f.Scale, edge+5*f.Scale
-	if g.flags&singleA != 0 { // from the peer, downwards
+	if down {
 		l.X0, l.Y0, l.X1, l.Y1 = at, high, at+slant, low
 		return
 	}
 	l.X0, l.Y0, l.X1, l.Y1 = at-slant, low, at, high
 }
 
-const classes = int(view.Block) + 1
+const classes = view.ClassCount
 
 // layBundles counts for columns of a few pixels how many messages cross each space between
 // two lanes. A message from lane a to lane b crosses all spaces between them: one is added
@@ -173,32 +190,32 @@ func (f *Frame) layBundles() {
 			f.work.top, f.work.bottom = min(f.work.top, int16(max(0, i-1))), int16(min(i+1, gaps-1))
 		}
 	}
-	for _, c := range f.x.msgs.chunks {
-		if c.until < f.Window.From || c.list[0].sent >= f.Window.To {
+	for _, c := range f.x.world.Messages().Chunks {
+		if c.Until < f.Window.From || c.First >= f.Window.To {
 			continue
 		}
-		last := c.list[len(c.list)-1].sent
-		if sums := c.summed(); sums != nil && last-c.list[0].sent <= span && c.list[0].sent >= f.Window.From {
-			column := int(float64(c.list[0].sent-f.Window.From) * f.perNS / width)
-			for i := range sums {
-				if !sums[i].quiet || f.o.Heartbeats {
-					f.count(column, columns, sums[i].from, sums[i].to, sums[i].class, uint32(sums[i].n))
+		if c.Last-c.First <= span && c.First >= f.Window.From && len(c.List) == facts.ChunkSize {
+			column := int(float64(c.First-f.Window.From) * f.perNS / width)
+			for _, s := range c.Sums() {
+				if !s.Quiet || f.o.Heartbeats {
+					f.count(column, columns, s.From, s.To, s.Class, uint32(s.N))
 				}
 			}
 			continue
 		}
-		for i := range c.list {
-			g := &c.list[i]
-			if g.sent < f.Window.From || g.sent >= f.Window.To || g.flags&quiet != 0 && !f.o.Heartbeats {
+		for i := range c.List {
+			g := &c.List[i]
+			at := g.Told()
+			if at < f.Window.From || at >= f.Window.To || g.Quiet() && !f.o.Heartbeats {
 				continue
 			}
-			f.count(int(float64(g.sent-f.Window.From)*f.perNS/width), columns, g.from, g.to, g.class, 1)
+			f.count(int(float64(at-f.Window.From)*f.perNS/width), columns, g.From, g.To, g.Class, 1)
 		}
 	}
 	f.bundle(width, columns, gaps)
 }
 
-func (f *Frame) count(column, columns int, from, to uint16, class uint8, n uint32) {
+func (f *Frame) count(column, columns int, from, to int32, class view.Class, n uint32) {
 	a, b := f.place[from], f.place[to]
 	if a > b {
 		a, b = b, a

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
 )
 
 // wideEnough is the width in pixels from which a bar is drawn by itself.
@@ -14,7 +15,7 @@ const wideEnough = 2.0
 const maxShared = 400
 
 // layBars lays out the bars of one lane.
-func (f *Frame) layBars(number uint16, place *Lane) {
+func (f *Frame) layBars(number int32, place *Lane) {
 	l := f.x.lanes[number]
 	rows := max(1, int((place.H/f.Scale-2*laneInset+1)/rowPitch))
 	for _, t := range l.tracks {
@@ -40,8 +41,11 @@ func (f *Frame) layBars(number uint16, place *Lane) {
 // rowBox is where a track's bars lie: thick in the middle when the lane needs one row only,
 // over the whole lane when the node is down.
 func (f *Frame) rowBox(place *Lane, rows int, l *lane, t *track) (y, h float64) {
-	if t.kind == Down {
+	if t.kind == facts.Down {
 		return place.Y + f.Scale, place.H - 2*f.Scale
+	}
+	if t.kind == facts.Sync {
+		return place.Y + place.H - 3*f.Scale, 2 * f.Scale
 	}
 	span := f.Window.Span()
 	if rows <= 2 && l.rowsIn(f.Window.From-span/2, f.Window.To+span/2) == 1 {
@@ -54,7 +58,7 @@ func (f *Frame) rowBox(place *Lane, rows int, l *lane, t *track) (y, h float64) 
 type row struct {
 	f    *Frame
 	t    *track
-	lane uint16
+	lane int32
 	y, h float64
 }
 
@@ -172,7 +176,7 @@ func (r row) each(first, end int) {
 func (r row) light() {
 	f := r.f
 	from, to := f.Window.From, f.Window.To
-	if r.t.kind != Order && r.t.kind != Validate {
+	if r.t.kind != facts.Order && r.t.kind != facts.Validate {
 		first, last, ok := f.chosenTimes()
 		if !ok {
 			return
@@ -216,7 +220,7 @@ func (r row) bar(b *bar, x0, x1 float64) {
 		}
 	}
 	out := Bar{X0: x0, X1: x1, Y: r.y, H: r.h, Start: b.start, End: r.endOf(b), Kind: r.t.kind, Class: classOf(r.t.kind, b.flags),
-		Tone: tone, Failed: b.flags&failed != 0, Open: b.end == stillOpen, Overlaps: r.t.shared, lane: r.lane, tx: b.tx, block: b.block, seq: b.seq}
+		Tone: tone, Failed: b.flags&failed != 0, Open: b.end == stillOpen, Overlaps: r.t.shared, lane: r.lane, tx: b.tx, block: b.block}
 	if math.Min(x1, f.W)-math.Max(x0, f.Gutter) >= 26*f.Scale {
 		out.Label = f.label(&out)
 	}
@@ -224,36 +228,36 @@ func (r row) bar(b *bar, x0, x1 float64) {
 }
 
 // isLit tells whether a bar belongs to the selection.
-func (f *Frame) isLit(kind Kind, b *bar) bool {
+func (f *Frame) isLit(kind facts.SpanKind, b *bar) bool {
 	if f.chosen(b.tx) {
 		return true
 	}
 	if f.block == 0 {
 		return false
 	}
-	if kind == Order || kind == Validate {
+	if kind == facts.Order || kind == facts.Validate {
 		return b.block == f.block
 	}
 	if f.o.Selection.What == view.SelectBlock {
-		info := f.x.txs.info(b.tx)
-		return info != nil && info.block == f.block
+		tx := f.x.world.Messages().Tx(b.tx)
+		return tx != nil && tx.Block == f.block
 	}
 	return false
 }
 
 // classOf is a bar's colour: a call is a read until it writes.
-func classOf(kind Kind, flags uint8) view.Class {
+func classOf(kind facts.SpanKind, flags uint8) view.Class {
 	switch kind {
-	case Propose, Await, Simulate:
+	case facts.Propose, facts.Await, facts.Simulate:
 		return view.Proposal
-	case Call:
+	case facts.Call:
 		if flags&writes != 0 {
 			return view.Write
 		}
 		return view.Read
-	case Order:
+	case facts.Order:
 		return view.Raft
-	case Validate:
+	case facts.Validate:
 		return view.Block
 	}
 	return view.Plain
@@ -261,32 +265,31 @@ func classOf(kind Kind, flags uint8) view.Class {
 
 // label is what is written in a bar.
 func (f *Frame) label(b *Bar) string {
-	id := ""
-	if info := f.x.txs.info(b.tx); info != nil {
-		id = view.ShortID(info.id)
-	}
+	id := view.ShortID(f.x.world.Messages().TxID(b.tx))
 	number := ""
 	if b.block > 0 {
 		number = "#" + strconv.FormatUint(b.block-1, 10) + " "
 	}
 	switch b.Kind {
-	case Propose:
-		return id + " endorse"
-	case Await:
-		return id + " wait"
-	case Simulate:
-		return id + " simulate"
-	case Call:
+	case facts.Propose:
+		return f.Book.L("{{.ID}} endorse", id)
+	case facts.Await:
+		return f.Book.L("{{.ID}} wait", id)
+	case facts.Simulate:
+		return f.Book.L("{{.ID}} simulate", id)
+	case facts.Call:
 		return id
-	case Order:
-		return number + "order"
-	case Validate:
-		return number + "validate"
-	case Build:
-		return "build"
-	case Launch:
-		return "launch"
+	case facts.Order:
+		return number + f.Book.L("order")
+	case facts.Validate:
+		return number + f.Book.L("validate")
+	case facts.Build:
+		return f.Book.L("build")
+	case facts.Launch:
+		return f.Book.L("launch")
+	case facts.Sync:
+		return "" // there is no room
 	default:
-		return "not running"
+		return f.Book.L("not running")
 	}
 }

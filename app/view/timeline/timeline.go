@@ -2,182 +2,174 @@
 // everything that takes time (a simulation, a call inside a container, ordering, validation)
 // and a slanted line for every message.
 //
-// It stands in the middle of a transaction's whole way: Index takes the trace's events once
-// and keeps them in a form in which any window, from hours to a microsecond, is drawn at a
-// cost that depends on the picture's width and not on the number of events. DESIGN.md says how.
+// It stands in the middle of a transaction's whole way. What is true comes from view/facts:
+// nodes, messages with both ends, and spans, which Index keeps as bars in a form in which any
+// window, from hours to a microsecond, is drawn at a cost that depends on the picture's width
+// and not on the number of events. DESIGN.md says how.
 //
-// Read next: feed.go (which events make which bars), track.go (how bars are kept),
-// frame.go (what a picture consists of).
+// Read next: track.go (how bars are kept), frame.go (what a picture consists of), lines.go
+// (messages).
 package timeline
 
 import (
-	"math"
-	"strings"
-
-	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
 	"github.com/fabriscope/fabriscope/internal/trace"
 )
-
-// AssumedFlight is how long a message is drawn in flight, in nanoseconds, when only one of
-// its ends is in the trace: the other is a chaincode or a client outside of the network.
-const AssumedFlight = int64(60_000)
 
 // maxRows bounds how many bars of one lane are drawn above each other; what overlaps more
 // shares the last row.
 const maxRows = 4
 
-// Kind is what a bar stands for.
-type Kind uint8
-
-// The bars.
-const (
-	Propose  Kind = iota // a client waits for endorsers
-	Await                // a client waits for the verdict, from submitted to commit-seen
-	Simulate             // a peer's simulator is open
-	Call                 // a call runs inside a chaincode's container
-	Order                // a batch at the leader, from its first envelope to the written block
-	Validate             // a peer validates and commits a block
-	Build                // a chaincode is being built
-	Launch               // a container is being started
-	Down                 // the node does not run
-)
-
-// Index holds the timeline of one trace. It is used from one goroutine.
+// Index holds the timeline of one world. It is used from one goroutine.
 type Index struct {
-	limit  int
-	next   uint64 // the sequence number that must come now, 0 before the first event
-	origin int64  // time of the first event ever
-	first  int64  // time of the oldest event that is remembered
-	last   int64  // time of the newest one
-	count  int    // remembered events
-	marks  []mark // to turn a number of events into a time when forgetting
-
-	lanes  []*lane
-	byNode map[string]uint16
-	txs    txTable
-	open   map[openKey]openBar
-	msgs   messages
-	batch  []uint32 // transactions in the leader's batch, not yet cut
-	frame  Frame
+	world *facts.World
+	first int64   // time of the oldest event that is remembered
+	lanes []*lane // by index of the node in the registry; nil for those that have done nothing
+	open  []openBar
+	frame Frame
 }
 
-// mark says when the n-th event of a block of markEvery events came.
-type mark struct{ time int64 }
-
-const markEvery = 4096
-
-// New makes an index that remembers about limit events (at most an eighth more).
-func New(limit int) *Index {
-	x := &Index{limit: max(limit, 2*markEvery)}
-	x.reset()
-	return x
+// openBar is the bar of a span that has not ended, by the span's slot.
+type openBar struct {
+	track *track
+	index int
 }
 
-// reset forgets everything but the lanes' names and the origin.
+// New makes the timeline of what a world knows. It has to hear of every event: Take.
+func New(w *facts.World) *Index { return &Index{world: w} }
+
+// Alone makes a timeline with a world of its own that remembers about limit events (at most
+// an eighth more), which Add gives the events to.
+func Alone(limit int) *Index { return New(facts.New(nil, limit)) }
+
+// Add takes new events, in order, into the timeline and its own world.
+func (x *Index) Add(events []trace.Event) { x.world.Add(events, x.Take) }
+
+// Take hears of a new event that the world has taken in. After a gap (lost events) the
+// timeline starts anew.
+func (x *Index) Take(e *facts.Step, gap bool) {
+	first, _, _ := x.world.Bounds()
+	if gap {
+		x.reset()
+		x.first = first
+	}
+	x.note(e)
+	for i := range e.Spans {
+		x.follow(&e.Spans[i], e)
+	}
+	if first != x.first {
+		x.first = first
+		x.forget()
+	}
+}
+
+// reset forgets everything but which lanes there are.
 func (x *Index) reset() {
-	nodes := x.lanes
-	x.lanes, x.byNode = nil, map[string]uint16{}
-	x.txs = newTxTable()
-	x.open = map[openKey]openBar{}
-	x.msgs = newMessages()
-	x.batch, x.marks, x.count = nil, nil, 0
-	for _, l := range nodes {
-		x.lanes = append(x.lanes, &lane{node: l.node, name: l.name, peer: l.peer, role: l.role})
-		x.byNode[l.node] = uint16(len(x.lanes) - 1)
+	x.open = nil
+	for i, l := range x.lanes {
+		if l != nil {
+			x.lanes[i] = &lane{node: l.node}
+		}
 	}
 }
 
-// Add takes new events, in order. After a gap (lost events) the index starts anew.
-func (x *Index) Add(events []trace.Event) {
-	for i := range events {
-		e := &events[i]
-		if e.Seq != x.next {
-			if x.next != 0 {
-				x.reset()
-			}
-			x.first = max(e.Time, x.last)
-			if x.origin == 0 {
-				x.origin = e.Time
-			}
+// note makes lanes for the nodes that an event names, and notes that something happens there.
+func (x *Index) note(e *facts.Step) {
+	switch {
+	case e.From >= 0:
+		self, other := x.lane(e.Self), x.lane(e.From+e.To-e.Self)
+		if e.Info.Quiet {
+			return
 		}
-		x.next = e.Seq + 1
-		x.last = max(x.last, e.Time)
-		if x.count%markEvery == 0 {
-			x.marks = append(x.marks, mark{x.last})
+		self.touch(e.Now)
+		if e.Info.Chaincode { // which records nothing itself
+			other.touch(e.Now)
 		}
-		x.count++
-		x.feed(e, x.last)
-	}
-	if over := x.count - x.limit; over > x.limit/8 && over >= markEvery {
-		x.forget(over / markEvery)
+	case e.Self >= 0 && (e.Info.At != facts.Unknown || e.What == trace.IsPeer || e.What == trace.IsOrderer):
+		x.lane(e.Self).touch(e.Now)
 	}
 }
 
-// forget drops what ended before the n-th mark.
-func (x *Index) forget(n int) {
-	cutoff := x.marks[n].time
-	x.marks = append(x.marks[:0], x.marks[n:]...)
-	x.count -= n * markEvery
-	x.first = cutoff
-	x.msgs.forget(cutoff)
+// follow does to the bars what an event does to a span.
+func (x *Index) follow(s *facts.Span, e *facts.Step) {
+	l := x.lane(s.Node)
+	if s.Change == facts.SpanWas {
+		l.was(s, e.Now)
+		return
+	}
+	if s.Change == facts.SpanBegins {
+		l.touch(e.Now)
+		row := 0
+		if s.Kind != facts.Down { // lies behind all rows
+			row = l.freeRow(e.Now)
+			l.rows[row].open++
+		}
+		t := l.track(s.Kind, row)
+		for int(s.Slot) >= len(x.open) {
+			x.open = append(x.open, openBar{})
+		}
+		x.open[s.Slot] = openBar{t, t.add(bar{start: e.Now, tx: s.Tx, block: s.Block})}
+		return
+	}
+	o := x.open[s.Slot]
+	if s.Change == facts.SpanWrites {
+		o.track.at(o.index).flags |= writes
+		return
+	}
+	flags := uint8(0)
+	if s.Change == facts.SpanFails {
+		flags = failed
+	}
+	o.track.at(o.index).block = s.Block
+	o.track.finish(o.index, e.Now, flags)
+	if s.Kind != facts.Down {
+		l.touch(e.Now)
+		row := &l.rows[o.track.row]
+		row.open--
+		row.end = e.Now
+	}
+}
+
+// was adds a wait for the disk. Two may have overlapped: the later one begins where the
+// one before it has ended, so that the line is as long as there was a wait at all.
+func (l *lane) was(s *facts.Span, end int64) {
+	t := l.track(s.Kind, 0)
+	start := s.Start
+	if n := len(t.bars); n > 0 {
+		start = max(start, t.bars[n-1].end)
+	}
+	if start < end {
+		t.finish(t.add(bar{start: start}), end, 0)
+	}
+}
+
+// forget drops what ended before the oldest event that is remembered. The world has ended
+// what began before it.
+func (x *Index) forget() {
 	for _, l := range x.lanes {
+		if l == nil {
+			continue
+		}
 		for _, t := range l.tracks {
-			finished := t.forget(cutoff, x.last)
-			if l.rows[t.row].open -= finished; finished > 0 {
-				l.rows[t.row].end = x.last
-			}
+			t.drop(x.first)
 		}
-		l.forget(cutoff)
+		l.forget(x.first)
 	}
-	for key, o := range x.open {
-		if o.track.at(o.index).end != stillOpen {
-			delete(x.open, key)
-		}
-	}
-	for _, l := range x.lanes {
-		for _, t := range l.tracks {
-			t.drop(cutoff)
-		}
-	}
-	x.txs.forget(cutoff)
 }
 
 // Bounds gives the times of the oldest and newest remembered event; ok is false while there
 // is none.
-func (x *Index) Bounds() (first, last int64, ok bool) { return x.first, x.last, x.count > 0 }
+func (x *Index) Bounds() (first, last int64, ok bool) { return x.world.Bounds() }
 
 // Origin is the time of the first event, from which the ruler counts.
-func (x *Index) Origin() int64 { return x.origin }
-
-// Nodes lists the lanes' nodes in the order in which they are drawn.
-func (x *Index) Nodes() []string {
-	var names []string
-	for _, i := range x.sorted() {
-		names = append(names, x.lanes[i].node)
-	}
-	return names
-}
-
-// role is where a lane stands.
-type role uint8
-
-const (
-	client role = iota
-	peer
-	container
-	orderer
-)
+func (x *Index) Origin() int64 { return x.world.Origin() }
 
 // lane is one node.
 type lane struct {
-	node, name string
-	peer       string // of a container
-	role       role
-	tracks     []*track
-	rows       [maxRows]rowState
-	cuts       uint64 // batches that the leader has cut, and how many of them are written
-	wrote      uint64
-	active     []int64 // when something happened, at most once in activeEvery
+	node   int32 // in the registry
+	tracks []*track
+	rows   [maxRows]rowState
+	active []int64 // when something happened, at most once in activeEvery
 }
 
 type rowState struct {
@@ -187,36 +179,17 @@ type rowState struct {
 
 const activeEvery = int64(250_000)
 
-// lane gives the number of a node's lane and makes it when it is new.
-func (x *Index) lane(node string) uint16 {
-	if i, ok := x.byNode[node]; ok {
-		return i
+// lane gives a node's lane and makes it when it is new.
+func (x *Index) lane(node int32) *lane {
+	for int(node) >= len(x.lanes) {
+		x.lanes = append(x.lanes, nil)
 	}
-	if len(x.lanes) == math.MaxUint16 {
-		return 0
+	l := x.lanes[node]
+	if l == nil {
+		l = &lane{node: node}
+		x.lanes[node] = l
 	}
-	l := &lane{node: node, name: view.Short(node), peer: view.PeerOf(node)}
-	switch {
-	case l.peer != "":
-		l.role = container
-	case strings.Contains(node, "@"):
-		l.role = client
-	case strings.HasPrefix(node, "peer"):
-		l.role = peer
-	case strings.HasPrefix(node, "orderer"):
-		l.role = orderer
-	}
-	x.lanes = append(x.lanes, l)
-	i := uint16(len(x.lanes) - 1)
-	x.byNode[node] = i
-	return i
-}
-
-// learn corrects the role of a node with an unusual name by what it does.
-func (l *lane) learn(r role) {
-	if l.role == client && !strings.Contains(l.node, "@") {
-		l.role = r
-	}
+	return l
 }
 
 func (l *lane) touch(t int64) {
@@ -242,21 +215,22 @@ func (l *lane) busyIn(from, to int64) bool {
 // worksIn tells whether the lane has bars in a span of time.
 func (l *lane) worksIn(from, to int64) bool {
 	for _, t := range l.tracks {
-		if a, b := t.visible(from, to); a < b {
+		if a, b := t.visible(from, to); a < b && t.kind != facts.Sync {
 			return true
 		}
 	}
 	return false
 }
 
-// track gives the lane's store for bars of a kind in a row.
-func (l *lane) track(kind Kind, row int) *track {
+// track gives the lane's store for bars of a kind in a row. Down and Sync have no row: the
+// one lies behind all of them, the other at the lane's foot.
+func (l *lane) track(kind facts.SpanKind, row int) *track {
 	for _, t := range l.tracks {
 		if t.kind == kind && t.row == row {
 			return t
 		}
 	}
-	t := &track{kind: kind, row: row, shared: row == maxRows-1 && kind != Down}
+	t := &track{kind: kind, row: row, shared: row == maxRows-1}
 	l.tracks = append(l.tracks, t)
 	return t
 }

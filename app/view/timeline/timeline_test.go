@@ -9,14 +9,16 @@ import (
 	"testing"
 
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/view/facts"
 	"github.com/fabriscope/fabriscope/app/view/timeline"
 	"github.com/fabriscope/fabriscope/internal/trace"
+	"github.com/fabriscope/fabriscope/internal/trace/runfile"
 )
 
 // MustEvents reads a recorded run.
 func MustEvents(t testing.TB, path string) []trace.Event {
 	t.Helper()
-	run, err := trace.OpenRun(path)
+	run, err := runfile.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,16 +65,16 @@ func parallel() *story {
 	s.at(250).add(trace.Event{Kind: trace.SimulateStart, Node: peer0, TxID: tx2})
 	s.at(300).add(trace.Event{Kind: trace.ChaincodeTransaction, Dir: trace.Sent, Node: peer0, Other: basic, TxID: tx2})
 	s.at(400).add(trace.Event{Kind: trace.ChaincodePutState, Dir: trace.Received, Node: peer0, Other: basic, TxID: tx1, Key: "asset1"})
-	s.at(500).add(trace.Event{Kind: trace.ChaincodeCompleted, Dir: trace.Received, Node: peer0, Other: basic, TxID: tx1, Note: "200"})
-	s.at(550).add(trace.Event{Kind: trace.SimulateEnd, Node: peer0, TxID: tx1, Note: "1 reads, 0 ranges, 1 writes, status 200"})
+	s.at(500).add(trace.Event{Kind: trace.ChaincodeCompleted, Dir: trace.Received, Node: peer0, Other: basic, TxID: tx1, What: trace.Accepted, A: 200})
+	s.at(550).add(trace.Event{Kind: trace.SimulateEnd, Node: peer0, TxID: tx1, What: trace.Accepted, A: 1, B: 1, C: 200})
 	s.at(600).add(trace.Event{Kind: trace.ProposalResponse, Dir: trace.Sent, Node: peer0, Other: "alice", TxID: tx1, Msg: 2})
 	s.at(700).add(trace.Event{Kind: trace.ProposalResponse, Dir: trace.Received, Node: "alice", Other: peer0, TxID: tx1, Msg: 2})
-	s.at(900).add(trace.Event{Kind: trace.NodeStart, Node: peer1, Note: "peer"})
+	s.at(900).add(trace.Event{Kind: trace.NodeStart, Node: peer1, What: trace.IsPeer})
 	return s
 }
 
 func index(events []trace.Event) *timeline.Index {
-	x := timeline.New(1_000_000)
+	x := timeline.Alone(1_000_000)
 	x.Add(events)
 	return x
 }
@@ -106,13 +108,13 @@ func TestParallelSimulationsLieAboveEachOther(t *testing.T) {
 		}
 		lanes = append(lanes, name)
 	}
-	if want := []string{"alice", "peer0.org1", "  basic 1.0", "peer1.org1"}; !slices.Equal(lanes, want) {
+	if want := []string{"alice", "peer0", "  basic 1.0", "peer1"}; !slices.Equal(lanes, want) {
 		t.Errorf("lanes %q, want %q", lanes, want)
 	}
 	want := []string{
 		"alice: aaaa endorse 0us-700us",
-		"peer0.org1: aaaa simulate 150us-550us",
-		"peer0.org1: bbbb simulate 250us-900us", // still open: drawn to the end
+		"peer0: aaaa simulate 150us-550us",
+		"peer0: bbbb simulate 250us-900us", // still open: drawn to the end
 		"basic 1.0: aaaa 200us-500us",
 		"basic 1.0: bbbb 300us-900us",
 	}
@@ -163,7 +165,7 @@ func TestHits(t *testing.T) {
 		return timeline.Lane{}
 	}
 	ns := func(us int64) float64 { return f.XAt(1_000_000_000_000 + us*1000) }
-	p := lane("peer0.org1")
+	p := lane("peer0")
 	for _, c := range []struct {
 		what string
 		at   view.Point
@@ -173,7 +175,7 @@ func TestHits(t *testing.T) {
 		{"the first simulation", view.Point{X: ns(350), Y: p.Y + 5}, view.Selection{What: view.SelectTx, TxID: tx1, Node: peer0}},
 		{"the second", view.Point{X: ns(650), Y: p.Y + 16}, view.Selection{What: view.SelectTx, TxID: tx2, Node: peer0}},
 		{"a message, in the middle of its way", view.Point{X: ns(50), Y: (lane("alice").Y + p.Y + 21) / 2}, view.Selection{What: view.SelectMessage, Seq: 1, TxID: tx1}},
-		{"nothing", view.Point{X: ns(800), Y: lane("peer1.org1").Y + 10}, view.Selection{}},
+		{"nothing", view.Point{X: ns(800), Y: lane("peer1").Y + 10}, view.Selection{}},
 	} {
 		if got, _, ruler := f.Hit(c.at); got != c.want || ruler {
 			t.Errorf("%s: %+v, want %+v", c.what, got, c.want)
@@ -192,26 +194,26 @@ func TestNodesThatAreDown(t *testing.T) {
 	f := x.Frame(options(x))
 	for _, b := range f.Bars {
 		switch {
-		case b.Kind == timeline.Down && (b.Label != "not running" || b.End-b.Start != 500_000):
+		case b.Kind == facts.Down && (b.Label != "not running" || b.End-b.Start != 500_000):
 			t.Errorf("down: %+v", b)
-		case b.Kind != timeline.Down && b.Label == "bbbb simulate" && (!b.Failed || b.Open):
+		case b.Kind != facts.Down && b.Label == "bbbb simulate" && (!b.Failed || b.Open):
 			t.Error("the killed peer goes on simulating")
 		}
 	}
 	f = x.Frame(options(x))
-	if !slices.ContainsFunc(f.Bars, func(b timeline.Bar) bool { return b.Kind == timeline.Down }) {
+	if !slices.ContainsFunc(f.Bars, func(b timeline.Bar) bool { return b.Kind == facts.Down }) {
 		t.Error("nothing says that the peer was down")
 	}
 }
 
 func TestRecordedRun(t *testing.T) {
-	events := MustEvents(t, "testdata/two-clients-one-key.fscope")
+	events := MustEvents(t, "../testdata/two-clients-one-key.fscope")
 	x := index(events)
 	f := x.Frame(timeline.Options{Window: x.Fit(), W: 1440, H: 2000, Lanes: timeline.Filter{HideQuiet: true}})
 	if len(f.Lanes) < 12 {
 		t.Errorf("%d lanes", len(f.Lanes))
 	}
-	kinds := map[timeline.Kind]int{}
+	kinds := map[facts.SpanKind]int{}
 	w, ok := x.OfTx(events[slices.IndexFunc(events, func(e trace.Event) bool { return e.Kind == trace.Submitted && e.Node == "bob" })].TxID)
 	if !ok {
 		t.Fatal("bob's transaction is not known")
@@ -219,11 +221,11 @@ func TestRecordedRun(t *testing.T) {
 	f = x.Frame(timeline.Options{Window: w, W: 1440, H: 2000})
 	for _, b := range f.Bars {
 		kinds[b.Kind]++
-		if b.Open && b.Kind != timeline.Down {
+		if b.Open && b.Kind != facts.Down {
 			t.Errorf("%s of %d ns is still open", b.Label, b.End-b.Start)
 		}
 	}
-	for _, k := range []timeline.Kind{timeline.Propose, timeline.Await, timeline.Simulate, timeline.Call, timeline.Order, timeline.Validate} {
+	for _, k := range []facts.SpanKind{facts.Propose, facts.Await, facts.Simulate, facts.Call, facts.Order, facts.Validate} {
 		if kinds[k] == 0 {
 			t.Errorf("no bars of kind %d: %v", k, kinds)
 		}
@@ -232,7 +234,7 @@ func TestRecordedRun(t *testing.T) {
 
 // TestFrameIsPure goes to other windows and back, with the events taken at once or in pieces.
 func TestFrameIsPure(t *testing.T) {
-	events := MustEvents(t, "testdata/two-clients-one-key.fscope")
+	events := MustEvents(t, "../testdata/two-clients-one-key.fscope")
 	whole := index(events)
 	o := timeline.Options{Window: whole.Fit().Zoom(20, 0.7), W: 1200, H: 300, At: view.Moment{Seq: 800, Time: events[799].Time}}
 	o.Selection = view.Selection{What: view.SelectTx, TxID: events[900].TxID}
@@ -245,7 +247,7 @@ func TestFrameIsPure(t *testing.T) {
 	if snapshot(whole.Frame(o)) != want {
 		t.Error("the picture depends on what was shown before")
 	}
-	pieces := timeline.New(1_000_000)
+	pieces := timeline.Alone(1_000_000)
 	for chunk := range slices.Chunk(events, 7) {
 		pieces.Add(chunk)
 		pieces.Frame(o)
@@ -303,7 +305,7 @@ func busyPeer(r *rand.Rand, many, n int) ([]span, *timeline.Index) {
 		id := ids[r.Intn(len(ids))]
 		spans[running[id]].end = s.now
 		delete(running, id)
-		s.add(trace.Event{Kind: trace.SimulateEnd, Node: peer0, TxID: id, Note: "status 200"})
+		s.add(trace.Event{Kind: trace.SimulateEnd, Node: peer0, TxID: id, What: trace.Accepted, C: 200})
 	}
 	return spans, index(s.events)
 }
@@ -339,7 +341,7 @@ func checkOccupancy(t *testing.T, f *timeline.Frame, spans []span) {
 
 // TestHitsAgreeWithTheDrawing clicks at the middle of everything that is drawn.
 func TestHitsAgreeWithTheDrawing(t *testing.T) {
-	events := MustEvents(t, "testdata/two-clients-one-key.fscope")
+	events := MustEvents(t, "../testdata/two-clients-one-key.fscope")
 	x := index(events)
 	for _, zoom := range []float64{1, 10, 100, 1000} {
 		f := x.Frame(timeline.Options{Window: x.Fit().Zoom(zoom, 0.71), W: 1440, H: 900})
@@ -367,5 +369,33 @@ func TestHitsAgreeWithTheDrawing(t *testing.T) {
 				t.Errorf("zoom %v: %v at the middle of a message", zoom, sel)
 			}
 		}
+	}
+}
+
+// Waits for the disk are drawn at the lane's foot, from their begin on, although they are
+// told of at their end; one that overlaps the one before it goes on where that has ended.
+func TestWaitsForTheDisk(t *testing.T) {
+	const base = 1_795_000_000_000_000_000
+	x := timeline.Alone(100)
+	sync := func(seq uint64, end, took int64) trace.Event {
+		return trace.Event{Seq: seq, Time: base + end, Kind: trace.DiskSync, Node: "peer0.org1.example.com", What: trace.SyncFile, A: took, B: 4096}
+	}
+	x.Add([]trace.Event{
+		{Seq: 1, Time: base, Kind: trace.NodeReady, Node: "peer0.org1.example.com", What: trace.IsPeer},
+		sync(2, 50e6, 20e6), sync(3, 60e6, 25e6), sync(4, 60e6, 5e6),
+	})
+	f := x.Frame(timeline.Options{Window: timeline.Window{From: base, To: base + 100e6}, W: 1000, H: 200})
+	var got [][2]int64
+	for _, b := range f.Bars {
+		if b.Kind != facts.Sync {
+			continue
+		}
+		got = append(got, [2]int64{b.Start - base, b.End - base})
+		if lane := f.Lanes[0]; b.Y < lane.Y+lane.H/2 || b.Y+b.H > lane.Y+lane.H {
+			t.Errorf("a wait from %.1f to %.1f, the lane is from %.1f to %.1f", b.Y, b.Y+b.H, lane.Y, lane.Y+lane.H)
+		}
+	}
+	if want := [][2]int64{{30e6, 50e6}, {50e6, 60e6}}; !slices.Equal(got, want) {
+		t.Errorf("waits %v, want %v", got, want)
 	}
 }

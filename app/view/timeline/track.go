@@ -1,31 +1,28 @@
 package timeline
 
-import "sort"
+import (
+	"sort"
+
+	"github.com/fabriscope/fabriscope/app/view/facts"
+)
 
 // stillOpen is the end of a bar that has none yet.
 const stillOpen = int64(1<<63 - 1)
 
-// bar is one stretch of time of one lane: 48 bytes.
+// bar is one stretch of time of one lane: 40 bytes.
 type bar struct {
 	start, end int64
 	// sum is, in the shared row, the sum of the starts of this and all earlier bars (it
 	// wraps round, which does not matter); in the others, for how long earlier bars ran.
 	sum   int64
-	seq   uint64
 	block uint64 // plus one; 0 none
 	tx    uint32
 	flags uint8
 }
 
 const (
-	failed  = 1 << iota // ended badly: refused, invalid, could not be built
-	writes              // a call that has written at least one key
-	singleA             // a message with its sender's event only
-	singleB             // a message with its receiver's event only
-	held                // a hold stopped the message
-	lost                // the link dropped the message
-	quiet               // a heartbeat
-	tick                // a message of a chaincode stream
+	failed = 1 << iota // ended badly: refused, invalid, could not be built
+	writes             // a call that has written at least one key
 )
 
 // ending is the end of one bar, in the order in which they ended: 16 bytes.
@@ -37,7 +34,7 @@ type ending struct {
 // track holds the bars of one kind in one row of a lane, sorted by start. Except in the
 // shared row they do not overlap.
 type track struct {
-	kind    Kind
+	kind    facts.SpanKind
 	row     int
 	shared  bool
 	bars    []bar
@@ -176,24 +173,6 @@ func (t *track) visible(from, to int64) (first, end int) {
 	return first, end
 }
 
-// forget finishes what has run since before cutoff (except that a node is down) and gives
-// the number of those bars. They are kept until drop.
-func (t *track) forget(cutoff, now int64) (finished int) {
-	if t.kind == Down {
-		return 0
-	}
-	for i := range t.bars {
-		if t.bars[i].start >= cutoff {
-			break
-		}
-		if t.bars[i].end == stillOpen {
-			t.finish(t.base+i, now, 0)
-			finished++
-		}
-	}
-	return finished
-}
-
 // drop removes what ended before cutoff. The sums are absolute, so what stays is right.
 func (t *track) drop(cutoff int64) {
 	n := 0
@@ -209,63 +188,4 @@ func (t *track) drop(cutoff int64) {
 
 func searchTimes(times []int64, from int64) int {
 	return sort.Search(len(times), func(i int) bool { return times[i] >= from })
-}
-
-// txTable gives transactions small numbers, from 1, in the order in which they appear.
-type txTable struct {
-	ids   map[string]uint32
-	list  []txInfo
-	base  uint32 // number of list[0]
-	lastN uint32 // the transaction asked for last: events of one come in groups
-	last  string
-}
-
-type txInfo struct {
-	id          string
-	first, last int64  // times of its first and latest event
-	block       uint64 // plus one; 0 unknown
-	waiting     int32  // endorsers that have not answered
-}
-
-func newTxTable() txTable { return txTable{ids: map[string]uint32{}, base: 1} }
-
-// number gives a transaction's number, 0 for "".
-func (t *txTable) number(id string, at int64) uint32 {
-	if id == "" {
-		return 0
-	}
-	n := t.lastN
-	if n == 0 || id != t.last {
-		var ok bool
-		if n, ok = t.ids[id]; !ok {
-			n = t.base + uint32(len(t.list))
-			t.ids[id] = n
-			t.list = append(t.list, txInfo{id: id, first: at})
-		}
-		t.lastN, t.last = n, id
-	}
-	t.list[n-t.base].last = at
-	return n
-}
-
-// info gives what is known of a transaction, nil when it was forgotten.
-func (t *txTable) info(n uint32) *txInfo {
-	if n < t.base || n-t.base >= uint32(len(t.list)) {
-		return nil
-	}
-	return &t.list[n-t.base]
-}
-
-// find gives the number of a transaction that was seen, 0 for others.
-func (t *txTable) find(id string) uint32 { return t.ids[id] }
-
-func (t *txTable) forget(cutoff int64) {
-	n := 0
-	for n < len(t.list) && t.list[n].last < cutoff {
-		delete(t.ids, t.list[n].id)
-		n++
-	}
-	t.list = append(t.list[:0:0], t.list[n:]...)
-	t.base += uint32(n)
-	t.lastN, t.last = 0, ""
 }

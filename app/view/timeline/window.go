@@ -100,26 +100,24 @@ func (x *Index) Fit() Window {
 	return Window{From: first - span/50 - 1, To: last + span/50 + 1}
 }
 
-// Follow shows the newest span nanoseconds and a little empty room after them.
-func (x *Index) Follow(span int64) Window { return x.FollowAt(x.last, span) }
-
 // FollowAt shows span nanoseconds that end shortly after at: a window that runs along with
 // a playhead. Before the trace's beginning there is nothing to see, so a young trace fills
 // it from the left.
 func (x *Index) FollowAt(at, span int64) Window {
 	span = min(max(span, minSpan), maxSpan)
-	to := max(at+span/20, x.origin+span-span/20)
+	to := max(at+span/20, x.Origin()+span-span/20)
 	return Window{From: to - span, To: to}
 }
 
 // OfTx shows the whole way of a transaction; ok is false when it is not remembered.
 func (x *Index) OfTx(txID string) (w Window, ok bool) {
-	info := x.txs.info(x.txs.find(txID))
-	if info == nil {
+	m := x.world.Messages()
+	tx := m.Tx(m.Find(txID))
+	if tx == nil {
 		return Window{}, false
 	}
-	span := max(info.last-info.first, minSpan)
-	return Window{From: info.first - span/10, To: info.last + span/10}, true
+	span := max(tx.Last-tx.First, minSpan)
+	return Window{From: tx.First - span/10, To: tx.Last + span/10}, true
 }
 
 // Tick is one line of the ruler.
@@ -177,9 +175,4 @@ func stamp(t, step int64) string {
 // clockLabel is the playhead's time, to a thousandth of what the window shows.
 func clockLabel(at view.Moment, origin, span int64) string {
 	return stamp(at.Time-origin, min(max(span/500, 1), int64(time.Millisecond)))
-}
-
-// length writes how long something took.
-func length(ns int64) string {
-	return time.Duration(ns).Round(max(1, time.Duration(math.Pow(10, math.Floor(math.Log10(math.Max(1, float64(ns))))-2)))).String()
 }

@@ -13,7 +13,7 @@ import (
 // had been forgotten.
 func TestForgets(t *testing.T) {
 	events := repeated(t, 150_000)
-	small, large := timeline.New(20_000), timeline.New(1_000_000)
+	small, large := timeline.Alone(20_000), timeline.Alone(1_000_000)
 	for chunk := range slices.Chunk(events, 500) {
 		small.Add(chunk)
 		large.Add(chunk)
@@ -76,7 +76,7 @@ func TestWindows(t *testing.T) {
 	if c := x.Clamp(far); c.From > last || c.Span() != far.Span() {
 		t.Errorf("clamped to %v, the trace is %d to %d", c, first, last)
 	}
-	if f := x.Follow(200_000); f.From > last || f.To < last {
+	if f := x.FollowAt(last, 200_000); f.From > last || f.To < last {
 		t.Errorf("follows with %v", f)
 	}
 }
@@ -98,7 +98,7 @@ func TestRuler(t *testing.T) {
 }
 
 func TestFilterAndScroll(t *testing.T) {
-	x := index(MustEvents(t, "testdata/two-clients-one-key.fscope"))
+	x := index(MustEvents(t, "../testdata/two-clients-one-key.fscope"))
 	f := x.Frame(timeline.Options{Window: x.Fit(), W: 800, H: 200, Lanes: timeline.Filter{Only: []string{"alice", peer0}}})
 	var names []string
 	for _, l := range f.Lanes {
@@ -194,15 +194,15 @@ func TestBatches(t *testing.T) {
 	const leader, follower = "orderer.example.com", "orderer2.example.com"
 	s := &story{}
 	s.at(0).add(trace.Event{Kind: trace.Enqueued, Node: leader, TxID: tx1})
-	s.at(100).add(trace.Event{Kind: trace.BlockCut, Node: leader, Block: 8})
+	s.at(100).add(trace.Event{Kind: trace.BlockCut, Node: leader, Block: 8, What: trace.CutByTimeout, A: 1, B: 1, C: 3})
 	s.at(200).add(trace.Event{Kind: trace.Enqueued, Node: leader, TxID: tx2})
-	s.at(300).add(trace.Event{Kind: trace.BlockCut, Node: leader, Block: 8})
-	s.at(400).add(trace.Event{Kind: trace.BlockWritten, Node: leader, Block: 7})
-	s.at(450).add(trace.Event{Kind: trace.BlockWritten, Node: follower, Block: 7})
-	s.at(500).add(trace.Event{Kind: trace.BlockWritten, Node: leader, Block: 8})
+	s.at(300).add(trace.Event{Kind: trace.BlockCut, Node: leader, Block: 8, What: trace.CutByTimeout, A: 1, B: 2, C: 3})
+	s.at(400).add(trace.Event{Kind: trace.BlockWritten, Node: leader, Block: 7, What: trace.Told, A: 1, B: 1, C: 3})
+	s.at(450).add(trace.Event{Kind: trace.BlockWritten, Node: follower, Block: 7, What: trace.Told, A: 1, B: 1, C: 3})
+	s.at(500).add(trace.Event{Kind: trace.BlockWritten, Node: leader, Block: 8, What: trace.Told, A: 1, B: 2, C: 3})
 	s.at(600).add(trace.Event{Kind: trace.Enqueued, Node: leader, TxID: tx2})
-	s.at(700).add(trace.Event{Kind: trace.RaftRole, Node: leader, Note: "follower"})
-	s.at(900).add(trace.Event{Kind: trace.BlockWritten, Node: leader, Block: 9})
+	s.at(700).add(trace.Event{Kind: trace.RaftRole, Node: leader, What: trace.Follower})
+	s.at(900).add(trace.Event{Kind: trace.BlockWritten, Node: leader, Block: 9, What: trace.Told, A: 1, B: 3, C: 3})
 	x := index(s.events)
 	got := describe(x.Frame(options(x)))
 	want := []string{

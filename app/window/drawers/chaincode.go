@@ -5,11 +5,10 @@ import (
 	"slices"
 	"strings"
 
-	"fyne.io/fyne/v2/lang"
-
 	"github.com/fabriscope/fabriscope/app/session"
 	"github.com/fabriscope/fabriscope/app/view"
-	"github.com/fabriscope/fabriscope/app/window/inspector/sheet"
+	"github.com/fabriscope/fabriscope/app/window/sheet"
+	"github.com/fabriscope/fabriscope/app/words"
 	"github.com/fabriscope/fabriscope/network"
 )
 
@@ -29,14 +28,14 @@ type chaincodes struct {
 
 // NewChaincode makes the drawer "Chaincode".
 func NewChaincode(s *session.Session, h Host) *Panel {
-	d := &chaincodes{s: s, h: h, survey: newSurvey(s), definitions: newList(h), containers: newList(h), packages: newList(h)}
+	d := &chaincodes{s: s, h: h, survey: &survey{s: s}, definitions: newList(h), containers: newList(h), packages: newList(h)}
 	d.gate = newGate(s)
 	d.form = newDeployForm(s, h, d.gate)
-	form := newSection(lang.L("Deploy or upgrade"), true, d.form.box)
+	form := newSection(words.L("Deploy or upgrade"), true, d.form.box)
 	page := scroll(d.gate.box, d.definitions.page, form,
-		newSection(lang.L("Containers and processes"), true, d.containers.page), newSection(lang.L("Installed packages"), false, d.packages.page))
-	p := newPanel(lang.L("Chaincode"), page, page)
-	p.update, p.shut = d.update, d.survey.cancel
+		newSection(words.L("Running chaincodes"), true, d.containers.page), newSection(words.L("Installed packages"), false, d.packages.page))
+	p := newPanel(words.L("Chaincode"), page, page)
+	p.update = d.update
 	p.first = d.definitions.page
 	d.update()
 	return p
@@ -53,8 +52,8 @@ func (d *chaincodes) update() {
 
 // deployed is how the topology describes a chaincode; the zero value where it does not.
 func (d *chaincodes) deployed(name string) network.Chaincode {
-	if d.s != nil && d.s.Topology() != nil {
-		for _, c := range d.s.Topology().Chaincodes {
+	if t := d.s.Topology(); t != nil {
+		for _, c := range t.Chaincodes {
 			if c.Name == name {
 				return c
 			}
@@ -64,15 +63,12 @@ func (d *chaincodes) deployed(name string) network.Chaincode {
 }
 
 func (d *chaincodes) writeDefinitions() {
-	var all []session.Chaincode
-	if d.s != nil {
-		all = d.s.Chaincodes()
-	}
+	all := d.s.Chaincodes.List()
 	d.definitions.show(fmt.Sprint(d.gate.open(), all), func(b *sheet.Builder) {
-		b.Text(lang.L("Definitions of the channel"), sheet.Style{Size: 13, Bold: true})
+		b.Text(words.L("Definitions of the channel"), sheet.Style{Size: 13, Bold: true})
 		b.Gap(6)
 		if len(all) == 0 {
-			b.Text(lang.L("No chaincode is committed yet. Deploy one below."), sheet.Style{Tone: sheet.Quiet})
+			b.Text(words.L("No chaincode is committed yet. Deploy one below."), sheet.Style{Tone: sheet.Quiet})
 		}
 		for _, c := range all {
 			d.definition(b, c)
@@ -84,24 +80,24 @@ func (d *chaincodes) definition(b *sheet.Builder, c session.Chaincode) {
 	t := d.deployed(c.Name)
 	policy := t.Policy
 	if policy == "" {
-		policy = lang.L("a majority of the organisations")
+		policy = words.L("a majority of the organisations")
 	}
-	lines := []string{lang.L("version {{.V}}", map[string]any{"V": c.Version}), lang.L("policy: {{.P}}", map[string]any{"P": policy})}
+	lines := []string{words.L("version {{.V}}", map[string]any{"V": c.Version}), words.L("policy: {{.P}}", map[string]any{"P": policy})}
 	if c.Sample != "" {
-		lines[0] += " · " + lang.L("sample {{.Name}}", map[string]any{"Name": c.Sample})
+		lines[0] += " · " + words.L("sample {{.Name}}", map[string]any{"Name": c.Sample})
 	}
 	if len(c.Running) > 0 {
 		names := make([]string, len(c.Running))
 		for i, p := range c.Running {
-			names[i] = view.Short(p)
+			names[i] = d.s.Short(p)
 		}
-		lines = append(lines, lang.L("runs at {{.Peers}}", map[string]any{"Peers": strings.Join(names, ", ")}))
+		lines = append(lines, words.L("runs at {{.Peers}}", map[string]any{"Peers": strings.Join(names, ", ")}))
 	} else {
-		lines = append(lines, lang.L("runs at no peer; the first call starts it"))
+		lines = append(lines, words.L("runs at no peer; the first call starts it"))
 	}
 	it := sheet.Item{Name: c.Name, Sign: sheet.Square, Tone: sheet.Read, Detail: strings.Join(lines, "\n"),
-		Note: lang.L("sequence {{.N}}", map[string]any{"N": c.Sequence}), NoteIn: sheet.Quiet}
-	up := sheet.Action{Label: lang.L("Upgrade")}
+		Note: words.L("sequence {{.N}}", map[string]any{"N": c.Sequence}), NoteIn: sheet.Quiet}
+	up := sheet.Action{Label: words.L("Upgrade")}
 	if d.gate.open() {
 		up.Do = func() { d.form.fill(t, session.NextVersion(c.Version)) }
 	}
@@ -110,50 +106,47 @@ func (d *chaincodes) definition(b *sheet.Builder, c session.Chaincode) {
 }
 
 func (d *chaincodes) writeContainers() {
-	nodes, _, version := d.survey.answer()
 	var paused []string
-	if d.s != nil {
-		for _, n := range d.s.Nodes() {
-			paused = append(paused, fmt.Sprint(n.Name, n.Paused))
-		}
+	for _, n := range d.s.Nodes() {
+		paused = append(paused, fmt.Sprint(n.Name, n.Paused))
 	}
-	d.containers.show(fmt.Sprint(version, d.gate.open(), paused), func(b *sheet.Builder) {
+	d.containers.show(fmt.Sprint(d.survey.version, d.gate.open(), paused), func(b *sheet.Builder) {
 		n := 0
-		for _, node := range nodes {
+		for _, node := range d.survey.nodes {
 			for _, c := range node.Chaincodes {
 				b.Item(d.container(node, c.PackageID, c.Runtime, c.Instance, c.Node, c.Ready, c.Calls))
 				n++
 			}
 		}
 		if n == 0 {
-			b.Text(lang.L("No chaincode runs. A peer starts the one it needs when it is deployed or called."), sheet.Style{Tone: sheet.Quiet})
+			b.Text(words.L("No chaincode runs. A peer starts the one it needs when it is deployed or called."), sheet.Style{Tone: sheet.Quiet})
 		}
 	})
 }
 
 func (d *chaincodes) container(node network.NodeStatus, id, runtime, instance, name string, ready bool, calls int) sheet.Item {
 	label, _, _ := strings.Cut(id, ":")
-	it := sheet.Item{Name: label + " @ " + view.Short(node.Name), Sign: sheet.Square, Tone: sheet.Good, NoteIn: sheet.Quiet,
+	it := sheet.Item{Name: label + " @ " + d.s.Short(node.Name), Sign: sheet.Square, Tone: sheet.Good, NoteIn: sheet.Quiet,
 		Do: func() { d.h.choose(view.Selection{What: view.SelectNode, Node: name}) }}
-	it.Detail = runtime
+	it.Detail = words.Now().RunsAs(runtime)
 	if instance != "" {
 		it.Detail += ", " + shorten(instance, 20)
 	}
 	if node.RuntimeWhy != "" {
 		it.Detail += "\n" + node.RuntimeWhy
 	}
-	it.Note = lang.L("{{.N}} calls now", map[string]any{"N": calls})
+	it.Note = words.L("{{.N}} calls now", map[string]any{"N": calls})
 	if !ready {
-		it.Sign, it.Tone, it.Note = sheet.Ring, sheet.Warn, lang.L("starting")
+		it.Sign, it.Tone, it.Note = sheet.Ring, sheet.Warn, words.L("starting")
 	}
 	paused := false
 	if n, ok := d.s.Node(node.Name); ok {
 		paused = slices.Contains(n.Paused, label)
 	}
-	action := sheet.Action{Label: lang.L("Pause"), On: paused}
+	action := sheet.Action{Label: words.L("Pause"), On: paused}
 	if paused {
-		it.Sign, it.Tone, it.Note, it.NoteIn = sheet.Pause, sheet.Warn, lang.L("paused"), sheet.Warn
-		action.Label = lang.L("Let it go on")
+		it.Sign, it.Tone, it.Note, it.NoteIn = sheet.Pause, sheet.Warn, words.L("paused"), sheet.Warn
+		action.Label = words.L("Let it go on")
 	}
 	if d.gate.open() {
 		action.Do = func() { d.s.Pause(node.Name, label, !paused, d.h.fail) }
@@ -170,14 +163,10 @@ func shorten(s string, n int) string {
 }
 
 func (d *chaincodes) writePackages() {
-	_, packs, version := d.survey.answer()
-	var seen []string
-	if d.s != nil {
-		seen = d.s.Packages()
-	}
-	d.packages.show(fmt.Sprint(version, len(seen)), func(b *sheet.Builder) {
+	packs, seen := d.survey.packs, d.s.Packages()
+	d.packages.show(fmt.Sprint(d.survey.version, len(seen)), func(b *sheet.Builder) {
 		if len(packs) == 0 && len(seen) == 0 {
-			b.Text(lang.L("No package is installed."), sheet.Style{Tone: sheet.Quiet})
+			b.Text(words.L("No package is installed."), sheet.Style{Tone: sheet.Quiet})
 			return
 		}
 		if len(packs) == 0 { // a recording: all that is known is that they were installed
@@ -193,7 +182,7 @@ func (d *chaincodes) writePackages() {
 		slices.Sort(peers)
 		rows := [][2]sheet.Cell{}
 		for _, p := range peers {
-			rows = append(rows, [2]sheet.Cell{{Text: view.Short(p), Style: sheet.Style{Tone: sheet.Quiet}, Do: nil},
+			rows = append(rows, [2]sheet.Cell{{Text: d.s.Short(p), Style: sheet.Style{Tone: sheet.Quiet}, Do: nil},
 				{Text: strings.Join(shortPackages(packs[p]), "\n"), Style: sheet.Style{Mono: true}}})
 		}
 		b.Fields(rows)

@@ -7,13 +7,13 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/lang"
 	"fyne.io/fyne/v2/widget"
 
 	"github.com/fabriscope/fabriscope/app/session"
 	"github.com/fabriscope/fabriscope/app/view"
-	"github.com/fabriscope/fabriscope/app/window/inspector/sheet"
 	"github.com/fabriscope/fabriscope/app/window/look"
+	"github.com/fabriscope/fabriscope/app/window/sheet"
+	"github.com/fabriscope/fabriscope/app/words"
 	"github.com/fabriscope/fabriscope/network"
 	"github.com/fabriscope/fabriscope/network/scenario"
 )
@@ -27,7 +27,7 @@ type client struct {
 	h Host
 
 	chaincode, function    *Choice
-	other                  *look.Entry // the function's name, of chaincodes whose functions are not known
+	other                  *field // the function's name, of chaincodes whose functions are not known
 	doc                    *look.Text
 	first, second          *arguments
 	endorsers              *fyne.Container
@@ -55,16 +55,15 @@ func newClient(s *session.Session, h Host) *client {
 	c := &client{s: s, h: h, outcomes: newList(h)}
 	c.chaincode = newSelect(nil, func(string) { c.chosenChaincode() })
 	c.function = newSelect(nil, func(string) { c.chosenFunction() })
-	c.other = look.NewEntry()
-	c.other.PlaceHolder = lang.L("name of the function")
+	c.other = newField(c.entered)
+	c.other.PlaceHolder = words.L("name of the function")
 	c.doc = look.Muted("").Wrapped()
-	c.first, c.second = newArguments(), newArguments()
-	c.first.enter, c.second.enter = c.entered, func() { c.allowed(c.submitTwo) }
+	c.first, c.second = newArguments(c.entered, false), newArguments(c.submitTwo, true)
 	c.endorsers = container.NewVBox()
-	c.flow = look.NewSegmented([]string{lang.L("client asks all"), lang.L("through a gateway")}, nil)
-	c.submit = look.Primary(lang.L("Submit"), c.submitOne)
-	c.both = look.Secondary(lang.L("Submit two at once"), c.submitTwo)
-	c.evaluate = look.Secondary(lang.L("Evaluate"), c.ask)
+	c.flow = look.NewSegmented([]string{words.L("client asks all"), words.L("through a gateway")}, nil)
+	c.submit = look.Primary(words.L("Submit"), c.submitOne)
+	c.both = look.Secondary(words.L("Submit two at once"), c.submitTwo)
+	c.evaluate = look.Secondary(words.L("Evaluate"), c.ask)
 	c.gate = newGate(s, c.submit, c.both, c.evaluate)
 	c.page = scroll(c.parts()...)
 	c.update()
@@ -72,37 +71,29 @@ func newClient(s *session.Session, h Host) *client {
 }
 
 func (c *client) parts() []fyne.CanvasObject {
-	who := newSection(lang.L("Endorsers and flow"), false, look.Column(8,
-		look.FormRow(lang.L("Endorsers to ask; none chosen: one peer of every organisation"), c.endorsers),
-		look.FormRow(lang.L("Flow"), container.NewHBox(c.flow))))
-	second := look.Column(6, look.Muted(lang.L("Both are proposed before either of them is ordered. What if they read the same key?")).Wrapped(),
+	who := newSection(words.L("Endorsers and flow"), false, look.Column(8,
+		look.FormRow(words.L("Endorsers to ask; none chosen: one peer of every organisation"), c.endorsers),
+		look.FormRow(words.L("Flow"), container.NewHBox(c.flow))))
+	second := look.Column(6, look.Muted(words.L("Both are proposed before either of them is ordered. What if they read the same key?")).Wrapped(),
 		c.second.box, container.NewHBox(c.both))
 	return []fyne.CanvasObject{c.gate.box,
-		look.FormRow(lang.L("Chaincode"), c.chaincode), look.FormRow(lang.L("Function"), container.NewStack(c.function, c.other)),
+		look.FormRow(words.L("Chaincode"), c.chaincode), c.other.row(words.L("Function"), "", container.NewStack(c.function, c.other.Entry)),
 		c.doc, c.first.box, who, look.Row(8, c.submit, c.evaluate),
-		newSection(lang.L("A second one at the same time"), true, second), c.outcomes.page}
+		newSection(words.L("A second one at the same time"), true, second), c.outcomes.page}
 }
 
 // update takes in new chaincodes, peers and identities.
 func (c *client) update() {
 	c.gate.update()
 	c.writeOutcomes()
-	if c.s == nil {
-		return
-	}
 	identities := c.s.Identities()
 	c.first.who(identities, 0)
 	c.second.who(identities, 1)
 	var names []string
-	for _, cc := range c.s.Chaincodes() {
+	for _, cc := range c.s.Chaincodes.List() {
 		names = append(names, cc.Name)
 	}
-	if !slices.Equal(names, c.chaincode.Options) {
-		c.chaincode.SetOptions(names)
-	}
-	if c.chaincode.Selected == "" && len(names) > 0 {
-		c.chaincode.SetSelected(names[0])
-	}
+	c.chaincode.offer(names, 0)
 	c.updateFunctions()
 	c.follow(c.lessonTask())
 	if peers := c.s.Peers(); !slices.Equal(peers, c.peers) {
@@ -136,7 +127,7 @@ func (c *client) follow(t *scenario.Task) {
 // task, else at the chaincode.
 func (c *client) focus() fyne.Focusable {
 	if t := c.task; t != nil && t == c.lessonTask() && len(c.first.entries) > 0 {
-		return c.first.entries[0]
+		return c.first.entries[0].Entry
 	}
 	return c.chaincode
 }
@@ -145,29 +136,42 @@ func (c *client) focus() fyne.Focusable {
 func (c *client) entered() {
 	for _, f := range c.s.Functions(c.chaincode.Selected) {
 		if f.Name == c.function.Selected && f.ReadOnly {
-			c.allowed(c.ask)
+			c.ask()
 			return
 		}
 	}
-	c.allowed(c.submitOne)
+	c.submitOne()
 }
 
-func (c *client) allowed(do func()) {
-	if c.gate.open() {
-		do()
+// complete tells whether a call can be made: there is a network, and what the call needs is
+// written. Otherwise the keyboard goes to the first field that is empty and must not be.
+func (c *client) complete() bool {
+	if !c.gate.open() {
+		return false
 	}
+	first := c.first.missing()
+	if c.other.lacks(!c.other.Visible()) {
+		first = c.other.Entry
+	}
+	if first == nil {
+		return true
+	}
+	if canvas := fyne.CurrentApp().Driver().CanvasForObject(c.page); canvas != nil {
+		canvas.Focus(first)
+	}
+	return false
 }
 
 func (c *client) listPeers(peers []string) {
 	c.peers, c.checks = peers, nil
 	c.endorsers.RemoveAll()
 	for _, p := range peers {
-		check := widget.NewCheck(view.Short(p), nil)
+		check := widget.NewCheck(c.s.Short(p), nil)
 		c.checks = append(c.checks, check)
 		c.endorsers.Add(check)
 	}
 	if len(peers) > 4 {
-		c.endorsers.Layout = twoColumns{}
+		c.endorsers.Layout = look.Grid(2).Layout
 	}
 	c.endorsers.Refresh()
 }
@@ -191,24 +195,16 @@ func (c *client) updateFunctions() {
 	}
 	if !slices.Equal(names, c.function.Options) || known != c.function.Visible() {
 		c.function.SetOptions(names)
-		show(c.function, known)
-		show(c.other, !known)
+		look.Show(c.function, known)
+		look.Show(c.other.Entry, !known)
 		if known && c.function.Selected == "" {
 			c.function.SetSelected(preferred(names))
 		}
 		if !known {
 			c.first.set(nil)
 			c.second.set(nil)
-			c.doc.SetText(lang.L("The functions of this chaincode are not known. Write the name, and one argument a line."))
+			c.doc.SetText(words.L("The functions of this chaincode are not known. Write the name, and one argument a line."))
 		}
-	}
-}
-
-func show(o fyne.CanvasObject, on bool) {
-	if on {
-		o.Show()
-	} else {
-		o.Hide()
 	}
 }
 
@@ -229,7 +225,7 @@ func (c *client) chosenFunction() {
 		}
 		doc := f.Doc
 		if f.ReadOnly {
-			doc += " " + lang.L("It writes nothing: evaluate it.")
+			doc += " " + words.L("It writes nothing: evaluate it.")
 		}
 		c.doc.SetText(doc)
 		c.first.set(f.Args)
@@ -256,12 +252,18 @@ func (c *client) call(a *arguments) session.Call {
 }
 
 func (c *client) submitOne() {
+	if !c.complete() {
+		return
+	}
 	call := c.call(c.first)
 	n := c.begin(call, false)
 	c.s.Submit(call, func(o session.Outcome) { c.end(n, o) })
 }
 
 func (c *client) ask() {
+	if !c.complete() {
+		return
+	}
 	call := c.call(c.first)
 	n := c.begin(call, true)
 	c.s.Evaluate(call, func(o session.Outcome) { c.end(n, o) })
@@ -270,6 +272,9 @@ func (c *client) ask() {
 // submitTwo submits both calls at the same time. Where nothing is written for the second
 // one it has the arguments of the first.
 func (c *client) submitTwo() {
+	if !c.complete() {
+		return
+	}
 	one, two := c.call(c.first), c.call(c.second)
 	for i, v := range two.Args {
 		if v == "" && i < len(one.Args) {
@@ -300,9 +305,6 @@ func (c *client) end(number int, o session.Outcome) {
 			c.told[i].outcome = &o
 		}
 	}
-	if !o.Valid && o.TxID != "" {
-		c.h.choose(view.Selection{What: view.SelectTx, TxID: o.TxID})
-	}
 	c.writeOutcomes()
 }
 
@@ -312,9 +314,9 @@ func (c *client) writeOutcomes() {
 		key += fmt.Sprintf(" %d%t", t.number, t.outcome != nil)
 	}
 	c.outcomes.show(key, func(b *sheet.Builder) {
-		b.Section(lang.L("What came of it"), "", sheet.Quiet, nil)
+		b.Section(words.L("What came of it"), "", sheet.Quiet, nil)
 		if len(c.told) == 0 {
-			b.Text(lang.L("Nothing yet. Choose a function and submit it; the verdict stands here."), sheet.Style{Tone: sheet.Quiet})
+			b.Text(words.L("Nothing yet. Choose a function and submit it; the verdict stands here."), sheet.Style{Tone: sheet.Quiet})
 		}
 		for _, t := range c.told {
 			c.outcome(b, t)
@@ -323,8 +325,8 @@ func (c *client) writeOutcomes() {
 }
 
 func (c *client) outcome(b *sheet.Builder, t told) {
-	name := fmt.Sprintf("%s(%s)", t.call.Function, strings.Join(t.call.Args, ", "))
-	it := sheet.Item{Name: name, Mono: true, Sign: sheet.Disc, Tone: sheet.Proposal, Detail: t.call.Identity + ": " + lang.L("under way")}
+	name := session.CallText(t.call)
+	it := sheet.Item{Name: name, Mono: true, Sign: sheet.Disc, Tone: sheet.Proposal, Detail: t.call.Identity + ": " + words.L("under way")}
 	if o := t.outcome; o != nil {
 		it.Detail = t.call.Identity + ": " + o.Text
 		it.Sign, it.Tone = sheet.Tick, sheet.Good
@@ -333,7 +335,7 @@ func (c *client) outcome(b *sheet.Builder, t told) {
 		}
 		if o.TxID != "" && !t.query {
 			tx := view.Selection{What: view.SelectTx, TxID: o.TxID}
-			it.Actions = []sheet.Action{{Label: lang.L("Show transaction {{.ID}}", map[string]any{"ID": view.ShortID(o.TxID)}), Tone: sheet.Accent, Do: func() { c.h.choose(tx) }}}
+			it.Actions = []sheet.Action{{Label: words.L("Show transaction {{.ID}}", map[string]any{"ID": view.ShortID(o.TxID)}), Tone: sheet.Accent, Do: func() { c.h.choose(tx) }}}
 		}
 	}
 	b.Item(it)

@@ -6,12 +6,12 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/lang"
 	"fyne.io/fyne/v2/widget"
 
 	"github.com/fabriscope/fabriscope/app/session"
-	"github.com/fabriscope/fabriscope/app/window/inspector/sheet"
 	"github.com/fabriscope/fabriscope/app/window/look"
+	"github.com/fabriscope/fabriscope/app/window/sheet"
+	"github.com/fabriscope/fabriscope/app/words"
 	"github.com/fabriscope/fabriscope/network"
 )
 
@@ -52,28 +52,28 @@ func newDeployForm(s *session.Session, h Host, g *gate) *deployForm {
 	f := &deployForm{s: s, h: h, steps: newList(h)}
 	f.about = look.Muted("").Wrapped()
 	f.place = look.NewEntry()
-	f.choose = look.IconButton("folder", lang.L("Choose it"), f.pick)
+	f.choose = look.IconButton("folder", words.L("Choose it"), f.pick)
 	f.placeRow = container.NewBorder(nil, nil, nil, f.choose, f.place)
 	var names []string
 	for _, c := range session.SampleChaincodes() {
 		names = append(names, c.Name)
 	}
 	f.sample = newSelect(names, func(string) { f.chosenSample() })
-	f.from = newSelect([]string{lang.L("a sample"), lang.L("a folder with Go source"), lang.L("a package file"), lang.L("a running service")}, func(string) { f.chosen() })
+	f.from = newSelect([]string{words.L("a sample"), words.L("a folder with Go source"), words.L("a package file"), words.L("a running service")}, func(string) { f.chosen() })
 	f.name, f.version, f.policy = look.NewEntry(), look.NewEntry(), look.NewEntry()
 	f.version.Text = "1.0"
 	f.policy.PlaceHolder = "AND('Org1MSP.peer', 'Org2MSP.peer')"
-	f.runtime = newSelect([]string{lang.L("automatic"), "process", "docker"}, nil)
+	f.runtime = newSelect([]string{words.L("automatic"), "process", "docker"}, nil)
 	f.runtime.SetSelectedIndex(0)
-	f.build = widget.NewCheck(lang.L("Compile it, even if it comes ready"), nil)
-	f.deploy = look.Primary(lang.L("Deploy"), f.start)
+	f.build = widget.NewCheck(words.L("Compile it, even if it comes ready"), nil)
+	f.deploy = look.Primary(words.L("Deploy"), f.start)
 	g.add(f.deploy)
 	f.name.OnChanged = func(string) { f.label() }
 	f.lifecycle = newLifecycle(f, g)
-	f.box = look.Column(8, look.FormRow(lang.L("Code from"), f.from), f.sample, f.about, f.placeRow,
-		container.New(twoColumns{}, look.FormRow(lang.L("Name"), f.name), look.FormRow(lang.L("Version"), f.version)),
-		look.FormRow(lang.L("Endorsement policy; empty: a majority of the organisations"), f.policy),
-		look.FormRow(lang.L("Runs as"), f.runtime), f.build, container.NewHBox(f.deploy), f.steps.page, newSection(lang.L("Step by step"), false, f.lifecycle.box))
+	f.box = look.Column(8, look.FormRow(words.L("Code from"), f.from), f.sample, f.about, f.placeRow,
+		look.Grid(2, look.FormRow(words.L("Name"), f.name), look.FormRow(words.L("Version"), f.version)),
+		look.FormRow(words.L("Endorsement policy; empty: a majority of the organisations"), f.policy),
+		look.FormRow(words.L("Runs as"), f.runtime), f.build, container.NewHBox(f.deploy), f.steps.page, newSection(words.L("Step by step"), false, f.lifecycle.box))
 	f.from.SetSelectedIndex(fromSample)
 	if len(names) > 0 {
 		f.sample.SetSelectedIndex(min(1, len(names)-1))
@@ -83,11 +83,11 @@ func newDeployForm(s *session.Session, h Host, g *gate) *deployForm {
 
 func (f *deployForm) chosen() {
 	i := f.from.SelectedIndex()
-	show(f.sample, i == fromSample)
-	show(f.about, i == fromSample)
-	show(f.build, i == fromSample)
-	show(f.placeRow, i != fromSample)
-	show(f.choose, i == fromFolder || i == fromPackage)
+	look.Show(f.sample, i == fromSample)
+	look.Show(f.about, i == fromSample)
+	look.Show(f.build, i == fromSample)
+	look.Show(f.placeRow, i != fromSample)
+	look.Show(f.choose, i == fromFolder || i == fromPackage)
 	f.place.SetPlaceHolder(map[int]string{fromFolder: "/path/to/chaincode", fromPackage: "/path/to/chaincode.tar.gz", fromAddress: "localhost:9999"}[i])
 }
 
@@ -103,9 +103,9 @@ func (f *deployForm) chosenSample() {
 func (f *deployForm) pick() {
 	set := func(path string) { f.place.SetText(path) }
 	switch {
-	case f.from.SelectedIndex() == fromFolder && f.h.OpenFolder != nil:
+	case f.from.SelectedIndex() == fromFolder:
 		f.h.OpenFolder(set)
-	case f.from.SelectedIndex() == fromPackage && f.h.OpenFile != nil:
+	case f.from.SelectedIndex() == fromPackage:
 		f.h.OpenFile([]string{".gz", ".tgz"}, set)
 	}
 }
@@ -137,12 +137,10 @@ func (f *deployForm) fill(c network.Chaincode, version string) {
 
 // label says whether the button deploys something new or the next definition.
 func (f *deployForm) label() {
-	text := lang.L("Deploy")
-	if f.s != nil {
-		for _, c := range f.s.Chaincodes() {
-			if c.Name == f.name.Text {
-				text = lang.L("Upgrade to sequence {{.N}}", map[string]any{"N": c.Sequence + 1})
-			}
+	text := words.L("Deploy")
+	for _, c := range f.s.Chaincodes.List() {
+		if c.Name == f.name.Text {
+			text = words.L("Upgrade to sequence {{.N}}", map[string]any{"N": c.Sequence + 1})
 		}
 	}
 	f.deploy.SetText(text)
@@ -163,7 +161,7 @@ func (f *deployForm) chaincode() network.Chaincode {
 	}
 	if f.runtime.SelectedIndex() > 0 {
 		c.Runtime = f.runtime.Selected
-	} else if f.s != nil && f.s.Topology() != nil {
+	} else if f.s.Topology() != nil {
 		c.Runtime = f.s.Topology().Runtime
 	}
 	return c
@@ -182,7 +180,7 @@ func (f *deployForm) start() {
 		if err != nil {
 			f.problem = explained(err)
 		} else if d != nil {
-			f.result = lang.L("{{.Name}} {{.Version}} is committed as sequence {{.N}}.", map[string]any{"Name": d.Name, "Version": d.Version, "N": d.Sequence})
+			f.result = words.L("{{.Name}} {{.Version}} is committed as sequence {{.N}}.", map[string]any{"Name": d.Name, "Version": d.Version, "N": d.Sequence})
 		}
 		f.write()
 	})
@@ -210,7 +208,7 @@ func (f *deployForm) write() {
 			stops = append(stops, sheet.Stop{Sign: sheet.Tick, Tone: sheet.Good, Name: s.Name, Note: s.Took.Round(time.Millisecond).String()})
 		}
 		if f.doing != "" {
-			stops = append(stops, sheet.Stop{Sign: sheet.Disc, Tone: sheet.Accent, Name: lang.L("under way"), Note: fmt.Sprintf("%d s", waited)})
+			stops = append(stops, sheet.Stop{Sign: sheet.Disc, Tone: sheet.Accent, Name: words.L("under way"), Note: fmt.Sprintf("%d s", waited)})
 		}
 		b.Journey(stops)
 		if f.result != "" {

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/test"
@@ -23,8 +24,7 @@ import (
 // one asset, proposed at the same time.
 func TestTwoAtOnce(t *testing.T) {
 	s := live(t)
-	var chosen view.Selection
-	d := open(t, s, paint.Dark(), 1100, drawers.NewNetwork, drawers.Host{Select: func(sel view.Selection) { chosen = sel; s.Select(sel) }})
+	d := open(t, s, paint.Dark(), 1100, drawers.NewNetwork, drawers.Host{Select: s.Select})
 	d.until("the functions are there", func() bool { return d.says("TransferAsset", "alice", "bob") })
 	d.mustSay("Gives an asset to somebody else")
 	d.write("id", 0, "asset1")
@@ -33,6 +33,7 @@ func TestTwoAtOnce(t *testing.T) {
 	d.press("Submit two at once")
 	d.mustSay("under way")
 	d.until("both verdicts are there", func() bool { return d.says("MVCC_READ_CONFLICT", "Valid, in block") })
+	chosen := s.Selection()
 	if chosen.What != view.SelectTx || chosen.TxID == "" {
 		t.Errorf("the rejected transaction is not selected, but %v", chosen)
 	}
@@ -79,13 +80,24 @@ func firstMessage(s *session.Session, tx string) uint64 {
 	return 0
 }
 
+// recording is a run that was recorded: nothing can be done in it.
+func recording(t *testing.T) *session.Session {
+	t.Helper()
+	s, err := session.OpenRun("../../view/testdata/two-clients-one-key.fscope", session.StartOptions{Settings: session.DefaultSettings()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close(t.Context()) })
+	return s
+}
+
 func TestEveryDrawerWithoutNetwork(t *testing.T) {
 	for name, make := range map[string]func(*session.Session, drawers.Host) *drawers.Panel{"lessons": drawers.NewLessons, "network": drawers.NewNetwork,
 		"chaincode": drawers.NewChaincode, "load": drawers.NewLoad, "faults": drawers.NewFaults, "script": drawers.NewScript} {
 		t.Run(name, func(t *testing.T) {
-			d := open(t, nil, paint.Dark(), 900, make, drawers.Host{Settings: session.DefaultSettings()})
+			d := open(t, recording(t), paint.Dark(), 900, make, drawers.Host{})
 			if name != "lessons" && name != "script" && name != "network" {
-				d.mustSay("No network is running. Start one to use this.")
+				d.mustSay("This is a recording, not a running network")
 			}
 			d.picture(name + "-none")
 		})
@@ -182,23 +194,57 @@ func TestByKeyboardAlone(t *testing.T) {
 		switch f := c.Focused().(type) {
 		case *look.Entry:
 			if !reached[f.PlaceHolder] {
-				test.Type(f, map[string]string{"asset1": "asset2", "carol": "zoe"}[f.PlaceHolder])
+				test.Type(f, map[string]string{"such as asset1": "asset2", "such as carol": "zoe"}[f.PlaceHolder])
 			}
 			reached[f.PlaceHolder] = true
 		case interface{ Hint() string }:
 			reached[f.Hint()] = true
-			if f.Hint() == "Submit" && reached["carol"] && !reached["pressed"] {
+			if f.Hint() == "Submit" && reached["such as carol"] && !reached["pressed"] {
 				reached["pressed"] = true
 				c.Focused().TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
 			}
 		}
 	}
-	for _, want := range []string{"asset1", "carol", "Endorsers and flow", "Submit", "Evaluate", "A second one at the same time", "Submit two at once"} {
+	for _, want := range []string{"such as asset1", "such as carol", "Endorsers and flow", "Submit", "Evaluate", "A second one at the same time", "Submit two at once"} {
 		if !reached[want] {
 			t.Errorf("Tab does not come to %q", want)
 		}
 	}
 	d.until("the verdict is there", func() bool { return d.says("TransferAsset(asset2, zoe)", "Valid, in block") })
+}
+
+// TestPlaceholdersAreNotSent presses Enter in a form that is not filled in: it marks what is
+// missing, goes there, and submits nothing.
+func TestPlaceholdersAreNotSent(t *testing.T) {
+	s := live(t)
+	d := open(t, s, paint.Light(), 900, drawers.NewNetwork, drawers.Host{Select: s.Select})
+	d.until("the functions are there", func() bool { return d.says("TransferAsset", "alice", "bob") })
+	d.choose("Function", "CreateAsset")
+	d.mustSay("whole number", "text")
+	before := s.Pending()
+	for _, name := range []string{"Submit", "Evaluate", "Submit two at once"} {
+		d.press(name)
+		d.frame()
+		if s.Pending() != before || d.says("under way") || d.w.Canvas().Focused() != fyne.Focusable(d.field("id", 0)) {
+			t.Errorf("%s sends a form that is not filled in", name)
+		}
+	}
+	d.mustSay("Fill it in.")
+	for _, label := range []string{"id", "color", "size", "owner"} {
+		test.Type(d.field(label, 0), "7")
+		d.w.Canvas().Focused().TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
+	}
+	last := d.field("appraisedValue", 0)
+	if d.w.Canvas().Focused() != fyne.Focusable(last) || d.says("under way") {
+		t.Error("Enter does not go to the field that is still empty")
+	}
+	d.picture("network-client-missing")
+	test.Type(last, "9")
+	if d.says("Fill it in.") {
+		t.Error("what is filled in is still marked")
+	}
+	last.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
+	d.until("the verdict is there", func() bool { return d.says("CreateAsset(7, 7, 7, 7, 9)", "Valid, in block") })
 }
 
 // TestStepByStep leaves one organisation's approval out and reads what is missing.
@@ -238,11 +284,12 @@ func TestRunningLesson(t *testing.T) {
 	}
 	q, _ := run.Question()
 	d.frame()
-	d.mustSay(q.Options[0], "So far", "Start again")
+	first := q.Options[0].String()
+	d.mustSay(first, "So far", "Start again")
 	d.picture("lessons-running")
-	d.follow("A  "+q.Options[0], 0)
+	d.follow("A  "+first, 0)
 	d.until("it is answered", func() bool { _, n := run.Score(); return n == 1 })
-	d.follow("Stop the lesson", 0)
+	d.follow("Leave the lesson", 0)
 	d.until("it has ended", func() bool { return !run.Running() })
 	d.frame()
 	d.picture("lessons-stopped")
@@ -288,7 +335,7 @@ func TestScript(t *testing.T) {
 }
 
 func TestScriptIsCheckedWhileItIsWritten(t *testing.T) {
-	d := open(t, nil, paint.Light(), 800, drawers.NewScript, drawers.Host{})
+	d := open(t, recording(t), paint.Light(), 800, drawers.NewScript, drawers.Host{})
 	d.editor().SetText("network()\nsubmitt(1)\n")
 	d.frame()
 	d.mustSay("✗ 2", "submitt")
@@ -308,17 +355,18 @@ func TestRecording(t *testing.T) {
 }
 
 func TestLessons(t *testing.T) {
-	settings := session.DefaultSettings()
+	s := recording(t)
+	settings := s.Settings()
 	settings.Lessons["1-one-chaincode-many-peers"] = session.LessonProgress{Done: true}
 	var opened string
-	d := open(t, nil, paint.Light(), 800, drawers.NewLessons, drawers.Host{Settings: settings, OpenLesson: func(name string) { opened = name }})
+	d := open(t, s, paint.Light(), 800, drawers.NewLessons, drawers.Host{OpenLesson: func(name string) { opened = name }})
 	all := session.Lessons(settings)
 	if len(all) == 0 {
 		t.Skip("this program has no lessons")
 	}
-	d.mustSay(all[0].Title, all[0].Question)
+	d.mustSay(all[0].Title.String(), all[0].Question.String())
 	d.picture("lessons")
-	d.follow(all[1].Title, 0)
+	d.follow(all[1].Title.String(), 0)
 	if opened != all[1].Name {
 		t.Errorf("opened %q", opened)
 	}
@@ -326,21 +374,7 @@ func TestLessons(t *testing.T) {
 
 // TestRecordingCannotBeChanged opens a run file: all is shown, nothing can be done.
 func TestRecordingCannotBeChanged(t *testing.T) {
-	s := live(t)
-	path := filepath.Join(t.TempDir(), "run.fscope")
-	d := open(t, s, paint.Dark(), 900, drawers.NewFaults, drawers.Host{})
-	s.StartRecording(path, nil)
-	s.Submit(session.Call{Identity: "alice", Call: network.Call{Chaincode: "basic", Function: "TransferAsset", Args: []string{"asset1", "carol"}}}, nil)
-	d.until("it is done", func() bool { return s.Pending() == 0 })
-	recorded := false
-	s.StopRecording(func(string, error) { recorded = true })
-	d.until("it is recorded", func() bool { return recorded })
-	run, err := session.OpenRun(path, session.StartOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { run.Close(t.Context()) })
-	r := open(t, run, paint.Dark(), 1300, drawers.NewFaults, drawers.Host{})
+	r := open(t, recording(t), paint.Dark(), 1300, drawers.NewFaults, drawers.Host{})
 	r.mustSay("This is a recording")
 	if r.enabled("Hold") || r.enabled("Cut") {
 		t.Error("a recording can be changed")
@@ -389,4 +423,30 @@ func TestTopologyEditor(t *testing.T) {
 	if started == nil || *started.Organizations[1].Peers != 2 {
 		t.Errorf("started %v", started)
 	}
+}
+
+// TestEvents finds events by kind and words, goes to one, and names the next.
+func TestEvents(t *testing.T) {
+	s := recording(t)
+	var chosen view.Selection
+	s.OnSelect(func(sel view.Selection) { chosen = sel })
+	d := open(t, s, paint.Dark(), 1100, drawers.NewEvents, drawers.Host{Select: s.Select})
+	d.until("the run is read", func() bool { _, done := s.Loading(); return done && !d.says("looked at") })
+	s.Playhead.Seek(s.Axis.Start())
+	d.choose("Kind", "verdict")
+	d.until("the verdicts are listed", func() bool { return d.says("MVCC_READ_CONFLICT") && d.says("Next: verdict") })
+	d.write("Search", 0, "mvcc_read")
+	d.until("the others are gone", func() bool { return !d.says("  VALID") })
+	d.picture("events")
+	d.follow("verdict", 0)
+	if chosen.What != view.SelectTx || s.Playhead.At.Seq <= s.Axis.Start().Seq || s.Playhead.Playing {
+		t.Errorf("selected %+v, playhead at %d", chosen, s.Playhead.At.Seq)
+	}
+	s.Playhead.Seek(s.Axis.Start())
+	d.press("Run until the next one")
+	d.mustSay("Runs until: verdict")
+	s.Playhead.Scale = time.Hour
+	d.until("it stops there", func() bool { return s.Events.Until() == nil })
+	d.press("Show all")
+	d.until("everything is listed", func() bool { return d.says("validate.policy") })
 }

@@ -11,8 +11,8 @@ import (
 	"fyne.io/fyne/v2/theme"
 
 	"github.com/fabriscope/fabriscope/app/paint"
-	"github.com/fabriscope/fabriscope/app/window/inspector/sheet"
 	"github.com/fabriscope/fabriscope/app/window/look"
+	"github.com/fabriscope/fabriscope/app/window/sheet"
 )
 
 // editor is a text in the fixed-width face with line numbers; one line can be marked as
@@ -103,7 +103,7 @@ func (e *editor) place() {
 		m.r.FillColor, m.r.CornerRadius = m.fill, look.Px(3)
 		m.r.Move(fyne.NewPos(look.Px(2), top+float32(m.line-1)*row))
 		m.r.Resize(fyne.NewSize(max(e.entry.Size().Width-look.Px(4), 0), row))
-		show(m.r, m.line > 0)
+		look.Show(m.r, m.line > 0)
 		m.r.Refresh()
 	}
 }

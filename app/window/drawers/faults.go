@@ -5,11 +5,10 @@ import (
 	"slices"
 	"strings"
 
-	"fyne.io/fyne/v2/lang"
-
 	"github.com/fabriscope/fabriscope/app/session"
 	"github.com/fabriscope/fabriscope/app/view"
-	"github.com/fabriscope/fabriscope/app/window/inspector/sheet"
+	"github.com/fabriscope/fabriscope/app/window/sheet"
+	"github.com/fabriscope/fabriscope/app/words"
 )
 
 // faults is the drawer in which things are broken on purpose, and stopped.
@@ -31,9 +30,9 @@ func NewFaults(s *session.Session, h Host) *Panel {
 	d.gate = newGate(s)
 	d.links = newLinks(s, h, d.gate)
 	d.holds = newHolds(s, h, d.gate)
-	page := scroll(d.gate.box, newSection(lang.L("Nodes"), true, d.nodes.page), newSection(lang.L("Holds"), true, d.holds.box),
-		newSection(lang.L("Links and partitions"), true, d.links.box))
-	p := newPanel(lang.L("Faults"), page, page)
+	page := scroll(d.gate.box, newSection(words.L("Nodes"), true, d.nodes.page), newSection(words.L("Holds"), true, d.holds.box),
+		newSection(words.L("Links and partitions"), true, d.links.box))
+	p := newPanel(words.L("Faults"), page, page)
 	p.update = d.update
 	p.first = d.nodes.page
 	d.update()
@@ -50,7 +49,7 @@ func (d *faults) update() {
 
 // follow opens the node that becomes selected anywhere in the window.
 func (d *faults) follow() {
-	if d.s == nil || d.s.Selection() == d.seen {
+	if d.s.Selection() == d.seen {
 		return
 	}
 	d.seen = d.s.Selection()
@@ -67,17 +66,10 @@ func (d *faults) follow() {
 }
 
 func (d *faults) writeNodes() {
-	var nodes []session.Node
-	if d.s != nil {
-		nodes = d.s.Nodes()
-	}
-	key := d.open + fmt.Sprint(d.gate.open(), nodes)
-	if d.s != nil {
-		key += fmt.Sprint(d.s.ChaincodesAt(d.open))
-	}
-	d.nodes.show(key, func(b *sheet.Builder) {
+	nodes := d.s.Nodes()
+	d.nodes.show(d.open+fmt.Sprint(d.gate.open(), nodes, d.s.ChaincodesAt(d.open)), func(b *sheet.Builder) {
 		if len(nodes) == 0 {
-			b.Text(lang.L("There are no nodes."), sheet.Style{Tone: sheet.Quiet})
+			b.Text(words.L("There are no nodes."), sheet.Style{Tone: sheet.Quiet})
 		}
 		for _, n := range nodes {
 			d.node(b, n)
@@ -86,28 +78,28 @@ func (d *faults) writeNodes() {
 }
 
 func (d *faults) node(b *sheet.Builder, n session.Node) {
-	it := sheet.Item{Name: view.Short(n.Name), Sign: sheet.Disc, Tone: sheet.Good, Marked: n.Name == d.open, NoteIn: sheet.Quiet}
+	it := sheet.Item{Name: d.s.Short(n.Name), Sign: sheet.Disc, Tone: sheet.Good, Marked: n.Name == d.open, NoteIn: sheet.Quiet}
 	var notes []string
 	switch {
 	case n.Killed:
 		it.Sign, it.Tone, it.NoteIn = sheet.Cross, sheet.Bad, sheet.Bad
-		notes = append(notes, lang.L("killed"))
+		notes = append(notes, words.L("killed"))
 	case !n.Running:
 		it.Sign, it.Tone = sheet.Ring, sheet.Quiet
-		notes = append(notes, lang.L("stopped"))
+		notes = append(notes, words.L("stopped"))
 	case n.Leader:
-		notes = append(notes, lang.L("leader"))
+		notes = append(notes, words.L("leader"))
 	}
 	if n.Lies {
 		it.NoteIn = sheet.Warn
-		notes = append(notes, lang.L("lies"))
+		notes = append(notes, words.L("lies"))
 	}
 	for _, p := range n.Paused {
 		it.NoteIn = sheet.Warn
-		notes = append(notes, lang.L("{{.Name}} paused", map[string]any{"Name": p}))
+		notes = append(notes, words.L("{{.Name}} paused", map[string]any{"Name": p}))
 	}
 	if len(notes) == 0 {
-		notes = append(notes, lang.L("runs"))
+		notes = append(notes, words.L("runs"))
 	}
 	it.Note = strings.Join(notes, ", ")
 	it.Do = func() {
@@ -124,23 +116,23 @@ func (d *faults) node(b *sheet.Builder, n session.Node) {
 // actions are what can be done with a node; nothing where there is no network to act on.
 func (d *faults) actions(n session.Node) []sheet.Action {
 	out := []sheet.Action{
-		{Label: lang.L("Stop"), Do: d.when(n.Running, func() { d.s.StopNode(n.Name, d.h.fail) })},
-		{Label: lang.L("Kill"), Tone: sheet.Bad, Do: d.when(n.Running, func() { d.s.Kill(n.Name, d.h.fail) })},
-		{Label: lang.L("Restart"), Do: d.when(true, func() { d.s.Restart(n.Name, d.h.fail) })},
+		{Label: words.L("Stop"), Do: d.when(n.Running, func() { d.s.StopNode(n.Name, d.h.fail) })},
+		{Label: words.L("Kill"), Tone: sheet.Bad, Do: d.when(n.Running, func() { d.s.Kill(n.Name, d.h.fail) })},
+		{Label: words.L("Restart"), Do: d.when(true, func() { d.s.Restart(n.Name, d.h.fail) })},
 	}
 	if n.Role != "peer" {
 		return out
 	}
-	lie := lang.L("Let it lie")
+	lie := words.L("Let it lie")
 	if n.Lies {
-		lie = lang.L("Let it be honest")
+		lie = words.L("Let it be honest")
 	}
 	out = append(out, sheet.Action{Label: lie, On: n.Lies, Do: d.when(n.Running, func() { d.s.Lie(n.Name, !n.Lies, d.h.fail) })})
 	for _, label := range d.s.ChaincodesAt(n.Name) {
 		paused := slices.Contains(n.Paused, label)
-		text := lang.L("Pause {{.Name}}", map[string]any{"Name": label})
+		text := words.L("Pause {{.Name}}", map[string]any{"Name": label})
 		if paused {
-			text = lang.L("Let {{.Name}} go on", map[string]any{"Name": label})
+			text = words.L("Let {{.Name}} go on", map[string]any{"Name": label})
 		}
 		out = append(out, sheet.Action{Label: text, On: paused, Do: d.when(n.Running, func() { d.s.Pause(n.Name, label, !paused, d.h.fail) })})
 	}
@@ -176,19 +168,16 @@ func (e *ends) name(label string) string {
 // nodesAndClients lists what can be at an end of a link; organisations too if wanted.
 func nodesAndClients(s *session.Session, organisations bool) ends {
 	var e ends
-	if s == nil {
-		return e
-	}
 	if organisations {
 		for _, o := range s.Organizations() {
 			e.add(o, o)
 		}
 	}
 	for _, n := range s.Peers() {
-		e.add(view.Short(n), n)
+		e.add(s.Short(n), n)
 	}
 	for _, n := range s.Orderers() {
-		e.add(view.Short(n), n)
+		e.add(s.Short(n), n)
 	}
 	for _, c := range s.Identities() {
 		e.add(c, c)

@@ -1,33 +1,17 @@
 package drawers_test
 
 import (
-	"os"
 	"testing"
-
-	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/lang"
 
 	"github.com/fabriscope/fabriscope/app/paint"
 	"github.com/fabriscope/fabriscope/app/window/drawers"
+	"github.com/fabriscope/fabriscope/app/words"
 )
 
 // TestGerman shows drawers with the window's German catalogue.
 func TestGerman(t *testing.T) {
-	catalogue, err := os.ReadFile("../translations/de.json")
-	if err != nil {
-		t.Skip("the window has no German catalogue:", err)
-	}
-	t.Cleanup(func() { // after the environment is as it was
-		if err := lang.AddTranslationsForLocale([]byte("{}"), fyne.Locale("en")); err != nil {
-			t.Error(err)
-		}
-	})
-	for _, name := range []string{"LANGUAGE", "LANG", "LC_ALL"} {
-		t.Setenv(name, "de_DE.UTF-8")
-	}
-	if err := lang.AddTranslationsForLocale(catalogue, fyne.Locale("de")); err != nil {
-		t.Fatal(err)
-	}
+	words.Use(words.Of("de"))
+	t.Cleanup(func() { words.Use(words.English()) })
 	s := live(t)
 	d := open(t, s, paint.Dark(), 1200, drawers.NewFaults, drawers.Host{})
 	d.mustSay("Haltepunkt")

@@ -11,14 +11,13 @@
 package drawers
 
 import (
-	"github.com/fabriscope/fabriscope/app/session"
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/network"
 
 	"fyne.io/fyne/v2"
 )
 
-// Host is what a drawer asks of the window. Every field may be nil.
+// Host is what a drawer asks of the window.
 type Host struct {
 	// Select makes something the one selection of all panels.
 	Select func(view.Selection)
@@ -44,35 +43,18 @@ type Host struct {
 	// RunScript ends the session, after asking, and runs a scenario; the new session
 	// shows it. File is where it is kept, "" if nowhere.
 	RunScript func(name string, src []byte, file string)
-	// Settings hold the progress of lessons where there is no session.
-	Settings *session.Settings
 	// OnKey hears keys that a focused drawer has no use for.
 	OnKey func(*fyne.KeyEvent)
 }
 
 func (h Host) choose(s view.Selection) {
-	if h.Select != nil && s.What != view.Nothing {
+	if s.What != view.Nothing {
 		h.Select(s)
 	}
 }
 
 func (h Host) fail(err error) {
-	if h.ShowError != nil && err != nil {
+	if err != nil {
 		h.ShowError(err)
 	}
-}
-
-func (h Host) say(text string) {
-	if h.Notify != nil {
-		h.Notify(text)
-	}
-}
-
-// confirm asks, or does it at once where nobody can be asked.
-func (h Host) confirm(title, text string, do func()) {
-	if h.Confirm == nil {
-		do()
-		return
-	}
-	h.Confirm(title, text, do)
 }

@@ -9,12 +9,11 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/lang"
 
 	"github.com/fabriscope/fabriscope/app/session"
-	"github.com/fabriscope/fabriscope/app/view"
-	"github.com/fabriscope/fabriscope/app/window/inspector/sheet"
 	"github.com/fabriscope/fabriscope/app/window/look"
+	"github.com/fabriscope/fabriscope/app/window/sheet"
+	"github.com/fabriscope/fabriscope/app/words"
 	"github.com/fabriscope/fabriscope/internal/link"
 )
 
@@ -27,7 +26,7 @@ type links struct {
 	ends                  ends
 	a, b                  *Choice
 	latency, jitter, loss *look.Entry
-	wrong                 *look.Text
+	wrong                 complaint
 	org                   *Choice
 	draw                  *look.Button
 	list                  *list
@@ -35,7 +34,7 @@ type links struct {
 }
 
 func newLinks(s *session.Session, h Host, g *gate) *links {
-	l := &links{s: s, h: h, gate: g, list: newList(h), wrong: look.Small("").Wrapped().Toned(look.Bad)}
+	l := &links{s: s, h: h, gate: g, list: newList(h), wrong: newComplaint()}
 	l.a, l.b = newSelect(nil, nil), newSelect(nil, nil)
 	l.org = newSelect(nil, nil)
 	entry := func(hint string) *look.Entry {
@@ -44,54 +43,41 @@ func newLinks(s *session.Session, h Host, g *gate) *links {
 		return e
 	}
 	l.latency, l.jitter, l.loss = entry("100ms"), entry("20ms"), entry("2 %")
-	shape := look.Secondary(lang.L("Slow it down"), l.shape)
-	cut := look.Danger(lang.L("Cut"), func() { l.both(func(a, b string) { s.Cut(a, b, h.fail) }) })
-	mend := look.Secondary(lang.L("Mend"), func() { l.both(func(a, b string) { s.Mend(a, b, h.fail) }) })
-	l.draw = look.Secondary(lang.L("Draw a line"), l.drawLine)
-	apart := look.Danger(lang.L("Cut off"), l.apart)
-	heal := look.Secondary(lang.L("Heal everything"), func() { s.Heal(h.fail) })
+	shape := look.Secondary(words.L("Slow it down"), l.shape)
+	cut := look.Danger(words.L("Cut"), func() { l.both(func(a, b string) { s.Cut(a, b, h.fail) }) })
+	mend := look.Secondary(words.L("Mend"), func() { l.both(func(a, b string) { s.Mend(a, b, h.fail) }) })
+	l.draw = look.Secondary(words.L("Draw a line"), l.drawLine)
+	apart := look.Danger(words.L("Cut off"), l.apart)
+	heal := look.Secondary(words.L("Heal everything"), func() { s.Heal(h.fail) })
 	g.add(shape, cut, mend, l.draw, apart, heal)
-	l.wrong.Hide()
 	l.box = look.Column(8,
-		container.New(twoColumns{}, look.FormRow(lang.L("One end"), l.a), look.FormRow(lang.L("Other end"), l.b)),
-		container.New(threeColumns{}, look.FormRow(lang.L("Latency"), l.latency), look.FormRow(lang.L("Jitter"), l.jitter), look.FormRow(lang.L("Loss"), l.loss)),
-		l.wrong, look.Row(8, shape, cut, mend), l.list.page,
-		look.Muted(lang.L("A partition divides the nodes: draw a line across the network, or cut off an organisation.")).Wrapped(),
+		look.Grid(2, look.FormRow(words.L("One end"), l.a), look.FormRow(words.L("Other end"), l.b)),
+		look.Grid(3, look.FormRow(words.L("Latency"), l.latency), look.FormRow(words.L("Jitter"), l.jitter), look.FormRow(words.L("Loss"), l.loss)),
+		l.wrong.Text, look.Row(8, shape, cut, mend), l.list.page,
+		look.Muted(words.L("A partition divides the nodes: draw a line across the network, or cut off an organisation.")).Wrapped(),
 		container.NewBorder(nil, nil, nil, apart, look.Inset(0, 0, l.org)), look.Row(8, l.draw, heal))
 	return l
 }
 
 func (l *links) update() {
 	l.write()
-	if l.s == nil {
-		return
-	}
 	if e := nodesAndClients(l.s, true); !slices.Equal(e.labels, l.ends.labels) {
 		l.ends = e
 		l.a.SetOptions(e.labels)
 		l.b.SetOptions(e.labels)
 	}
-	orgs := l.s.Organizations()
-	if !slices.Equal(orgs, l.org.Options) {
-		l.org.SetOptions(orgs)
-		if l.org.Selected == "" && len(orgs) > 0 {
-			l.org.SetSelected(orgs[0])
-		}
-	}
+	l.org.offer(l.s.Organizations(), 0)
 }
 
 func (l *links) write() {
-	var rules []session.LinkRule
-	if l.s != nil {
-		rules = l.s.Links()
-	}
+	rules := l.s.Links()
 	l.list.show(fmt.Sprint(rules), func(b *sheet.Builder) {
 		for _, r := range rules {
-			it := sheet.Item{Name: view.Short(r.A) + " - " + view.Short(r.B), Detail: shapeText(r.Shape), Sign: sheet.Triangle, Tone: sheet.Warn}
-			if strings.Contains(r.A+r.B, ", ") { // both sides of a partition
-				it.Name, it.Detail = lang.L("Partition"), r.A+" | "+r.B
+			it := sheet.Item{Name: l.s.Short(r.A) + " - " + l.s.Short(r.B), Detail: shapeText(r.Shape), Sign: sheet.Triangle, Tone: sheet.Warn}
+			if len(r.Groups) > 0 {
+				it.Name, it.Detail, it.Sign, it.Tone = words.L("Partition"), l.groupsText(r.Groups), sheet.Cross, sheet.Bad
 			} else {
-				it.Actions = []sheet.Action{{Label: lang.L("Mend"), Do: func() { l.s.Mend(r.A, r.B, l.h.fail) }}}
+				it.Actions = []sheet.Action{{Label: words.L("Mend"), Do: func() { l.s.Mend(r.A, r.B, l.h.fail) }}}
 			}
 			if r.Shape.Cut {
 				it.Sign, it.Tone = sheet.Cross, sheet.Bad
@@ -101,19 +87,32 @@ func (l *links) write() {
 	})
 }
 
+// groupsText are the sides of a partition: "peer0.org1, orderer | peer0.org2".
+func (l *links) groupsText(groups [][]string) string {
+	sides := make([]string, len(groups))
+	for i, g := range groups {
+		names := make([]string, len(g))
+		for j, name := range g {
+			names[j] = l.s.Short(name)
+		}
+		sides[i] = strings.Join(names, ", ")
+	}
+	return strings.Join(sides, " | ")
+}
+
 func shapeText(s link.Shape) string {
 	if s.Cut {
-		return lang.L("cut")
+		return words.L("cut")
 	}
 	var parts []string
 	if s.Latency > 0 {
-		parts = append(parts, lang.L("{{.T}} slower", map[string]any{"T": s.Latency}))
+		parts = append(parts, words.L("{{.T}} slower", map[string]any{"T": s.Latency}))
 	}
 	if s.Jitter > 0 {
-		parts = append(parts, lang.L("up to {{.T}} more", map[string]any{"T": s.Jitter}))
+		parts = append(parts, words.L("up to {{.T}} more", map[string]any{"T": s.Jitter}))
 	}
 	if s.Loss > 0 {
-		parts = append(parts, lang.L("{{.P}} % lost", map[string]any{"P": strconv.FormatFloat(s.Loss*100, 'g', 4, 64)}))
+		parts = append(parts, words.L("{{.P}} % lost", map[string]any{"P": strconv.FormatFloat(s.Loss*100, 'g', 4, 64)}))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -122,16 +121,11 @@ func shapeText(s link.Shape) string {
 func (l *links) both(do func(a, b string)) {
 	a, b := l.ends.name(l.a.Selected), l.ends.name(l.b.Selected)
 	if a == "" || b == "" || a == b {
-		l.say(lang.L("Choose two different ends first."))
+		l.wrong.say(words.L("Choose two different ends first."))
 		return
 	}
-	l.say("")
+	l.wrong.say("")
 	do(a, b)
-}
-
-func (l *links) say(text string) {
-	l.wrong.SetText(text)
-	show(l.wrong, text != "")
 }
 
 func (l *links) shape() {
@@ -143,11 +137,11 @@ func (l *links) shape() {
 		}
 	}
 	if err != nil {
-		l.say(err.Error())
+		l.wrong.say(err.Error())
 		return
 	}
 	if s == (link.Shape{}) {
-		l.say(lang.L("Write a latency, a jitter or a loss, such as 100ms or 2 %."))
+		l.wrong.say(words.L("Write a latency, a jitter or a loss, such as 100ms or 2 %."))
 		return
 	}
 	l.both(func(a, b string) { l.s.SetLink(a, b, s, l.h.fail) })
@@ -161,7 +155,7 @@ func duration(text string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 {
-		return 0, fmt.Errorf("%s", lang.L("{{.Text}} is no time; write 100ms or 1.5s", map[string]any{"Text": text}))
+		return 0, fmt.Errorf("%s", words.L("{{.Text}} is no time; write 100ms or 1.5s", map[string]any{"Text": text}))
 	}
 	return d, nil
 }
@@ -178,16 +172,14 @@ func share(text string) (float64, error) {
 		f /= 100
 	}
 	if err != nil || f < 0 || f > 1 {
-		return 0, fmt.Errorf("%s", lang.L("{{.Text}} is no share; write 2 % or 0.02", map[string]any{"Text": text}))
+		return 0, fmt.Errorf("%s", words.L("{{.Text}} is no share; write 2 % or 0.02", map[string]any{"Text": text}))
 	}
 	return f, nil
 }
 
 // drawLine lets the person draw a line across the stage.
 func (l *links) drawLine() {
-	if l.h.PartitionMode != nil {
-		l.h.PartitionMode(true)
-	}
+	l.h.PartitionMode(true)
 }
 
 // apart cuts the nodes of the chosen organisation off from all others.
@@ -202,27 +194,5 @@ func (l *links) apart() {
 	}
 	if len(in) > 0 && len(out) > 0 {
 		l.s.Partition([][]string{in, out}, l.h.fail)
-	}
-}
-
-// threeColumns sets three objects side by side.
-type threeColumns struct{}
-
-// MinSize is three of the widest.
-func (threeColumns) MinSize(objects []fyne.CanvasObject) fyne.Size {
-	var m fyne.Size
-	for _, o := range objects {
-		m = m.Max(o.MinSize())
-	}
-	return fyne.NewSize(3*m.Width+2*look.Px(8), m.Height)
-}
-
-// Layout makes them equally wide.
-func (threeColumns) Layout(objects []fyne.CanvasObject, size fyne.Size) {
-	gap := look.Px(8)
-	w := (size.Width - 2*gap) / 3
-	for i, o := range objects {
-		o.Move(fyne.NewPos(float32(i)*(w+gap), 0))
-		o.Resize(fyne.NewSize(w, size.Height))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -17,8 +18,8 @@ import (
 	"github.com/fabriscope/fabriscope/app/paint"
 	"github.com/fabriscope/fabriscope/app/session"
 	"github.com/fabriscope/fabriscope/app/window/drawers"
-	"github.com/fabriscope/fabriscope/app/window/inspector/sheet"
 	"github.com/fabriscope/fabriscope/app/window/look"
+	"github.com/fabriscope/fabriscope/app/window/sheet"
 	"github.com/fabriscope/fabriscope/chaincode/samples"
 	"github.com/fabriscope/fabriscope/network"
 )
@@ -71,10 +72,14 @@ func open(t *testing.T, s *session.Session, tokens *paint.Theme, height float32,
 	if h.ShowError == nil {
 		h.ShowError = func(err error) { t.Errorf("an error was shown: %v", err) }
 	}
-	if s != nil {
-		for range 20 {
-			s.Tick(16 * time.Millisecond)
+	h.Confirm = func(_, _ string, do func()) { do() }
+	for asks, i := reflect.ValueOf(&h).Elem(), 0; i < asks.NumField(); i++ {
+		if f := asks.Field(i); f.IsNil() { // what a test does not ask for does nothing
+			f.Set(reflect.MakeFunc(f.Type(), func([]reflect.Value) []reflect.Value { return nil }))
 		}
+	}
+	for range 20 {
+		s.Tick(16 * time.Millisecond)
 	}
 	p := make(s, h)
 	w := test.NewTempWindow(t, look.OnPanel(p))
@@ -88,9 +93,7 @@ func open(t *testing.T, s *session.Session, tokens *paint.Theme, height float32,
 
 // frame lets the session and the drawer go on by one frame.
 func (d *drawer) frame() {
-	if d.s != nil {
-		d.s.Tick(16 * time.Millisecond)
-	}
+	d.s.Tick(16 * time.Millisecond)
 	d.p.Refresh()
 }
 

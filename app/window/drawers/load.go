@@ -9,13 +9,14 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/lang"
 
 	"github.com/fabriscope/fabriscope/app/paint"
 	"github.com/fabriscope/fabriscope/app/session"
 	"github.com/fabriscope/fabriscope/app/view"
-	"github.com/fabriscope/fabriscope/app/window/inspector/sheet"
 	"github.com/fabriscope/fabriscope/app/window/look"
+	"github.com/fabriscope/fabriscope/app/window/sheet"
+	"github.com/fabriscope/fabriscope/app/words"
+	"github.com/fabriscope/fabriscope/network/load"
 )
 
 // maxLoadsShown bounds the list of loads that are over.
@@ -27,7 +28,7 @@ type loads struct {
 	h Host
 
 	gate      *gate
-	kinds     []session.Workload
+	kinds     []string
 	workload  *Choice
 	about     *look.Text
 	clients   *look.Entry
@@ -37,7 +38,7 @@ type loads struct {
 	hotRow    *fyne.Container
 	chaincode *Choice
 	identity  *Choice
-	wrong     *look.Text
+	wrong     complaint
 	start     *look.Button
 	list      *list
 	runs      []*session.LoadRun // newest first
@@ -47,36 +48,29 @@ type loads struct {
 
 // NewLoad makes the drawer "Load".
 func NewLoad(s *session.Session, h Host) *Panel {
-	d := &loads{s: s, h: h, kinds: session.Workloads(), list: newList(h)}
-	var names []string
-	for _, k := range d.kinds {
-		names = append(names, k.Name)
-	}
+	d := &loads{s: s, h: h, kinds: load.Workloads(), list: newList(h)}
 	d.about = look.Muted("").Wrapped()
 	d.clients, d.seconds, d.rate, d.hotKeys = look.NewEntry(), look.NewEntry(), look.NewEntry(), look.NewEntry()
 	d.clients.Text, d.seconds.Text, d.hotKeys.Text = "8", "10", "1"
-	d.rate.PlaceHolder = lang.L("as many as go")
+	d.rate.PlaceHolder = words.L("as many as go")
 	d.chaincode, d.identity = newSelect(nil, nil), newSelect(nil, nil)
-	d.hotRow = look.FormRow(lang.L("Hot keys"), d.hotKeys)
-	d.workload = newSelect(names, func(string) { d.chosen() })
-	d.wrong = look.Small("").Wrapped().Toned(look.Bad)
-	d.wrong.Hide()
-	d.start = look.Primary(lang.L("Start the load"), d.begin).WithIcon("play")
+	d.hotRow = look.FormRow(words.L("Hot keys"), d.hotKeys)
+	d.workload = newSelect(d.kinds, func(string) { d.chosen() })
+	d.wrong = newComplaint()
+	d.start = look.Primary(words.L("Start the load"), d.begin).WithIcon("play")
 	d.gate = newGate(s, d.start)
 	d.charts = look.NewPicture(240, 440, d.draw)
-	if s != nil {
-		d.runs = slices.Clone(s.Loads()) // of an earlier time that the drawer was open
-	}
-	page := scroll(d.gate.box, look.FormRow(lang.L("Workload"), d.workload), d.about,
-		container.New(twoColumns{}, look.FormRow(lang.L("Clients at once"), d.clients), look.FormRow(lang.L("Seconds"), d.seconds),
-			look.FormRow(lang.L("Transactions a second"), d.rate), d.hotRow,
-			look.FormRow(lang.L("Chaincode"), d.chaincode), look.FormRow(lang.L("Client"), d.identity)),
-		d.wrong, container.NewHBox(d.start), d.list.page, d.charts)
-	p := newPanel(lang.L("Load"), page, page)
+	d.runs = slices.Clone(s.Loads()) // of an earlier time that the drawer was open
+	page := scroll(d.gate.box, look.FormRow(words.L("Workload"), d.workload), d.about,
+		look.Grid(2, look.FormRow(words.L("Clients at once"), d.clients), look.FormRow(words.L("Seconds"), d.seconds),
+			look.FormRow(words.L("Transactions a second"), d.rate), d.hotRow,
+			look.FormRow(words.L("Chaincode"), d.chaincode), look.FormRow(words.L("Client"), d.identity)),
+		d.wrong.Text, container.NewHBox(d.start), d.list.page, d.charts)
+	p := newPanel(words.L("Load"), page, page)
 	p.update = d.update
 	p.first = d.workload
-	if len(names) > 0 {
-		d.workload.SetSelected(preferredLoad(names))
+	if len(d.kinds) > 0 {
+		d.workload.SetSelected(preferredLoad(d.kinds))
 	}
 	d.update()
 	return p
@@ -95,45 +89,20 @@ func (d *loads) chosen() {
 	if i < 0 {
 		return
 	}
-	d.about.SetText(workloadWords(d.kinds[i]))
-	if d.kinds[i].Name == "create" {
-		d.hotKeys.Disable()
-	} else {
-		d.hotKeys.Enable()
-	}
-}
-
-func capital(s string) string {
-	if s == "" {
-		return s
-	}
-	return strings.ToUpper(s[:1]) + s[1:]
+	d.about.SetText(words.Workload(d.kinds[i]))
+	look.Able(d.hotKeys, d.kinds[i] != "create")
 }
 
 func (d *loads) update() {
 	d.gate.update()
-	if d.s != nil {
-		offer := func(s *Choice, names []string, first string) {
-			names = append([]string{first}, names...)
-			if !slices.Equal(names, s.Options) {
-				s.SetOptions(names)
-			}
-			if s.Selected == "" {
-				s.SetSelectedIndex(0)
-			}
-		}
-		var names []string
-		for _, c := range d.s.Chaincodes() {
-			names = append(names, c.Name)
-		}
-		offer(d.chaincode, names, lang.L("automatic"))
-		offer(d.identity, d.s.Identities(), lang.L("automatic"))
+	names := []string{words.L("automatic")}
+	for _, c := range d.s.Chaincodes.List() {
+		names = append(names, c.Name)
 	}
+	d.chaincode.offer(names, 0)
+	d.identity.offer(append([]string{words.L("automatic")}, d.s.Identities()...), 0)
 	d.write()
-	show(d.charts, d.s != nil && d.s.Source() != nil)
-	if d.s == nil {
-		return
-	}
+	look.Show(d.charts, d.s.Source() != nil)
 	if now := d.s.Playhead.At.Time / int64(time.Second); now != d.drawn { // the charts have one value a second
 		d.drawn = now
 		d.charts.Refresh()
@@ -145,16 +114,11 @@ const chartSpan = time.Minute
 
 // draw draws the charts of what the network does, as of the playhead.
 func (d *loads) draw(c paint.Canvas, w, h float64, k *paint.Theme) {
-	if d.s == nil {
-		return
-	}
 	th := *k
 	th.Scale = 1 // the picture as a whole is enlarged
 	series := d.s.Meter.Series(d.s.Playhead.At, chartSpan)
-	words := paint.ChartWords{Throughput: lang.L("Throughput"), Latency: lang.L("Latency"), Codes: lang.L("Verdicts"), PerSecond: lang.L("a second"),
-		Mean: lang.L("mean"), Now: lang.L("now"), Empty: lang.L("no transactions yet")}
 	const margin = 16 // that the charts keep on all sides
-	paint.DrawCharts(c, &series, view.Rect{X: -margin, W: w + 2*margin, H: h}, &th, words)
+	paint.DrawCharts(c, &series, view.Rect{X: -margin, W: w + 2*margin, H: h}, &th, words.Now())
 }
 
 // number reads a whole number of at least low; nothing is 0 if low is 0.
@@ -165,7 +129,7 @@ func number(name, text string, low, high int) (int, error) {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < low || n > high {
-		return 0, fmt.Errorf("%s", lang.L("{{.Name}}: write a number from {{.Low}} to {{.High}}", map[string]any{"Name": name, "Low": low, "High": high}))
+		return 0, fmt.Errorf("%s", words.L("{{.Name}}: write a number from {{.Low}} to {{.High}}", map[string]any{"Name": name, "Low": low, "High": high}))
 	}
 	return n, nil
 }
@@ -173,18 +137,18 @@ func number(name, text string, low, high int) (int, error) {
 // options reads the form.
 func (d *loads) options() (o session.LoadOptions, err error) {
 	o.Workload = d.workload.Selected
-	if o.Clients, err = number(lang.L("Clients at once"), d.clients.Text, 1, 1000); err != nil {
+	if o.Clients, err = number(words.L("Clients at once"), d.clients.Text, 1, 1000); err != nil {
 		return o, err
 	}
-	seconds, err := number(lang.L("Seconds"), d.seconds.Text, 1, 3600)
+	seconds, err := number(words.L("Seconds"), d.seconds.Text, 1, 3600)
 	if err != nil {
 		return o, err
 	}
 	o.Duration = time.Duration(seconds) * time.Second
-	if o.Rate, err = number(lang.L("Transactions a second"), d.rate.Text, 0, 100_000); err != nil {
+	if o.Rate, err = number(words.L("Transactions a second"), d.rate.Text, 0, 100_000); err != nil {
 		return o, err
 	}
-	if o.HotKeys, err = number(lang.L("Hot keys"), d.hotKeys.Text, 1, 100); err != nil {
+	if o.HotKeys, err = number(words.L("Hot keys"), d.hotKeys.Text, 1, 100); err != nil {
 		return o, err
 	}
 	if d.chaincode.SelectedIndex() > 0 {
@@ -205,12 +169,10 @@ func (d *loads) begin() {
 			d.runs = d.runs[:min(len(d.runs), maxLoadsShown)]
 		}
 	}
-	text := ""
+	d.wrong.say("")
 	if err != nil {
-		text = capital(err.Error())
+		d.wrong.say(words.Capital(words.Now().Fault(err)))
 	}
-	d.wrong.SetText(text)
-	show(d.wrong, text != "")
 	d.write()
 }
 
@@ -221,9 +183,9 @@ func (d *loads) write() {
 		key += fmt.Sprint(" ", t.Running, t.Committed, int(t.Elapsed.Seconds()*2))
 	}
 	d.list.show(key, func(b *sheet.Builder) {
-		b.Section(lang.L("Loads"), "", sheet.Quiet, nil)
+		b.Section(words.L("Loads"), "", sheet.Quiet, nil)
 		if len(d.runs) == 0 {
-			b.Text(lang.L("None yet. A load keeps its clients busy with one transaction after the other, and measures what comes of them."), sheet.Style{Tone: sheet.Quiet})
+			b.Text(words.L("None yet. A load keeps its clients busy with one transaction after the other, and measures what comes of them."), sheet.Style{Tone: sheet.Quiet})
 		}
 		for _, r := range d.runs {
 			d.run(b, r)
@@ -233,16 +195,16 @@ func (d *loads) write() {
 
 func (d *loads) run(b *sheet.Builder, r *session.LoadRun) {
 	t := r.Totals()
-	name := lang.L("{{.Name}}, {{.N}} clients", map[string]any{"Name": r.Options.Workload, "N": max(1, r.Options.Clients)})
-	it := sheet.Item{Name: name, Note: fmt.Sprintf("%.0f tx/s", t.PerSecond()), NoteIn: sheet.Quiet}
+	name := words.L("{{.Name}}, {{.N}} clients", map[string]any{"Name": r.Options.Workload, "N": max(1, r.Options.Clients)})
+	it := sheet.Item{Name: name, Note: words.L("{{.N}} tx/s on average", fmt.Sprintf("%.0f", t.PerSecond())), NoteIn: sheet.Quiet}
 	switch {
 	case t.Running:
 		it.Sign, it.Tone, it.Marked = sheet.Disc, sheet.Accent, true
-		it.Detail = lang.L("{{.N}} transactions in {{.T}} s", map[string]any{"N": t.Committed, "T": int(t.Elapsed.Seconds())})
+		it.Detail = words.L("{{.N}} transactions in {{.T}} s", map[string]any{"N": t.Committed, "T": int(t.Elapsed.Seconds())})
 		if r.Options.Duration > 0 {
 			it.Share = max(0.01, min(1, float64(t.Elapsed)/float64(r.Options.Duration)))
 		}
-		it.Actions = []sheet.Action{{Label: lang.L("Stop"), Tone: sheet.Bad, Do: r.Stop}}
+		it.Actions = []sheet.Action{{Label: words.L("Stop"), Tone: sheet.Bad, Do: r.Stop}}
 	case t.Err != nil:
 		it.Sign, it.Tone, it.Detail = sheet.Cross, sheet.Bad, t.Text()
 	default:
@@ -267,6 +229,6 @@ func (d *loads) run(b *sheet.Builder, r *session.LoadRun) {
 		rows = append(rows, []sheet.Cell{{Text: c, Style: sheet.Style{Mono: true, Tone: tone}}, {Text: strconv.Itoa(n), Style: sheet.Style{Mono: true}},
 			{Text: fmt.Sprintf("%.1f %%", 100*float64(n)/float64(max(1, t.Summary.Committed))), Style: sheet.Style{Mono: true}}})
 	}
-	b.Table([]string{lang.L("verdict"), lang.L("number"), lang.L("share")}, rows)
+	b.Table([]string{words.L("verdict"), words.L("number"), words.L("share")}, rows)
 	b.Gap(8)
 }

@@ -7,8 +7,9 @@ import (
 
 	"github.com/fabriscope/fabriscope/app/session"
 	"github.com/fabriscope/fabriscope/app/view"
-	"github.com/fabriscope/fabriscope/app/window/inspector/sheet"
 	"github.com/fabriscope/fabriscope/app/window/look"
+	"github.com/fabriscope/fabriscope/app/window/sheet"
+	"github.com/fabriscope/fabriscope/app/words"
 )
 
 // Panel is a drawer as the shell shows it.
@@ -133,7 +134,7 @@ type gate struct {
 }
 
 func newGate(s *session.Session, actions ...fyne.Disableable) *gate {
-	g := &gate{s: s, note: look.Small("").Wrapped().Toned(look.Warning), actions: actions}
+	g := &gate{s: s, note: look.Small("").Wrapped().Toned(look.Warn), actions: actions}
 	g.box = container.NewStack(g.note)
 	g.update()
 	return g
@@ -148,24 +149,16 @@ func (g *gate) add(actions ...fyne.Disableable) {
 
 // update follows the session.
 func (g *gate) update() {
-	text := why(g.s)
+	text := whyClosed(g.s)
 	if g.asked && text == g.told {
 		return
 	}
 	g.told, g.asked = text, true
 	g.note.SetText(text)
 	for _, a := range g.actions {
-		if text == "" {
-			a.Enable()
-		} else {
-			a.Disable()
-		}
+		look.Able(a, text == "")
 	}
-	if text == "" {
-		g.box.Hide()
-	} else {
-		g.box.Show()
-	}
+	look.Show(g.box, text != "")
 }
 
 func (g *gate) open() bool { return g.told == "" }
@@ -187,5 +180,19 @@ func (l *list) show(key string, write sheet.Write) {
 	if key != l.key {
 		l.key = key
 		l.page.Set(write)
+	}
+}
+
+// whyClosed says in words why nothing can be changed, "" if something can.
+func whyClosed(s *session.Session) string {
+	switch {
+	case s.Running():
+		return ""
+	case s.Kind != session.Live:
+		return words.L("This is a recording, not a running network: nothing can be changed in it. Start a network to try things out.")
+	case s.ScriptRun() != nil && s.ScriptRun().Running():
+		return words.L("The network is being started.")
+	default:
+		return words.L("The network is stopped. Start it again to act on it.")
 	}
 }

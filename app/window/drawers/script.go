@@ -1,6 +1,7 @@
 package drawers
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,12 +11,12 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/lang"
 	"fyne.io/fyne/v2/widget"
 
 	"github.com/fabriscope/fabriscope/app/session"
-	"github.com/fabriscope/fabriscope/app/window/inspector/sheet"
 	"github.com/fabriscope/fabriscope/app/window/look"
+	"github.com/fabriscope/fabriscope/app/window/sheet"
+	"github.com/fabriscope/fabriscope/app/words"
 	"github.com/fabriscope/fabriscope/assets"
 	"github.com/fabriscope/fabriscope/network/scenario"
 )
@@ -29,7 +30,6 @@ type script struct {
 	h Host
 
 	tabs   *look.Segmented
-	stack  *fyne.Container
 	edit   *editor
 	record *editor
 	note   *look.Text
@@ -58,15 +58,14 @@ func NewScript(s *session.Session, h Host) *Panel {
 	d.note = look.Small("").Wrapped().Toned(look.Bad)
 	d.about = look.Muted("")
 	d.empty = look.Muted("").Wrapped()
-	d.run = look.Primary(lang.L("Run"), d.start).WithIcon("play")
-	d.stop = look.Danger(lang.L("Stop"), d.end)
-	d.tabs = look.NewSegmented([]string{lang.L("Scenario"), lang.L("What I do")}, func(int) { d.choose() })
-	d.stack = container.NewStack(d.scenario(), d.recording())
-	p := newPanel(lang.L("Script"), container.NewBorder(look.Inset(16, 4, container.NewHBox(d.tabs)), nil, nil, nil, d.stack))
+	d.run = look.Primary(words.L("Run"), d.start).WithIcon("play")
+	d.stop = look.Danger(words.L("Stop"), d.end)
+	tabs, pages := tabs([]string{words.L("Scenario"), words.L("What I do")}, nil, d.scenario(), d.recording())
+	d.tabs = tabs
+	p := newPanel(words.L("Script"), container.NewBorder(look.Inset(16, 4, container.NewHBox(tabs)), nil, nil, nil, pages))
 	p.update = d.update
 	p.shut = d.remember
 	p.first = d.edit.entry
-	d.choose()
 	d.open(d.initial())
 	d.update()
 	return p
@@ -74,16 +73,15 @@ func NewScript(s *session.Session, h Host) *Panel {
 
 // initial is what stands in the editor at first: the scenario that runs, or a small one.
 func (d *script) initial() (name, file, text string) {
-	if d.s != nil {
-		if r := d.s.ScriptRun(); r != nil {
-			d.shown = r
-			if v := d.values(); v["script.text"] == "" || v["script.run"] != r.Name {
-				v["script.run"] = r.Name
-				return r.Name, "", r.Source
-			}
+	v := d.values()
+	if r := d.s.ScriptRun(); r != nil {
+		d.shown = r
+		if v["script.text"] == "" || v["script.run"] != r.Name {
+			v["script.run"] = r.Name
+			return r.Name, "", r.Source
 		}
 	}
-	if v := d.values(); v != nil && v["script.text"] != "" {
+	if v["script.text"] != "" {
 		return v["script.name"], v["script.file"], v["script.text"]
 	}
 	b, err := assets.Scenario("two-clients-one-key")
@@ -97,27 +95,17 @@ func (d *script) initial() (name, file, text string) {
 const maxRemembered = 64 << 10
 
 // values are what the drawer remembers when it is closed.
-func (d *script) values() map[string]string {
-	switch {
-	case d.s != nil:
-		return d.s.Settings().Values
-	case d.h.Settings != nil:
-		return d.h.Settings.Values
-	}
-	return nil
-}
+func (d *script) values() map[string]string { return d.s.Settings().Values }
 
 // remember keeps what was written, for the next time that the drawer is opened.
 func (d *script) remember() {
-	v := d.values()
-	if v == nil || len(d.edit.text()) > maxRemembered {
-		return
+	if v := d.values(); len(d.edit.text()) <= maxRemembered {
+		v["script.name"], v["script.file"], v["script.text"] = d.name, d.file, d.edit.text()
 	}
-	v["script.name"], v["script.file"], v["script.text"] = d.name, d.file, d.edit.text()
 }
 
 func (d *script) scenario() fyne.CanvasObject {
-	tools := look.Row(6, look.IconButton("folder", lang.L("Open a scenario"), d.load), look.IconButton("save", lang.L("Save the scenario"), d.keep),
+	tools := look.Row(6, look.IconButton("folder", words.L("Open a scenario"), d.load), look.IconButton("save", words.L("Save the scenario"), d.keep),
 		look.Middle(d.samples()))
 	head := look.Column(4, look.Line(d.about, tools))
 	d.scroll = container.NewVScroll(look.Inset(16, 6, d.output.page))
@@ -131,7 +119,7 @@ func (d *script) scenario() fyne.CanvasObject {
 func (d *script) samples() fyne.CanvasObject {
 	names := assets.ScenarioNames()
 	s := newSelect(names, nil)
-	s.PlaceHolder = lang.L("Samples")
+	s.PlaceHolder = words.L("Samples")
 	s.OnChanged = func(name string) {
 		if b, err := assets.Scenario(name); err == nil && name != "" {
 			d.replace(func() { d.open(name+".star", "", string(b)) })
@@ -141,28 +129,18 @@ func (d *script) samples() fyne.CanvasObject {
 }
 
 func (d *script) recording() fyne.CanvasObject {
-	d.noting = widget.NewCheck(lang.L("Write down what I do"), func(on bool) {
-		if d.s != nil {
-			d.s.Note(on)
-		}
-	})
-	d.save = look.Secondary(lang.L("Save as a scenario"), d.keepRecorded)
-	use := look.Secondary(lang.L("Edit it"), func() {
+	d.noting = widget.NewCheck(words.L("Write down what I do"), d.s.Note)
+	d.save = look.Secondary(words.L("Save as a scenario"), d.keepRecorded)
+	use := look.Secondary(words.L("Edit it"), func() {
 		text := d.record.text()
 		d.replace(func() {
 			d.open("recorded.star", "", text)
 			d.tabs.Choose(0)
-			d.choose()
+			d.tabs.OnChanged(0)
 		})
 	})
 	head := look.Column(4, d.empty, d.noting)
 	return container.NewBorder(look.Inset(16, 0, head), look.Inset(16, 10, container.NewHBox(d.save, use)), nil, nil, look.Inset(10, 4, d.record.box))
-}
-
-func (d *script) choose() {
-	for i, o := range d.stack.Objects {
-		show(o, i == d.tabs.Chosen())
-	}
 }
 
 func (d *script) open(name, file, text string) {
@@ -180,13 +158,10 @@ func (d *script) replace(do func()) {
 		do()
 		return
 	}
-	d.h.confirm(lang.L("Replace what you have written?"), lang.L("{{.Name}} has changes that are not saved.", map[string]any{"Name": d.name}), do)
+	d.h.Confirm(words.L("Replace what you have written?"), words.L("{{.Name}} has changes that are not saved.", map[string]any{"Name": d.name}), do)
 }
 
 func (d *script) load() {
-	if d.h.OpenFile == nil {
-		return
-	}
 	d.h.OpenFile([]string{".star"}, func(path string) {
 		b, err := scenario.ReadFile(path)
 		if err != nil {
@@ -198,9 +173,6 @@ func (d *script) load() {
 }
 
 func (d *script) keep() {
-	if d.h.SaveFile == nil {
-		return
-	}
 	d.h.SaveFile(d.name, func(path string) {
 		if d.write(path, d.edit.text()) {
 			d.name, d.file, d.opened = filepath.Base(path), path, d.edit.text()
@@ -210,38 +182,26 @@ func (d *script) keep() {
 }
 
 func (d *script) keepRecorded() {
-	if d.h.SaveFile != nil {
-		d.h.SaveFile("recorded.star", func(path string) { d.write(path, d.record.text()) })
-	}
+	d.h.SaveFile("recorded.star", func(path string) { d.write(path, d.record.text()) })
 }
 
 func (d *script) write(path, text string) bool {
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		d.h.fail(fmt.Errorf("save the scenario: %w; choose a folder that you may write to", err))
+		d.h.fail(words.NewFault("save the scenario: {{.Cause}}", "choose a folder that you may write to", err))
 		return false
 	}
-	d.h.say(lang.L("Saved as {{.Name}}.", map[string]any{"Name": filepath.Base(path)}))
+	d.h.Notify(words.L("Saved as {{.Name}}.", map[string]any{"Name": filepath.Base(path)}))
 	return true
 }
 
 func (d *script) start() {
-	if d.h.RunScript != nil {
-		d.h.RunScript(d.name, []byte(d.edit.text()), d.file)
-	}
+	d.h.RunScript(d.name, []byte(d.edit.text()), d.file)
 }
 
 func (d *script) end() {
-	if r := d.now(); r != nil {
+	if r := d.s.ScriptRun(); r != nil {
 		r.Stop()
 	}
-}
-
-// now is the scenario that runs or ran in the session.
-func (d *script) now() *session.ScriptRun {
-	if d.s == nil {
-		return nil
-	}
-	return d.s.ScriptRun()
 }
 
 // check says where a scenario is wrong, while it is written.
@@ -255,14 +215,14 @@ func (d *script) check() {
 		}
 	}
 	d.note.SetText(text)
-	show(d.note, text != "")
+	look.Show(d.note, text != "")
 	d.marks()
 }
 
 // marks shows the line that runs and the line that is wrong, of the text or of the run.
 func (d *script) marks() {
 	runs, wrong := 0, d.wrong
-	if r := d.now(); r != nil && r.Source == d.edit.text() {
+	if r := d.s.ScriptRun(); r != nil && r.Source == d.edit.text() {
 		if r.Running() {
 			runs = r.Line()
 		} else if r.Err() != nil && wrong == 0 {
@@ -303,35 +263,30 @@ func explained(err error) string {
 }
 
 func (d *script) update() {
-	r := d.now()
+	r := d.s.ScriptRun()
 	if r != nil && r != d.shown {
 		d.shown = r
 		d.open(r.Name, "", r.Source)
 	}
 	running := r != nil && r.Running()
-	show(d.stop, running)
-	if running {
-		d.run.Disable()
-	} else {
-		d.run.Enable()
-	}
+	look.Show(d.stop, running)
+	look.Able(d.run, !running)
 	d.marks()
 	d.writeOutput(r)
 	d.updateRecorded()
 }
 
 func (d *script) updateRecorded() {
-	live := d.s != nil && d.s.Kind == session.Live
 	switch {
-	case !live:
-		d.empty.SetText(lang.L("What you do in a running network is written down here as a scenario. No network is running."))
+	case d.s.Kind != session.Live:
+		d.empty.SetText(words.L("What you do in a running network is written down here as a scenario. No network is running."))
 		d.noting.Disable()
 		d.save.Disable()
 		return
 	case d.s.ScriptSteps() == 0:
-		d.empty.SetText(lang.L("Submit something, stop a node, hold a message: it is written down here as a scenario that does the same without a window."))
+		d.empty.SetText(words.L("Submit something, stop a node, hold a message: it is written down here as a scenario that does the same without a window."))
 	default:
-		d.empty.SetText(lang.L("{{.N}} steps so far. Run it with: fabriscope run FILE.star", map[string]any{"N": d.s.ScriptSteps()}))
+		d.empty.SetText(words.L("{{.N}} steps so far. Run it with: fabriscope run FILE.star", map[string]any{"N": d.s.ScriptSteps()}))
 	}
 	d.noting.Enable()
 	d.save.Enable()
@@ -348,14 +303,14 @@ func (d *script) updateRecorded() {
 func (d *script) writeOutput(r *session.ScriptRun) {
 	if r == nil {
 		d.output.show("none", func(b *sheet.Builder) {
-			b.Text(lang.L("The steps of a run stand here. Running a scenario starts the network that it names."), sheet.Style{Tone: sheet.Quiet})
+			b.Text(words.L("The steps of a run stand here. Running a scenario starts the network that it names."), sheet.Style{Tone: sheet.Quiet})
 		})
 		return
 	}
 	steps := r.Steps()
 	d.output.show(fmt.Sprint(len(steps), r.Running(), r.Err()), func(b *sheet.Builder) {
 		if n := len(steps) - maxShownSteps; n > 0 {
-			b.Text(lang.L("{{.N}} more are not shown", map[string]any{"N": n}), sheet.Style{Tone: sheet.Quiet})
+			b.Text(words.L("{{.N}} more are not shown", map[string]any{"N": n}), sheet.Style{Tone: sheet.Quiet})
 			steps = steps[n:]
 		}
 		for _, s := range steps {
@@ -367,7 +322,8 @@ func (d *script) writeOutput(r *session.ScriptRun) {
 }
 
 func writeStep(b *sheet.Builder, s scenario.Step) {
-	stop := sheet.Item{Sign: sheet.Tick, Tone: sheet.Good, Name: s.Name, Mono: true, Detail: strings.TrimSpace(s.What + "\n" + s.Result),
+	what, result := cmp.Or(words.Say(s.Text), s.What), cmp.Or(words.Say(s.Outcome), s.Result)
+	stop := sheet.Item{Sign: sheet.Tick, Tone: sheet.Good, Name: s.Name, Mono: true, Detail: strings.TrimSpace(what + "\n" + result),
 		Note: fmt.Sprintf("%d · %.0f ms", s.Line, s.TookMS), NoteIn: sheet.Quiet}
 	switch {
 	case s.Failed:
@@ -383,12 +339,12 @@ func writeStep(b *sheet.Builder, s scenario.Step) {
 func writeEnd(b *sheet.Builder, r *session.ScriptRun) {
 	switch {
 	case r.Running():
-		b.Line(lang.L("running ..."), sheet.Style{Tone: sheet.Accent})
+		b.Line(words.L("running ..."), sheet.Style{Tone: sheet.Accent})
 	case r.Err() != nil:
 		b.Gap(4)
 		b.Box(sheet.Bad, func() { b.Text(explained(r.Err()), sheet.Style{Size: 11.5}) })
 	default:
-		b.Line(lang.L("It ran to its end, and everything held."), sheet.Style{Tone: sheet.Good, Bold: true})
+		b.Line(words.L("It ran to its end, and everything held."), sheet.Style{Tone: sheet.Good, Bold: true})
 	}
 	b.Gap(8)
 }

@@ -3,7 +3,6 @@ package drawers
 import (
 	"context"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/fabriscope/fabriscope/app/session"
@@ -20,46 +19,31 @@ const (
 // survey is what the nodes say about themselves. It is asked for in the background while
 // a drawer shows it; the answer is there at a later Refresh.
 type survey struct {
-	s      *session.Session
-	ctx    context.Context
-	cancel context.CancelFunc
-	asked  time.Time
-
-	mu      sync.Mutex
+	s       *session.Session
+	asked   time.Time
 	busy    bool
-	version int
+	version int // changes with the answer
 	nodes   []network.NodeStatus
 	packs   map[string][]string // package labels by peer
 }
 
-func newSurvey(s *session.Session) *survey {
-	v := &survey{s: s}
-	v.ctx, v.cancel = context.WithCancel(context.Background())
-	return v
-}
-
 // ask begins a new look at the nodes if the last one is old.
 func (v *survey) ask() {
-	if v.s == nil || !v.s.Running() || time.Since(v.asked) < surveyEvery {
-		return
-	}
 	n := v.s.Net()
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.busy || n == nil {
+	if v.busy || n == nil || !v.s.Running() || time.Since(v.asked) < surveyEvery {
 		return
 	}
 	v.busy, v.asked = true, time.Now()
-	go func() {
-		ctx, cancel := context.WithTimeout(v.ctx, surveyTimeout)
+	v.s.AskAside(func(ctx context.Context) func() {
+		ctx, cancel := context.WithTimeout(ctx, surveyTimeout)
 		defer cancel()
-		nodes := n.Status(ctx)
+		nodes := n.Nodes.Status(ctx)
 		packs := map[string][]string{}
 		for _, s := range nodes {
 			if s.Role != "peer" || !s.Running || len(packs) >= maxSurveyed {
 				continue
 			}
-			installed, err := n.Installed(ctx, s.Name)
+			installed, err := n.Chaincodes.Installed(ctx, s.Name)
 			if err != nil {
 				continue // a peer that just went away has nothing to say
 			}
@@ -68,16 +52,9 @@ func (v *survey) ask() {
 			}
 			slices.Sort(packs[s.Name])
 		}
-		v.mu.Lock()
-		defer v.mu.Unlock()
-		v.nodes, v.packs, v.busy = nodes, packs, false
-		v.version++
-	}()
-}
-
-// answer is the newest look; version changes with it.
-func (v *survey) answer() (nodes []network.NodeStatus, packs map[string][]string, version int) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.nodes, v.packs, v.version
+		return func() {
+			v.nodes, v.packs, v.busy = nodes, packs, false
+			v.version++
+		}
+	})
 }

@@ -6,11 +6,12 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/lang"
 
 	"github.com/fabriscope/fabriscope/app/session"
-	"github.com/fabriscope/fabriscope/app/window/inspector/sheet"
+	"github.com/fabriscope/fabriscope/app/session/draft"
 	"github.com/fabriscope/fabriscope/app/window/look"
+	"github.com/fabriscope/fabriscope/app/window/sheet"
+	"github.com/fabriscope/fabriscope/app/words"
 	"github.com/fabriscope/fabriscope/network"
 )
 
@@ -24,8 +25,7 @@ type topology struct {
 	form     *topologyForm
 	text     *editor
 	tabs     *look.Segmented
-	stack    *fyne.Container
-	draft    *session.TopologyDraft
+	draft    *draft.Topology
 	problems *list
 	changes  *list
 	apply    *look.Button
@@ -41,32 +41,31 @@ func newTopology(s *session.Session, h Host) *topology {
 	t := &topology{s: s, h: h, problems: newList(h), changes: newList(h), about: look.Muted("")}
 	t.text = newEditor(func(text string) { t.typed(text) })
 	t.form = newTopologyForm(h)
-	t.apply = look.Secondary(lang.L("Apply to the running network"), t.applyLive)
-	t.start = look.Primary(lang.L("Start this network"), t.startNew)
-	t.tabs = look.NewSegmented([]string{lang.L("Form"), lang.L("YAML")}, func(int) { t.choose() })
+	t.apply = look.Secondary(words.L("Apply to the running network"), t.applyLive)
+	t.start = look.Primary(words.L("Start this network"), t.startNew)
 	t.page = scroll(t.form.box)
-	t.stack = container.NewStack(t.page, look.Inset(10, 4, t.text.box))
-	tools := look.Row(2, look.IconButton("folder", lang.L("Open a topology"), t.open), look.IconButton("save", lang.L("Save the topology"), t.save))
-	head := look.Column(4, look.Line(t.about, tools), look.Line(container.NewHBox(t.tabs), look.Link(lang.L("samples"), t.samples)), t.problems.page)
-	foot := container.NewVBox(t.changes.page, look.Row(8, t.start), look.Row(8, t.apply))
-	t.box = container.NewBorder(look.Inset(16, 0, head), look.Inset(16, 10, foot), nil, nil, t.stack)
-	var running *network.Topology
-	file := ""
-	if s != nil {
-		running = s.Topology()
-		if session.FileKind(s.File()) == "topology" {
-			file = s.File()
+	tabs, pages := tabs([]string{words.L("Form"), words.L("YAML")}, func(i int) {
+		if i == 0 && t.draft != nil {
+			t.form.edit(t.draft)
 		}
+	}, t.page, look.Inset(10, 4, t.text.box))
+	t.tabs = tabs
+	tools := look.Row(2, look.IconButton("folder", words.L("Open a topology"), t.open), look.IconButton("save", words.L("Save the topology"), t.save))
+	head := look.Column(4, look.Line(t.about, tools), look.Line(container.NewHBox(t.tabs), look.Link(words.L("samples"), t.samples)), t.problems.page)
+	foot := container.NewVBox(t.changes.page, look.Row(8, t.start), look.Row(8, t.apply))
+	t.box = container.NewBorder(look.Inset(16, 0, head), look.Inset(16, 10, foot), nil, nil, pages)
+	file := ""
+	if session.Recognise(s.File()).Kind == session.TopologyFile {
+		file = s.File()
 	}
-	t.edit(running, file)
-	t.choose()
+	t.edit(s.Topology(), file)
 	return t
 }
 
 // followRunning begins anew from the running topology when that has changed and the draft
 // has not.
 func (t *topology) followRunning() {
-	if t.s == nil || t.s.Topology() == nil || t.draft.Modified() || t.typing {
+	if t.s.Topology() == nil || t.draft.Modified() || t.typing {
 		return
 	}
 	b, err := t.s.Topology().YAML()
@@ -81,7 +80,7 @@ func (t *topology) followRunning() {
 
 // edit begins a draft of a topology; nil: of the default one.
 func (t *topology) edit(of *network.Topology, file string) {
-	d, err := session.NewDraft(of, file)
+	d, err := draft.New(of, file)
 	if err != nil {
 		t.h.fail(err)
 		return
@@ -91,15 +90,6 @@ func (t *topology) edit(of *network.Topology, file string) {
 	t.form.edit(d)
 	t.text.set(d.YAML())
 	t.changed()
-}
-
-func (t *topology) choose() {
-	for i, o := range t.stack.Objects {
-		show(o, i == t.tabs.Chosen())
-	}
-	if t.tabs.Chosen() == 0 && t.draft != nil {
-		t.form.edit(t.draft)
-	}
 }
 
 // typed takes the text that a person writes.
@@ -125,7 +115,7 @@ func (t *topology) changed() {
 		name = filepath.Base(t.draft.File())
 	}
 	if t.draft.Modified() {
-		name += " " + lang.L("(changed)")
+		name += " " + words.L("(changed)")
 	}
 	t.about.SetText(name)
 	t.update()
@@ -141,19 +131,11 @@ func (t *topology) update() {
 	t.text.mark(0, line)
 	problems = append(t.form.problems(), problems...)
 	t.problems.show(fmt.Sprint(problems), func(b *sheet.Builder) { writeProblems(b, problems) })
-	able(t.start, len(problems) == 0 && t.h.StartTopology != nil)
+	look.Able(t.start, len(problems) == 0)
 	t.writeChanges(len(problems) == 0)
 }
 
-func able(b fyne.Disableable, on bool) {
-	if on {
-		b.Enable()
-	} else {
-		b.Disable()
-	}
-}
-
-func writeProblems(b *sheet.Builder, problems []session.Problem) {
+func writeProblems(b *sheet.Builder, problems []draft.Problem) {
 	if len(problems) == 0 {
 		return
 	}
@@ -162,7 +144,7 @@ func writeProblems(b *sheet.Builder, problems []session.Problem) {
 		for _, p := range problems {
 			where := p.Key
 			if p.Line > 0 {
-				where += " " + lang.L("(line {{.N}})", map[string]any{"N": p.Line})
+				where += " " + words.L("(line {{.N}})", map[string]any{"N": p.Line})
 			}
 			b.Text(where, sheet.Style{Mono: true, Tone: sheet.Bad, Bold: true})
 			b.Text(p.Text, sheet.Style{Size: 11.5})
@@ -173,23 +155,23 @@ func writeProblems(b *sheet.Builder, problems []session.Problem) {
 
 // writeChanges says which changes a running network takes, and which need a new start.
 func (t *topology) writeChanges(right bool) {
-	running := t.s != nil && t.s.Running()
-	var c session.Changes
+	running := t.s.Running()
+	var c draft.Changes
 	if running && right {
 		c = t.draft.Compare(t.s.Topology())
 	}
-	show(t.apply, running)
-	able(t.apply, len(c.Live) > 0 && t.applying == "")
+	look.Show(t.apply, running)
+	look.Able(t.apply, len(c.Live) > 0 && t.applying == "")
 	key := fmt.Sprint(running, t.applying, t.problem)
-	for _, x := range append(append([]session.Change{}, c.Live...), c.NewStart...) {
+	for _, x := range append(append([]draft.Change{}, c.Live...), c.NewStart...) {
 		key += x.Text + "\n"
 	}
 	t.changes.show(key, func(b *sheet.Builder) {
 		if !running {
 			return
 		}
-		writeChangeList(b, lang.L("Can be applied now"), sheet.Good, sheet.Tick, c.Live)
-		writeChangeList(b, lang.L("Needs a new start"), sheet.Warn, sheet.Ring, c.NewStart)
+		writeChangeList(b, words.L("Can be applied now"), sheet.Good, sheet.Tick, c.Live)
+		writeChangeList(b, words.L("Needs a new start"), sheet.Warn, sheet.Ring, c.NewStart)
 		if t.applying != "" {
 			b.Text(t.applying+" ...", sheet.Style{Tone: sheet.Accent})
 		}
@@ -203,14 +185,14 @@ func (t *topology) writeChanges(right bool) {
 // maxChanges bounds how many changes are listed.
 const maxChanges = 6
 
-func writeChangeList(b *sheet.Builder, title string, tone sheet.Tone, sign sheet.Sign, all []session.Change) {
+func writeChangeList(b *sheet.Builder, title string, tone sheet.Tone, sign sheet.Sign, all []draft.Change) {
 	if len(all) == 0 {
 		return
 	}
 	b.Line(title, sheet.Style{Tone: tone, Bold: true})
 	for i, c := range all {
 		if i == maxChanges {
-			b.Line(lang.L("{{.N}} more are not shown", map[string]any{"N": len(all) - i}), sheet.Style{Tone: sheet.Quiet})
+			b.Line(words.L("{{.N}} more are not shown", map[string]any{"N": len(all) - i}), sheet.Style{Tone: sheet.Quiet})
 			break
 		}
 		b.Point(sign, tone, c.Text)
@@ -220,7 +202,7 @@ func writeChangeList(b *sheet.Builder, title string, tone sheet.Tone, sign sheet
 func (t *topology) applyLive() {
 	c := t.draft.Compare(t.s.Topology())
 	t.problem = ""
-	c.Apply(t.s, func(x session.Change) {
+	t.s.ApplyChanges(c.Live, func(x draft.Change) {
 		t.applying = x.Text
 		t.update()
 	}, func(err error) {
@@ -240,15 +222,10 @@ func (t *topology) startNew() {
 		t.h.fail(err)
 		return
 	}
-	if t.h.StartTopology != nil {
-		t.h.StartTopology(ready, t.draft.File())
-	}
+	t.h.StartTopology(ready, t.draft.File())
 }
 
 func (t *topology) open() {
-	if t.h.OpenFile == nil {
-		return
-	}
 	t.h.OpenFile([]string{".yaml", ".yml"}, func(path string) {
 		read, err := session.OpenTopology(path)
 		if err != nil {
@@ -260,9 +237,6 @@ func (t *topology) open() {
 }
 
 func (t *topology) save() {
-	if t.h.SaveFile == nil {
-		return
-	}
 	name := "topology.yaml"
 	if t.draft.File() != "" {
 		name = filepath.Base(t.draft.File())
@@ -272,7 +246,7 @@ func (t *topology) save() {
 			t.h.fail(err)
 			return
 		}
-		t.h.say(lang.L("Saved as {{.Name}}.", map[string]any{"Name": filepath.Base(path)}))
+		t.h.Notify(words.L("Saved as {{.Name}}.", map[string]any{"Name": filepath.Base(path)}))
 		t.changed()
 	})
 }

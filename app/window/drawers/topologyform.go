@@ -9,11 +9,12 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/lang"
 	"fyne.io/fyne/v2/widget"
 
 	"github.com/fabriscope/fabriscope/app/session"
+	"github.com/fabriscope/fabriscope/app/session/draft"
 	"github.com/fabriscope/fabriscope/app/window/look"
+	"github.com/fabriscope/fabriscope/app/words"
 	"github.com/fabriscope/fabriscope/network"
 )
 
@@ -22,7 +23,7 @@ import (
 type topologyForm struct {
 	h     Host
 	box   *fyne.Container
-	draft *session.TopologyDraft
+	draft *draft.Topology
 	wrong map[string]string // what cannot be read in a field, by the field's key
 
 }
@@ -32,17 +33,17 @@ func newTopologyForm(h Host) *topologyForm {
 }
 
 // problems are those of fields that hold something that cannot be read.
-func (f *topologyForm) problems() []session.Problem {
-	var out []session.Problem
+func (f *topologyForm) problems() []draft.Problem {
+	var out []draft.Problem
 	for key, text := range f.wrong {
-		out = append(out, session.Problem{Key: key, Text: text})
+		out = append(out, draft.Problem{Key: key, Text: text})
 	}
-	slices.SortFunc(out, func(a, b session.Problem) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortFunc(out, func(a, b draft.Problem) int { return strings.Compare(a.Key, b.Key) })
 	return out
 }
 
 // edit shows a draft.
-func (f *topologyForm) edit(d *session.TopologyDraft) {
+func (f *topologyForm) edit(d *draft.Topology) {
 	f.draft = d
 	f.wrong = map[string]string{}
 	f.rebuild()
@@ -70,11 +71,22 @@ func (f *topologyForm) field(key, text, hint string, set func(t *network.Topolog
 		delete(f.wrong, key)
 		f.draft.Edit(func(t *network.Topology) {
 			if err := set(t, strings.TrimSpace(text)); err != nil {
-				f.wrong[key] = capital(err.Error()) + "."
+				f.wrong[key] = words.Capital(err.Error()) + "."
 			}
 		})
 	}
 	return e
+}
+
+// number is a field for a whole number.
+func (f *topologyForm) number(key, label string, now int, hint string, high int, set func(t *network.Topology, n int)) fyne.CanvasObject {
+	return look.FormRow(label, f.field(key, strconv.Itoa(now), hint, func(t *network.Topology, v string) error {
+		n, err := number(label, v, 1, high)
+		if err == nil {
+			set(t, n)
+		}
+		return err
+	}))
 }
 
 func named(set func(t *network.Topology, text string)) func(*network.Topology, string) error {
@@ -95,20 +107,20 @@ func (f *topologyForm) choice(options []string, now string, set func(t *network.
 // stepper is a number with a button to make it less and one to make it more.
 func stepper(what string, now, low, high int, set func(int)) *fyne.Container {
 	value := look.Mono(strconv.Itoa(now))
-	less := look.IconButton("minus", lang.L("One less: {{.What}}", map[string]any{"What": what}), nil)
-	more := look.IconButton("plus", lang.L("One more: {{.What}}", map[string]any{"What": what}), nil)
+	less := look.IconButton("minus", words.L("One less: {{.What}}", map[string]any{"What": what}), nil)
+	more := look.IconButton("plus", words.L("One more: {{.What}}", map[string]any{"What": what}), nil)
 	step := func(by int) func() {
 		return func() {
 			now = max(low, min(high, now+by))
 			value.SetText(strconv.Itoa(now))
-			able(less, now > low)
-			able(more, now < high)
+			look.Able(less, now > low)
+			look.Able(more, now < high)
 			set(now)
 		}
 	}
 	less.OnTapped, more.OnTapped = step(-1), step(1)
-	able(less, now > low)
-	able(more, now < high)
+	look.Able(less, now > low)
+	look.Able(more, now < high)
 	return look.Row(2, less, look.Middle(look.Sized(20, 16, value.Aligned(fyne.TextAlignCenter))), more)
 }
 
@@ -122,15 +134,15 @@ func (f *topologyForm) part(title, add string, adding func(), rows ...fyne.Canva
 }
 
 func (f *topologyForm) remove(what string, do func()) *look.Button {
-	return look.IconButton("trash", lang.L("Remove {{.What}}", map[string]any{"What": what}), f.change(do))
+	return look.IconButton("trash", words.L("Remove {{.What}}", map[string]any{"What": what}), f.change(do))
 }
 
 func (f *topologyForm) general() fyne.CanvasObject {
 	t := f.draft.Topology()
-	return container.New(twoColumns{},
-		look.FormRow(lang.L("Name"), f.field("name", t.Name, "", named(func(t *network.Topology, v string) { t.Name = v }))),
-		look.FormRow(lang.L("Channel"), f.field("channel", t.Channel, "mychannel", named(func(t *network.Topology, v string) { t.Channel = v }))),
-		look.FormRow(lang.L("Chaincode runs as"), f.choice([]string{"auto", "process", "docker"}, t.Runtime, func(t *network.Topology, v string) {
+	return look.Grid(2,
+		look.FormRow(words.L("Name"), f.field("name", t.Name, "", named(func(t *network.Topology, v string) { t.Name = v }))),
+		look.FormRow(words.L("Channel"), f.field("channel", t.Channel, "mychannel", named(func(t *network.Topology, v string) { t.Channel = v }))),
+		look.FormRow(words.L("Chaincode runs as"), f.choice([]string{"auto", "process", "docker"}, t.Runtime, func(t *network.Topology, v string) {
 			for i := range t.Chaincodes {
 				if t.Chaincodes[i].Runtime == t.Runtime {
 					t.Chaincodes[i].Runtime = v
@@ -138,7 +150,7 @@ func (f *topologyForm) general() fyne.CanvasObject {
 			}
 			t.Runtime = v
 		})),
-		look.FormRow(lang.L("Nodes run"), f.choice([]string{"inproc", "process"}, t.Placement, func(t *network.Topology, v string) { t.Placement = v })))
+		look.FormRow(words.L("Nodes run"), f.choice([]string{"inproc", "process"}, t.Placement, func(t *network.Topology, v string) { t.Placement = v })))
 }
 
 func (f *topologyForm) organisations() fyne.CanvasObject {
@@ -154,25 +166,19 @@ func (f *topologyForm) organisations() fyne.CanvasObject {
 			f.draft.RenameOrganization(current, strings.TrimSpace(text))
 			current = strings.TrimSpace(text)
 		}
-		steps := stepper(lang.L("peers of {{.Org}}", map[string]any{"Org": o.Name}), peers, 0, 100, func(n int) { f.draft.SetPeers(current, n) })
+		steps := stepper(words.L("peers of {{.Org}}", map[string]any{"Org": o.Name}), peers, 0, 100, func(n int) { f.draft.SetPeers(current, n) })
 		rows = append(rows, container.NewBorder(nil, nil, nil,
-			look.Row(4, look.Middle(look.Muted(lang.L("peers"))), steps, f.remove(o.Name, func() { f.draft.RemoveOrganization(current) })), name))
+			look.Row(4, look.Middle(look.Muted(words.L("peers"))), steps, f.remove(o.Name, func() { f.draft.RemoveOrganization(current) })), name))
 	}
-	return f.part(lang.L("Organisations"), lang.L("add one"), func() { f.draft.AddOrganization() }, rows...)
+	return f.part(words.L("Organisations"), words.L("add one"), func() { f.draft.AddOrganization() }, rows...)
 }
 
 func (f *topologyForm) ordering() fyne.CanvasObject {
 	t := f.draft.Topology()
-	nodes := container.NewBorder(nil, nil, nil, stepper(lang.L("ordering nodes"), t.Orderers.Nodes, 1, 15, f.draft.SetOrderers), look.MiddleWide(look.Body(lang.L("Nodes"))))
-	return f.part(lang.L("Ordering service"), "", nil, nodes, container.New(twoColumns{},
-		look.FormRow(lang.L("A block holds at most"), f.field("block.maxMessageCount", strconv.Itoa(t.Block.MaxMessageCount), "10", func(t *network.Topology, v string) error {
-			n, err := number(lang.L("A block holds at most"), v, 1, 1_000_000)
-			if err == nil {
-				t.Block.MaxMessageCount = n
-			}
-			return err
-		})),
-		look.FormRow(lang.L("It is cut after"), f.field("block.batchTimeout", durationText(t.Block.BatchTimeout), "2s", func(t *network.Topology, v string) error {
+	nodes := container.NewBorder(nil, nil, nil, stepper(words.L("ordering nodes"), t.Orderers.Nodes, 1, 15, f.draft.SetOrderers), look.MiddleWide(look.Body(words.L("Nodes"))))
+	return f.part(words.L("Ordering service"), "", nil, nodes, look.Grid(2,
+		f.number("block.maxMessageCount", words.L("A block holds at most"), t.Block.MaxMessageCount, "10", 1_000_000, func(t *network.Topology, n int) { t.Block.MaxMessageCount = n }),
+		look.FormRow(words.L("It is cut after"), f.field("block.batchTimeout", durationText(t.Block.BatchTimeout), "2s", func(t *network.Topology, v string) error {
 			d, err := duration(v)
 			if v == "" {
 				d = 2 * time.Second // what a topology that says nothing has
@@ -182,14 +188,9 @@ func (f *topologyForm) ordering() fyne.CanvasObject {
 			}
 			return err
 		})),
-		look.FormRow(lang.L("Preferred size in KB"), f.field("block.preferredMaxBytes", strconv.Itoa(int(t.Block.PreferredMaxBytes)>>10), "512", func(t *network.Topology, v string) error {
-			n, err := number(lang.L("Preferred size in KB"), v, 1, 1<<20)
-			if err == nil {
-				t.Block.PreferredMaxBytes = network.Size(n) << 10
-			}
-			return err
-		})),
-		look.FormRow(lang.L("Cut when"), f.choice([]string{"timeout", "idle"}, t.Block.Cut, func(t *network.Topology, v string) { t.Block.Cut = v }))))
+		f.number("block.preferredMaxBytes", words.L("Preferred size in KB"), int(t.Block.PreferredMaxBytes)>>10, "512", 1<<20,
+			func(t *network.Topology, n int) { t.Block.PreferredMaxBytes = network.Size(n) << 10 }),
+		look.FormRow(words.L("Cut when"), f.choice([]string{"timeout", "idle", "quiet"}, t.Block.Cut, func(t *network.Topology, v string) { t.Block.Cut = v }))))
 }
 
 func (f *topologyForm) chaincodes() fyne.CanvasObject {
@@ -212,13 +213,13 @@ func (f *topologyForm) chaincodes() fyne.CanvasObject {
 			code = f.choice(samples, c.Sample, func(t *network.Topology, v string) { t.Chaincodes[i].Sample = v })
 		}
 		remove := f.remove(c.Name, func() { f.draft.RemoveChaincode(f.draft.Topology().Chaincodes[i].Name) })
-		rows = append(rows, look.Card(look.Column(6, container.NewBorder(nil, nil, nil, remove, container.New(twoColumns{},
-			look.FormRow(lang.L("Name"), f.field(key("name"), c.Name, "basic", set(func(c *network.Chaincode, v string) { c.Name = v }))),
-			look.FormRow(lang.L("Code"), code))), container.New(twoColumns{},
-			look.FormRow(lang.L("Version"), f.field(key("version"), c.Version, "1.0", set(func(c *network.Chaincode, v string) { c.Version = v }))),
-			look.FormRow(lang.L("Policy"), f.field(key("policy"), c.Policy, lang.L("majority"), set(func(c *network.Chaincode, v string) { c.Policy = v })))))))
+		rows = append(rows, look.Card(look.Column(6, container.NewBorder(nil, nil, nil, remove, look.Grid(2,
+			look.FormRow(words.L("Name"), f.field(key("name"), c.Name, "basic", set(func(c *network.Chaincode, v string) { c.Name = v }))),
+			look.FormRow(words.L("Code"), code))), look.Grid(2,
+			look.FormRow(words.L("Version"), f.field(key("version"), c.Version, "1.0", set(func(c *network.Chaincode, v string) { c.Version = v }))),
+			look.FormRow(words.L("Policy"), f.field(key("policy"), c.Policy, words.L("majority"), set(func(c *network.Chaincode, v string) { c.Policy = v })))))))
 	}
-	return f.part(lang.L("Chaincodes"), lang.L("add one"), func() { f.draft.AddChaincode(network.Chaincode{Sample: "counter"}) }, rows...)
+	return f.part(words.L("Chaincodes"), words.L("add one"), func() { f.draft.AddChaincode(network.Chaincode{Sample: "counter"}) }, rows...)
 }
 
 func (f *topologyForm) orgNames() []string {
@@ -235,9 +236,9 @@ func (f *topologyForm) clients() fyne.CanvasObject {
 		name := f.field(fmt.Sprintf("clients[%d].name", i), c.Name, "alice", named(func(t *network.Topology, v string) { t.Clients[i].Name = v }))
 		org := f.choice(f.orgNames(), c.Organization, func(t *network.Topology, v string) { t.Clients[i].Organization = v })
 		rows = append(rows, container.NewBorder(nil, nil, nil, f.remove(c.Name, func() { f.draft.RemoveClient(f.draft.Topology().Clients[i].Name) }),
-			container.New(twoColumns{}, name, org)))
+			look.Grid(2, name, org)))
 	}
-	return f.part(lang.L("Clients"), lang.L("add one"), func() {
+	return f.part(words.L("Clients"), words.L("add one"), func() {
 		if orgs := f.orgNames(); len(orgs) > 0 {
 			f.draft.AddClient("", orgs[0])
 		}
@@ -257,10 +258,10 @@ func (f *topologyForm) links() fyne.CanvasObject {
 		remove := f.remove(strings.Join(l.Between, " - "), func() {
 			f.draft.Edit(func(t *network.Topology) { t.Links = slices.Delete(t.Links, i, i+1) })
 		})
-		rows = append(rows, look.Card(look.Column(6, container.NewBorder(nil, nil, nil, remove, container.New(twoColumns{},
-			look.FormRow(lang.L("Between"), end(0)), look.FormRow(lang.L("and"), end(1)))), f.shape(i, l, key))))
+		rows = append(rows, look.Card(look.Column(6, container.NewBorder(nil, nil, nil, remove, look.Grid(2,
+			look.FormRow(words.L("Between"), end(0)), look.FormRow(words.L("and"), end(1)))), f.shape(i, l, key))))
 	}
-	return f.part(lang.L("Links"), lang.L("add one"), func() {
+	return f.part(words.L("Links"), words.L("add one"), func() {
 		orgs := f.orgNames()
 		if len(orgs) > 0 {
 			f.draft.Edit(func(t *network.Topology) {
@@ -287,13 +288,12 @@ func (f *topologyForm) shape(i int, l network.Link, key func(string) string) fyn
 		}
 		return err
 	})
-	cut := widget.NewCheck(lang.L("cut"), nil)
+	cut := widget.NewCheck(words.L("cut"), nil)
 	cut.Checked = l.Cut
 	cut.OnChanged = func(on bool) { f.draft.Edit(func(t *network.Topology) { t.Links[i].Cut = on }) }
-	return look.Column(4, container.New(threeColumns{},
-		look.FormRow(lang.L("Latency"), span("latency", l.Latency, func(l *network.Link, d network.Duration) { l.Latency = d })),
-		look.FormRow(lang.L("Jitter"), span("jitter", l.Jitter, func(l *network.Link, d network.Duration) { l.Jitter = d })),
-		look.FormRow(lang.L("Loss"), loss)), cut)
+	return look.Column(4, look.Grid(3, look.FormRow(words.L("Latency"), span("latency", l.Latency, func(l *network.Link, d network.Duration) { l.Latency = d })),
+		look.FormRow(words.L("Jitter"), span("jitter", l.Jitter, func(l *network.Link, d network.Duration) { l.Jitter = d })),
+		look.FormRow(words.L("Loss"), loss)), cut)
 }
 
 // durationText is a time as a topology writes it.

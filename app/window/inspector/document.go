@@ -4,11 +4,10 @@ import (
 	"fmt"
 	"strconv"
 
-	"fyne.io/fyne/v2/lang"
-
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/view/inspect"
-	"github.com/fabriscope/fabriscope/app/window/inspector/sheet"
+	"github.com/fabriscope/fabriscope/app/window/sheet"
+	"github.com/fabriscope/fabriscope/app/words"
 )
 
 // writer puts a document's blocks on a page.
@@ -17,7 +16,6 @@ type writer struct {
 	follow func(view.Selection)
 	folds  *folds
 	toggle func(path string)
-	words  map[string]string
 }
 
 // folds remembers which branches of trees a person opened or closed, by their path.
@@ -34,7 +32,7 @@ func (w *writer) block(i int, k *inspect.Block) {
 	if k.Form == inspect.Heading {
 		w.Gap(16)
 		w.Rule()
-		w.Line(w.plain(k.Title), sheet.Style{Size: 13, Bold: true})
+		w.Line(k.Title, sheet.Style{Size: 13, Bold: true})
 		w.Gap(2)
 		return
 	}
@@ -46,7 +44,7 @@ func (w *writer) block(i int, k *inspect.Block) {
 		if k.Aside.Tone == inspect.Neutral && k.Aside.Link.What == view.Nothing {
 			aside = sheet.Quiet
 		}
-		w.Section(w.plain(k.Title), w.plain(k.Aside.Text), aside, w.link(k.Aside.Link))
+		w.Section(k.Title, k.Aside.Text, aside, w.link(k.Aside.Link))
 	} else {
 		w.Gap(8)
 	}
@@ -73,7 +71,7 @@ func (w *writer) block(i int, k *inspect.Block) {
 	}
 	if k.More > 0 {
 		w.Gap(3)
-		w.Line(lang.L("{{.N}} more are not shown", map[string]any{"N": k.More}), sheet.Style{Tone: sheet.Quiet})
+		w.Line(words.L("{{.N}} more are not shown", map[string]any{"N": k.More}), sheet.Style{Tone: sheet.Quiet})
 	}
 }
 
@@ -101,7 +99,7 @@ func (w *writer) card(k *inspect.Block) {
 	w.Box(tone, func() {
 		w.Gap(2)
 		if k.Title != "" {
-			w.Text(w.plain(k.Title), sheet.Style{Size: 13, Bold: true, Tone: tone})
+			w.Text(k.Title, sheet.Style{Size: 13, Bold: true, Tone: tone})
 			w.Gap(3)
 		}
 		w.Text(k.Text, sheet.Style{Size: 11.5})
@@ -113,7 +111,7 @@ func (w *writer) card(k *inspect.Block) {
 func (w *writer) journey(stations []inspect.Station) {
 	stops := make([]sheet.Stop, len(stations))
 	for i, s := range stations {
-		stops[i] = sheet.Stop{Name: w.plain(s.Name), Detail: s.Detail, Note: s.At, Do: w.link(s.Link)}
+		stops[i] = sheet.Stop{Name: s.Name, Detail: s.Detail, Note: s.At, Do: w.link(s.Link)}
 		stops[i].Sign, stops[i].Tone = signOf(s.Mark)
 	}
 	w.Journey(stops)
@@ -127,15 +125,11 @@ func (w *writer) table(k *inspect.Block) {
 			rows[i][j] = w.cell(c)
 		}
 	}
-	header := make([]string, len(k.Header))
-	for i, h := range k.Header {
-		header[i] = w.plain(h)
-	}
 	if len(rows) == 0 {
-		w.Text(lang.L("nothing here"), sheet.Style{Tone: sheet.Quiet})
+		w.Text(words.L("nothing here"), sheet.Style{Tone: sheet.Quiet})
 		return
 	}
-	w.Table(header, rows)
+	w.Table(k.Header, rows)
 }
 
 func (w *writer) cell(c inspect.Cell) sheet.Cell {
@@ -148,7 +142,7 @@ func (w *writer) fields(rows [][]inspect.Cell) {
 		if len(r) != 2 {
 			continue
 		}
-		name := sheet.Cell{Text: w.plain(r[0].Text), Style: sheet.Style{Tone: sheet.Quiet}}
+		name := sheet.Cell{Text: r[0].Text, Style: sheet.Style{Tone: sheet.Quiet}}
 		all = append(all, [2]sheet.Cell{name, w.cell(r[1])})
 	}
 	w.Fields(all)
@@ -212,7 +206,7 @@ func (w *writer) tree(path string, nodes []*inspect.Node, depth int) {
 		if open {
 			w.tree(here, n.Children, depth+1)
 			if n.More > 0 {
-				w.Branch(sheet.Branch{Depth: depth + 1, Note: lang.L("{{.N}} more are not shown", map[string]any{"N": n.More})})
+				w.Branch(sheet.Branch{Depth: depth + 1, Note: words.L("{{.N}} more are not shown", map[string]any{"N": n.More})})
 			}
 		}
 	}
@@ -264,36 +258,10 @@ func (w *writer) messages(list []inspect.Message) {
 }
 
 func signOf(m inspect.Mark) (sheet.Sign, sheet.Tone) {
-	switch m {
-	case inspect.Done:
-		return sheet.Tick, sheet.Good
-	case inspect.Failed:
-		return sheet.Cross, sheet.Bad
-	case inspect.Waiting:
-		return sheet.Ring, sheet.Quiet
-	}
-	return sheet.Disc, sheet.Quiet
+	return [...]sheet.Sign{inspect.NoMark: sheet.Disc, inspect.Done: sheet.Tick, inspect.Failed: sheet.Cross, inspect.Waiting: sheet.Ring}[m],
+		[...]sheet.Tone{inspect.NoMark: sheet.Quiet, inspect.Done: sheet.Good, inspect.Failed: sheet.Bad, inspect.Waiting: sheet.Quiet}[m]
 }
 
 func toneOf(t inspect.Tone) sheet.Tone {
-	switch t {
-	case inspect.Good:
-		return sheet.Good
-	case inspect.Bad:
-		return sheet.Bad
-	case inspect.Warn:
-		return sheet.Warn
-	case inspect.Weak:
-		return sheet.Quiet
-	}
-	return sheet.Plain
-}
-
-// plain is a document's fixed words in the window's language. Words with names or
-// numbers in them, and sentences of the trace, stay as they are.
-func (w *writer) plain(text string) string {
-	if known, ok := w.words[text]; ok {
-		return known
-	}
-	return text
+	return [...]sheet.Tone{inspect.Neutral: sheet.Plain, inspect.Good: sheet.Good, inspect.Bad: sheet.Bad, inspect.Warn: sheet.Warn, inspect.Weak: sheet.Quiet}[t]
 }

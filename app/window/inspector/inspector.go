@@ -11,12 +11,12 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/lang"
 
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/view/inspect"
-	"github.com/fabriscope/fabriscope/app/window/inspector/sheet"
 	"github.com/fabriscope/fabriscope/app/window/look"
+	"github.com/fabriscope/fabriscope/app/window/sheet"
+	"github.com/fabriscope/fabriscope/app/words"
 )
 
 // Events are what a person does in the inspector. Every field may be nil.
@@ -39,9 +39,8 @@ type Inspector struct {
 	on    Events
 	doc   *inspect.Document
 	folds folds
-	words map[string]string // a document's fixed words in the window's language
-	trail []view.Selection  // what was shown, in order
-	place int               // where in the trail we are
+	trail []view.Selection // what was shown, in order
+	place int              // where in the trail we are
 
 	head                *sheet.Sheet
 	page                *sheet.Scrolling
@@ -52,15 +51,15 @@ type Inspector struct {
 
 // New makes an inspector that shows nothing yet.
 func New(on Events) *Inspector {
-	i := &Inspector{on: on, folds: folds{}, words: words(), place: -1}
+	i := &Inspector{on: on, folds: folds{}, place: -1}
 	i.head = sheet.New(i.writeHead)
 	i.page = sheet.NewScrolling(i.writePage)
 	i.head.OnKey, i.page.OnKey = on.Key, on.Key
-	i.back = look.IconButton("left", lang.L("Back to what was selected before"), func() { i.Go(-1) })
-	i.forward = look.IconButton("chevron", lang.L("Forward again"), func() { i.Go(1) })
-	i.copy = look.IconButton("copy", lang.L("Copy all of this as JSON"), i.Copy)
+	i.back = look.IconButton("left", words.L("Back to what was selected before"), func() { i.Go(-1) })
+	i.forward = look.IconButton("chevron", words.L("Forward again"), func() { i.Go(1) })
+	i.copy = look.IconButton("copy", words.L("Copy all of this as JSON"), i.Copy)
 	i.search = look.NewEntry()
-	i.search.PlaceHolder = lang.L("Search keys and values")
+	i.search.PlaceHolder = words.L("Search keys and values")
 	i.search.OnChanged = func(text string) {
 		if on.Search != nil {
 			on.Search(text)
@@ -148,16 +147,9 @@ func (i *Inspector) follow(s view.Selection) {
 }
 
 func (i *Inspector) buttons() {
-	enable := func(b *look.Button, on bool) {
-		if on {
-			b.Enable()
-		} else {
-			b.Disable()
-		}
-	}
-	enable(i.back, i.place > 0)
-	enable(i.forward, i.place < len(i.trail)-1)
-	enable(i.copy, i.doc != nil)
+	look.Able(i.back, i.place > 0)
+	look.Able(i.forward, i.place < len(i.trail)-1)
+	look.Able(i.copy, i.doc != nil)
 }
 
 // searchable shows the search entry for documents that can be searched.
@@ -166,18 +158,14 @@ func (i *Inspector) searchable(other bool) {
 	if wanted == i.search.Visible() {
 		return
 	}
-	if wanted {
-		i.search.Show()
-	} else {
-		i.search.Hide()
-	}
+	look.Show(i.search, wanted)
 	if other && i.search.Text != "" {
 		i.search.SetText("")
 	}
 }
 
 func (i *Inspector) writeHead(b *sheet.Builder) {
-	title, sub := lang.L("Inspector"), ""
+	title, sub := words.L("Inspector"), ""
 	if i.doc != nil {
 		title, sub = i.doc.Title, i.doc.Subtitle
 	}
@@ -197,10 +185,10 @@ func (i *Inspector) tools() float32 {
 func (i *Inspector) writePage(b *sheet.Builder) {
 	b.Margins(16, func() {
 		if i.doc == nil {
-			b.Empty(lang.L("Nothing is selected."), lang.L("Click a node, a message, a bar of the timeline or a square of the chain, and everything that is known about it stands here."))
+			b.Empty(words.L("Nothing is selected."), words.L("Click a node, a message, a bar of the timeline or a square of the chain, and everything that is known about it stands here."))
 			return
 		}
-		w := writer{Builder: b, follow: i.follow, folds: &i.folds, toggle: i.toggle, words: i.words}
+		w := writer{Builder: b, follow: i.follow, folds: &i.folds, toggle: i.toggle}
 		w.document(i.doc)
 	})
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/fabriscope/fabriscope/app/view"
 	"github.com/fabriscope/fabriscope/app/view/inspect"
 	"github.com/fabriscope/fabriscope/app/window/inspector"
-	"github.com/fabriscope/fabriscope/app/window/inspector/sheet"
 	"github.com/fabriscope/fabriscope/app/window/look"
+	"github.com/fabriscope/fabriscope/app/window/sheet"
 )
 
 // open shows an inspector in a window of a theme, as wide as the real one.

@@ -1,14 +1,12 @@
 package look
 
 import (
-	"image/color"
-
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/driver/desktop"
 	"fyne.io/fyne/v2/widget"
 
 	"github.com/fabriscope/fabriscope/app/paint"
+	"github.com/fabriscope/fabriscope/app/view"
 )
 
 // Press is what every widget to be pressed has in common: by mouse, and by Space or
@@ -72,8 +70,8 @@ func (p *Press) Cursor() desktop.Cursor {
 
 // TypedRune hands what is typed to the window.
 func (p *Press) TypedRune(r rune) {
-	if c := p.canvas(); c != nil && c.OnTypedRune() != nil && r != ' ' {
-		c.OnTypedRune()(r)
+	if r != ' ' {
+		RuneToWindow(p.super, r)
 	}
 }
 
@@ -83,14 +81,22 @@ func (p *Press) TypedKey(e *fyne.KeyEvent) {
 	case fyne.KeySpace, fyne.KeyReturn, fyne.KeyEnter:
 		p.press()
 	default:
-		if c := p.canvas(); c != nil && c.OnTypedKey() != nil {
-			c.OnTypedKey()(e)
-		}
+		KeyToWindow(p.super, e)
 	}
 }
 
-func (p *Press) canvas() fyne.Canvas {
-	return fyne.CurrentApp().Driver().CanvasForObject(p.super)
+// RuneToWindow gives the window what was typed on an object that has no use for it.
+func RuneToWindow(on fyne.CanvasObject, r rune) {
+	if c := fyne.CurrentApp().Driver().CanvasForObject(on); c != nil && c.OnTypedRune() != nil {
+		c.OnTypedRune()(r)
+	}
+}
+
+// KeyToWindow gives the window a key that an object has no use for.
+func KeyToWindow(on fyne.CanvasObject, e *fyne.KeyEvent) {
+	if c := fyne.CurrentApp().Driver().CanvasForObject(on); c != nil && c.OnTypedKey() != nil {
+		c.OnTypedKey()(e)
+	}
 }
 
 // Init names the widget that the press is part of; its constructor calls it once.
@@ -107,10 +113,10 @@ func (p *Press) Hovered() bool { return p.hovered && !p.disabled }
 
 // Button is a button with words, an icon, or both.
 type Button struct {
-	Press
-	text, icon, hint string
-	kind             buttonKind
-	large, on        bool
+	Painted
+	text, icon string
+	kind       buttonKind
+	large, on  bool
 }
 
 type buttonKind uint8
@@ -143,8 +149,8 @@ func IconButton(icon, hint string, tapped func()) *Button {
 }
 
 func newButton(text, icon string, kind buttonKind, tapped func()) *Button {
-	b := &Button{text: text, icon: icon, hint: text, kind: kind}
-	b.Init(b, tapped)
+	b := &Button{text: text, icon: icon, kind: kind}
+	b.Init(b, 0, 0, text, tapped, b.draw)
 	return b
 }
 
@@ -153,9 +159,6 @@ func (b *Button) WithIcon(icon string) *Button { b.icon = icon; return b }
 
 // Large makes the button as high as those of the start screen.
 func (b *Button) Large() *Button { b.large = true; return b }
-
-// Hint is what the button does, in words.
-func (b *Button) Hint() string { return b.hint }
 
 // Text is the button's words.
 func (b *Button) Text() string { return b.text }
@@ -184,149 +187,102 @@ func (b *Button) SetOn(on bool) {
 	}
 }
 
-// On tells whether the button is shown as chosen.
-func (b *Button) On() bool { return b.on }
-
-// CreateRenderer is Fyne's.
-func (b *Button) CreateRenderer() fyne.WidgetRenderer {
-	r := &buttonRenderer{b: b, ground: canvas.NewRectangle(color.Transparent), text: canvas.NewText("", color.Transparent)}
-	if b.icon != "" {
-		r.icon = NewIcon(b.icon, 18, Plain)
+func (b *Button) font() paint.Font {
+	f := paint.Font{Bold: b.kind == primary, Size: SizeBody}
+	if b.large {
+		f.Size = 15
 	}
-	r.style()
-	return r
+	if b.kind == link {
+		f.Size = SizeSmall
+	}
+	return f
 }
 
-type buttonRenderer struct {
-	b      *Button
-	ground *canvas.Rectangle
-	text   *canvas.Text
-	icon   *Icon
+// The size of a button's icon and its distance from the words.
+const (
+	iconSize = 18
+	iconGap  = 7
+)
+
+// iconRoom is how wide the icon is, with its distance from the words.
+func (b *Button) iconRoom() float64 {
+	switch {
+	case b.icon == "":
+		return 0
+	case b.text == "":
+		return iconSize
+	}
+	return iconSize + iconGap
 }
 
-func (r *buttonRenderer) style() {
-	b, k := r.b, Current()
-	tone := Plain
-	r.ground.CornerRadius, r.ground.StrokeWidth = Px(8), Px(1)
-	r.ground.FillColor, r.ground.StrokeColor = color.Color(color.Transparent), color.Color(color.Transparent)
-	r.text.TextStyle = fyne.TextStyle{}
+// MinSize is the room for words and icon, and some around them.
+func (b *Button) MinSize() fyne.Size {
+	x, y := float32(12), float32(6)
+	switch {
+	case b.text == "":
+		x = 7
+	case b.kind == link:
+		x, y = 4, 3
+	case b.large:
+		x, y = 20, 13
+	}
+	size := fyne.NewSize(Px(float32(b.iconRoom())), 0)
+	if b.icon != "" {
+		size.Height = Px(iconSize)
+	}
+	if b.text != "" {
+		f := b.font()
+		words := measured(b.text, Px(float32(f.Size)), fyne.TextStyle{Bold: f.Bold})
+		size = fyne.NewSize(size.Width+words.Width, max(size.Height, words.Height))
+	}
+	return size.AddWidthHeight(2*Px(x), 2*Px(y))
+}
+
+// style is the button's ground and the tone of what stands on it.
+func (b *Button) style(k *paint.Theme) (ground paint.Style, tone Tone) {
+	ground.Width = 1
 	switch b.kind {
 	case primary:
-		tone = OnAccent
-		r.ground.FillColor = k.Accent
-		r.text.TextStyle.Bold = true
+		ground.Fill, tone = k.Accent, OnAccent
 	case secondary:
-		r.ground.FillColor, r.ground.StrokeColor = k.Raised, k.Line
+		ground.Fill, ground.Stroke = k.Raised, k.Line
 	case danger:
-		tone = Bad
-		r.ground.FillColor, r.ground.StrokeColor = k.Raised, paint.Alpha(k.Invalid, 0.6)
+		ground.Fill, ground.Stroke, tone = k.Raised, paint.Alpha(k.Invalid, 0.6), Bad
 	case link:
 		tone = Accent
 	}
 	if b.on {
-		r.ground.FillColor, tone = k.Selected, Accent
+		ground.Fill, tone = k.Selected, Accent
 	}
 	if b.Hovered() {
-		switch b.kind {
-		case primary:
-			r.ground.FillColor = paint.Alpha(k.Accent, 0.85)
-		default:
-			r.ground.FillColor = k.Sunken
+		ground.Fill = k.Sunken
+		if b.kind == primary {
+			ground.Fill = paint.Alpha(k.Accent, 0.85)
 		}
 	}
 	if b.disabled {
-		tone = Quiet
-		r.ground.StrokeColor = k.Grid
+		ground.Stroke, tone = k.Grid, Quiet
 		if b.kind == primary {
-			r.ground.FillColor = k.Sunken
+			ground.Fill = k.Sunken
 		}
 	}
 	if b.focused {
-		r.ground.StrokeWidth, r.ground.StrokeColor = Px(2), k.Accent
+		ground.Width, ground.Stroke = 2, k.Accent
 		if b.kind == primary {
-			r.ground.StrokeColor = k.Text
+			ground.Stroke = k.Text
 		}
 	}
-	r.text.Text, r.text.TextSize, r.text.Color = b.text, Px(SizeBody), tone.Color(k)
+	return ground, tone
+}
+
+func (b *Button) draw(_ *Painted, c paint.Canvas, w, h float64, k *paint.Theme) {
+	ground, tone := b.style(k)
+	radius, f := 8.0, b.font()
 	if b.large {
-		r.text.TextSize, r.ground.CornerRadius = Px(15), Px(10)
+		radius = 10
 	}
-	if b.kind == link {
-		r.text.TextSize = Px(SizeSmall)
-	}
-	if b.icon != "" && r.icon != nil {
-		r.icon.Set(b.icon, tone)
-	}
+	c.Rect(view.Rect{W: w, H: h}.Inset(ground.Width/2), radius, ground)
+	x := (w - b.iconRoom() - paint.TextWidth(b.text, f)) / 2
+	paint.Icon(c, b.icon, view.Rect{X: x, Y: (h - iconSize) / 2, W: iconSize, H: iconSize}, tone.Color(k), 1.6)
+	c.Text(view.Point{X: x + b.iconRoom(), Y: paint.Baseline(h/2, f)}, b.text, f, tone.Color(k))
 }
-
-func (r *buttonRenderer) padding() (x, y float32) {
-	switch {
-	case r.b.text == "":
-		return Px(7), Px(6)
-	case r.b.kind == link:
-		return Px(4), Px(3)
-	case r.b.large:
-		return Px(20), Px(13)
-	}
-	return Px(12), Px(6)
-}
-
-func (r *buttonRenderer) MinSize() fyne.Size {
-	x, y := r.padding()
-	size := fyne.NewSize(0, 0)
-	if r.b.text != "" {
-		size = fyne.MeasureText(r.b.text, r.text.TextSize, r.text.TextStyle)
-	}
-	if r.icon != nil {
-		m := r.icon.MinSize()
-		if size.Width > 0 {
-			size.Width += Px(7)
-		}
-		size = fyne.NewSize(size.Width+m.Width, max(size.Height, m.Height))
-	}
-	return fyne.NewSize(size.Width+2*x, size.Height+2*y)
-}
-
-func (r *buttonRenderer) Layout(s fyne.Size) {
-	r.ground.Resize(s)
-	content := float32(0)
-	words := fyne.MeasureText(r.b.text, r.text.TextSize, r.text.TextStyle)
-	if r.b.text != "" {
-		content = words.Width
-	}
-	if r.icon != nil {
-		content += r.icon.MinSize().Width
-		if r.b.text != "" {
-			content += Px(7)
-		}
-	}
-	x := (s.Width - content) / 2
-	if r.icon != nil {
-		m := r.icon.MinSize()
-		r.icon.Resize(m)
-		r.icon.Move(fyne.NewPos(x, (s.Height-m.Height)/2))
-		x += m.Width + Px(7)
-	}
-	r.text.Resize(words)
-	r.text.Move(fyne.NewPos(x, (s.Height-words.Height)/2))
-}
-
-func (r *buttonRenderer) Refresh() {
-	r.style()
-	r.Layout(r.b.Size())
-	r.ground.Refresh()
-	r.text.Refresh()
-}
-
-func (r *buttonRenderer) Objects() []fyne.CanvasObject {
-	out := []fyne.CanvasObject{r.ground}
-	if r.icon != nil {
-		out = append(out, r.icon.Picture)
-	}
-	if r.b.text != "" {
-		out = append(out, r.text)
-	}
-	return out
-}
-
-func (r *buttonRenderer) Destroy() {}

@@ -5,13 +5,12 @@ import (
 	"strings"
 
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/lang"
 	"fyne.io/fyne/v2/widget"
 
 	"github.com/fabriscope/fabriscope/app/paint"
 	"github.com/fabriscope/fabriscope/app/view"
+	"github.com/fabriscope/fabriscope/app/words"
 )
 
 // Card is content on a rounded ground with a thin border.
@@ -19,45 +18,48 @@ func Card(content fyne.CanvasObject) *fyne.Container {
 	return container.NewStack(NewPlane(10, raised, line), Inset(14, 12, content))
 }
 
-// SunkenCard is content on a rounded ground without a border, for rows of a list.
-func SunkenCard(content fyne.CanvasObject) *fyne.Container {
-	return container.NewStack(NewPlane(8, sunken, nil), Inset(12, 8, content))
-}
-
-// TapCard is a card to press as a whole.
+// TapCard is content on a ground to press as a whole.
 type TapCard struct {
 	Press
 	content fyne.CanvasObject
-	sunken  bool
-	flat    bool
+	ground  *Plane
 	on      bool
 	hint    string
 }
 
 // NewTapCard makes a card with a border; hint says what pressing it does.
 func NewTapCard(hint string, content fyne.CanvasObject, tapped func()) *TapCard {
-	c := &TapCard{content: Inset(14, 12, content), hint: hint}
-	c.Init(c, tapped)
-	return c
+	return newTapCard(hint, Inset(14, 12, content), tapped, 10, raised, line)
 }
 
 // NewTapRow makes a row of a list to press as a whole.
 func NewTapRow(hint string, content fyne.CanvasObject, tapped func()) *TapCard {
-	c := &TapCard{content: Inset(14, 6, content), hint: hint, sunken: true}
-	c.Init(c, tapped)
-	return c
+	return newTapCard(hint, Inset(14, 6, content), tapped, 8, sunken, sunken)
 }
 
 // NewTapOption makes one of several answers to choose from.
 func NewTapOption(hint string, content fyne.CanvasObject, tapped func()) *TapCard {
-	c := &TapCard{content: Inset(12, 2, content), hint: hint}
-	c.Init(c, tapped)
-	return c
+	return newTapCard(hint, Inset(12, 2, content), tapped, 10, raised, line)
 }
 
 // NewTapLine makes a line of a list without a ground of its own.
 func NewTapLine(hint string, content fyne.CanvasObject, tapped func()) *TapCard {
-	c := &TapCard{content: Inset(12, 4, content), hint: hint, flat: true}
+	return newTapCard(hint, Inset(12, 4, content), tapped, 6, bareGround, bareGround)
+}
+
+func newTapCard(hint string, content fyne.CanvasObject, tapped func(), radius float32, fill, line func(*paint.Theme) color.NRGBA) *TapCard {
+	c := &TapCard{content: content, hint: hint}
+	c.ground = NewPlane(radius, func(k *paint.Theme) color.NRGBA {
+		if c.on {
+			return k.Selected
+		}
+		return fill(k)
+	}, func(k *paint.Theme) color.NRGBA {
+		if c.on || c.Hovered() || c.Focused() {
+			return k.Accent
+		}
+		return line(k)
+	})
 	c.Init(c, tapped)
 	return c
 }
@@ -75,51 +77,14 @@ func (c *TapCard) SetOn(on bool) {
 
 // CreateRenderer is Fyne's.
 func (c *TapCard) CreateRenderer() fyne.WidgetRenderer {
-	r := &cardRenderer{c, canvas.NewRectangle(color.Transparent)}
-	r.style()
-	return r
-}
-
-type cardRenderer struct {
-	c *TapCard
-	r *canvas.Rectangle
-}
-
-func (r *cardRenderer) style() {
-	k := Current()
-	r.r.CornerRadius, r.r.StrokeWidth = Px(10), Px(1)
-	r.r.FillColor, r.r.StrokeColor = color.Color(k.Raised), color.Color(k.Line)
-	if r.c.sunken {
-		r.r.CornerRadius, r.r.FillColor, r.r.StrokeColor = Px(8), k.Sunken, k.Sunken
-	}
-	if r.c.flat {
-		r.r.CornerRadius, r.r.FillColor, r.r.StrokeColor = Px(6), color.Transparent, color.Transparent
-	}
-	if r.c.on {
-		r.r.FillColor, r.r.StrokeColor = k.Selected, k.Accent
-	}
-	if r.c.Hovered() {
-		r.r.StrokeColor = k.Accent
-	}
-	if r.c.Focused() {
-		r.r.StrokeColor, r.r.StrokeWidth = k.Accent, Px(2)
-	}
-}
-
-func (r *cardRenderer) Layout(s fyne.Size) {
-	r.r.Resize(s)
-	r.c.content.Resize(s)
-}
-func (r *cardRenderer) MinSize() fyne.Size           { return r.c.content.MinSize() }
-func (r *cardRenderer) Refresh()                     { r.style(); r.r.Refresh(); r.c.content.Refresh() }
-func (r *cardRenderer) Objects() []fyne.CanvasObject { return []fyne.CanvasObject{r.r, r.c.content} }
-func (r *cardRenderer) Destroy()                     {}
-
-// Pill is a word or two on a rounded ground in a tone.
-func Pill(text string, tone Tone) fyne.CanvasObject {
-	t := Small(text).Toned(tone)
-	back := NewPlane(9, func(k *paint.Theme) color.NRGBA { return paint.Alpha(tone.Color(k), 0.16) }, nil)
-	return container.NewStack(back, Inset(9, 1, t))
+	return NewFilled(c.content.MinSize, func() {
+		c.ground.Thick(1)
+		if c.Focused() {
+			c.ground.Thick(2)
+		}
+		c.ground.Refresh()
+		c.content.Refresh()
+	}, c.ground, c.content)
 }
 
 // Dot is a small disc in a tone, for a state that words beside it say too.
@@ -143,66 +108,33 @@ func Badge(text, icon string, size float32, tone Tone) fyne.CanvasObject {
 	})
 }
 
-// Section is a heading with what it says and content below it.
-func Section(title, explained string, content fyne.CanvasObject) *fyne.Container {
-	if explained == "" {
-		return Column(6, Heading(title), content)
-	}
-	return Column(6, Column(0, Heading(title), Muted(explained).Wrapped()), content)
-}
-
 // FormRow is a field with its label above it.
 func FormRow(label string, field fyne.CanvasObject) *fyne.Container {
 	return Column(2, Muted(label), field)
 }
 
-// EmptyState says what is not there yet, and how it comes.
-func EmptyState(title, explained string, actions ...fyne.CanvasObject) *fyne.Container {
-	all := []fyne.CanvasObject{Heading(title).Aligned(fyne.TextAlignCenter), Muted(explained).Wrapped().Aligned(fyne.TextAlignCenter)}
-	for _, a := range actions {
-		all = append(all, Middle(a))
-	}
-	return MiddleWide(Inset(20, 20, Column(8, all...)))
-}
-
 // ErrorBox says what happened, why, and what to do; its words can be copied.
 func ErrorBox(what, why, remedy string, more ...fyne.CanvasObject) *fyne.Container {
-	words := []fyne.CanvasObject{Heading(what).Wrapped().Toned(Bad)}
+	lines := []fyne.CanvasObject{Heading(what).Wrapped().Toned(Bad)}
 	if why != "" {
-		words = append(words, Body(why).Wrapped())
+		lines = append(lines, Body(why).Wrapped())
 	}
 	if remedy != "" {
-		words = append(words, Body(remedy).Wrapped().Toned(Quiet))
+		lines = append(lines, Body(remedy).Wrapped().Toned(Quiet))
 	}
 	all := strings.TrimSpace(strings.Join([]string{what, why, remedy}, "\n"))
-	copied := Secondary(lang.L("Copy"), func() { fyne.CurrentApp().Clipboard().SetContent(all) })
+	copied := Secondary(words.L("Copy"), func() { fyne.CurrentApp().Clipboard().SetContent(all) })
 	buttons := append([]fyne.CanvasObject{copied}, more...)
-	words = append(words, Row(8, buttons...))
-	return container.NewStack(NewPlane(10, invalidGround, invalid), Inset(14, 12, Column(6, words...)))
+	lines = append(lines, Row(8, buttons...))
+	return container.NewStack(NewPlane(10, invalidGround, invalid), Inset(14, 12, Column(6, lines...)))
 }
 
-// Bar is a thin bar that is filled in part.
-type Bar struct {
-	*Picture
-	share float64
-}
-
-// NewBar makes a bar that is filled by share, 0 to 1.
-func NewBar(share float64) *Bar {
-	b := &Bar{share: share}
-	b.Picture = NewPicture(20, 3, func(c paint.Canvas, w, h float64, k *paint.Theme) {
+// NewBar makes a thin bar that is filled by share, 0 to 1.
+func NewBar(share float64) *Picture {
+	return NewPicture(20, 3, func(c paint.Canvas, w, h float64, k *paint.Theme) {
 		c.Rect(view.Rect{W: w, H: h}, h/2, paint.Style{Fill: k.Grid})
-		c.Rect(view.Rect{W: w * min(1, max(0, b.share)), H: h}, h/2, paint.Style{Fill: k.Accent})
+		c.Rect(view.Rect{W: w * min(1, max(0, share)), H: h}, h/2, paint.Style{Fill: k.Accent})
 	})
-	return b
-}
-
-// Set changes how much is filled.
-func (b *Bar) Set(share float64) {
-	if b.share != share {
-		b.share = share
-		b.Refresh()
-	}
 }
 
 // Steps lists what is being done, with the time that each step took.
@@ -231,7 +163,7 @@ type Step struct {
 func (s *Steps) Set(steps []Step) {
 	s.list.Objects = s.list.Objects[:0]
 	for _, p := range steps {
-		icon, tone := "dots", Accent
+		icon, tone := "clock", Accent
 		switch {
 		case p.Bad:
 			icon, tone = "cross", Bad

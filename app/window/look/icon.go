@@ -2,7 +2,6 @@ package look
 
 import (
 	"image"
-	"image/color"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
@@ -36,7 +35,7 @@ func (p *Picture) MinSize() fyne.Size { return fyne.NewSize(Px(p.min.Width), Px(
 func (p *Picture) CreateRenderer() fyne.WidgetRenderer {
 	r := canvas.NewRaster(p.paint)
 	r.ScaleMode = canvas.ImageScaleFastest
-	return &rasterRenderer{p, r}
+	return NewFilled(p.MinSize, r.Refresh, r)
 }
 
 func (p *Picture) paint(w, h int) image.Image {
@@ -51,58 +50,42 @@ func (p *Picture) paint(w, h int) image.Image {
 	k := Current()
 	pixels := float64(w) / float64(size.Width)
 	scale := pixels * k.Scale
-	p.draw(scaled{paint.NewImage(p.image), scale}, float64(w)/scale, float64(h)/scale, k)
+	p.draw(paint.Scaled(paint.NewImage(p.image), scale, view.Point{}), float64(w)/scale, float64(h)/scale, k)
 	return p.image
 }
 
-type rasterRenderer struct {
-	of     fyne.Widget
-	raster *canvas.Raster
+// Painted is a drawing to press.
+type Painted struct {
+	Press
+	picture *Picture
+	hint    string
 }
 
-func (r *rasterRenderer) Layout(s fyne.Size)           { r.raster.Resize(s) }
-func (r *rasterRenderer) MinSize() fyne.Size           { return r.of.MinSize() }
-func (r *rasterRenderer) Refresh()                     { r.raster.Refresh() }
-func (r *rasterRenderer) Objects() []fyne.CanvasObject { return []fyne.CanvasObject{r.raster} }
-func (r *rasterRenderer) Destroy()                     {}
-
-// scaled is a canvas on which everything is by times as large.
-type scaled struct {
-	paint.Canvas
-	by float64
+// NewPainted makes a drawing to press of at least width by height, see NewPicture; hint says
+// what pressing it does. draw finds in p whether the mouse or the keyboard is at it.
+func NewPainted(width, height float32, hint string, tapped func(), draw func(p *Painted, c paint.Canvas, w, h float64, k *paint.Theme)) *Painted {
+	p := &Painted{}
+	p.Init(p, width, height, hint, tapped, draw)
+	return p
 }
 
-func (s scaled) rect(r view.Rect) view.Rect {
-	return view.Rect{X: r.X * s.by, Y: r.Y * s.by, W: r.W * s.by, H: r.H * s.by}
+// Init is NewPainted for a widget that embeds one; its constructor calls it once.
+func (p *Painted) Init(of fyne.Widget, width, height float32, hint string, tapped func(), draw func(p *Painted, c paint.Canvas, w, h float64, k *paint.Theme)) {
+	p.hint = hint
+	p.picture = NewPicture(width, height, func(c paint.Canvas, w, h float64, k *paint.Theme) { draw(p, c, w, h, k) })
+	p.Press.Init(of, tapped)
 }
 
-func (s scaled) style(st paint.Style) paint.Style {
-	st.Width, st.Dash = st.Width*s.by, st.Dash*s.by
-	return st
+// Hint is what pressing it does.
+func (p *Painted) Hint() string { return p.hint }
+
+// CreateRenderer is Fyne's.
+func (p *Painted) CreateRenderer() fyne.WidgetRenderer {
+	return NewFilled(p.picture.MinSize, p.picture.Refresh, p.picture)
 }
 
-func (s scaled) Rect(r view.Rect, radius float64, st paint.Style) {
-	s.Canvas.Rect(s.rect(r), radius*s.by, s.style(st))
-}
-
-func (s scaled) Path(points []view.Point, closed bool, st paint.Style) {
-	out := make([]view.Point, len(points))
-	for i, p := range points {
-		out[i] = view.Point{X: p.X * s.by, Y: p.Y * s.by}
-	}
-	s.Canvas.Path(out, closed, s.style(st))
-}
-
-func (s scaled) Circle(c view.Point, radius float64, st paint.Style) {
-	s.Canvas.Circle(view.Point{X: c.X * s.by, Y: c.Y * s.by}, radius*s.by, s.style(st))
-}
-
-func (s scaled) Text(p view.Point, text string, f paint.Font, c color.NRGBA) float64 {
-	f.Size *= s.by
-	return s.Canvas.Text(view.Point{X: p.X * s.by, Y: p.Y * s.by}, text, f, c) / s.by
-}
-
-func (s scaled) Clip(r view.Rect) func() { return s.Canvas.Clip(s.rect(r)) }
+// Refresh draws it anew.
+func (p *Painted) Refresh() { p.picture.Refresh() }
 
 // Icon is a line icon by its name in package paint, such as "book" or "play".
 type Icon struct {
@@ -118,12 +101,4 @@ func NewIcon(name string, size float32, tone Tone) *Icon {
 		paint.Icon(c, i.name, view.Rect{W: w, H: h}, i.tone.Color(k), 1.6)
 	})
 	return i
-}
-
-// Set changes icon and tone.
-func (i *Icon) Set(name string, tone Tone) {
-	if i.name != name || i.tone != tone {
-		i.name, i.tone = name, tone
-		i.Refresh()
-	}
 }

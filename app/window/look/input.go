@@ -65,9 +65,7 @@ func (e *Entry) TypedShortcut(s fyne.Shortcut) {
 func (e *Entry) TypedKey(k *fyne.KeyEvent) {
 	switch k.Name {
 	case fyne.KeyF1, fyne.KeyF5, fyne.KeyEscape:
-		if c := e.canvas(); c != nil && c.OnTypedKey() != nil {
-			c.OnTypedKey()(k)
-		}
+		KeyToWindow(e.super, k)
 		return
 	}
 	e.Entry.TypedKey(k)

@@ -50,9 +50,85 @@ func (middleLayout) Layout(o []fyne.CanvasObject, s fyne.Size) {
 	o[0].Resize(fyne.NewSize(s.Width, h))
 }
 
+// Grid puts objects into columns of one width, row by row; fewer objects than columns
+// share the width.
+func Grid(columns int, objects ...fyne.CanvasObject) *fyne.Container {
+	return container.New(GridLayout{Columns: columns, Gap: 8, RowGap: 6}, objects...)
+}
+
+// GridLayout is the layout of a grid. Its rows are as high as their objects, or all as high
+// as the highest if they are even.
+type GridLayout struct {
+	Columns     int
+	Gap, RowGap float32
+	Even        bool
+}
+
+// rows gives the height of every row and the width of the widest object.
+func (g GridLayout) rows(objects []fyne.CanvasObject) (heights []float32, widest float32) {
+	highest := float32(0)
+	for i, o := range objects {
+		m := o.MinSize()
+		if i%g.Columns == 0 {
+			heights = append(heights, 0)
+		}
+		last := len(heights) - 1
+		heights[last], highest, widest = max(heights[last], m.Height), max(highest, m.Height), max(widest, m.Width)
+	}
+	for i := range heights {
+		if g.Even {
+			heights[i] = highest
+		}
+	}
+	return heights, widest
+}
+
+// MinSize is as many of the widest as there are columns, and all rows.
+func (g GridLayout) MinSize(objects []fyne.CanvasObject) fyne.Size {
+	heights, widest := g.rows(objects)
+	h := Px(g.RowGap) * float32(max(0, len(heights)-1))
+	for _, row := range heights {
+		h += row
+	}
+	n := float32(g.Columns)
+	return fyne.NewSize(n*widest+(n-1)*Px(g.Gap), h)
+}
+
+// Layout is Fyne's.
+func (g GridLayout) Layout(objects []fyne.CanvasObject, size fyne.Size) {
+	heights, _ := g.rows(objects)
+	n := float32(max(1, min(g.Columns, len(objects))))
+	w, y := (size.Width-(n-1)*Px(g.Gap))/n, float32(0)
+	for i, o := range objects {
+		o.Move(fyne.NewPos(float32(i%g.Columns)*(w+Px(g.Gap)), y))
+		o.Resize(fyne.NewSize(w, heights[i/g.Columns]))
+		if i%g.Columns == g.Columns-1 {
+			y += heights[i/g.Columns] + Px(g.RowGap)
+		}
+	}
+}
+
 // Inset leaves x pixels free at the sides and y above and below.
 func Inset(x, y float32, o fyne.CanvasObject) *fyne.Container {
 	return container.New(layout.NewCustomPaddedLayout(Px(y), Px(y), Px(x), Px(x)), o)
+}
+
+// Show shows an object, or hides it.
+func Show(o fyne.CanvasObject, on bool) {
+	if on {
+		o.Show()
+	} else {
+		o.Hide()
+	}
+}
+
+// Able lets something be used, or not.
+func Able(o fyne.Disableable, on bool) {
+	if on {
+		o.Enable()
+	} else {
+		o.Disable()
+	}
 }
 
 // Gap is empty space of a size.
@@ -87,33 +163,52 @@ func (p *Plane) Thick(width float32) *Plane { p.width = width; return p }
 
 // CreateRenderer is Fyne's.
 func (p *Plane) CreateRenderer() fyne.WidgetRenderer {
-	r := &planeRenderer{p, canvas.NewRectangle(color.Transparent)}
-	r.style()
-	return r
-}
-
-type planeRenderer struct {
-	p *Plane
-	r *canvas.Rectangle
-}
-
-func (r *planeRenderer) style() {
-	k := Current()
-	r.r.FillColor, r.r.StrokeColor = color.Color(color.Transparent), color.Color(color.Transparent)
-	if r.p.fill != nil {
-		r.r.FillColor = r.p.fill(k)
+	r := canvas.NewRectangle(color.Transparent)
+	style := func() {
+		k := Current()
+		r.FillColor, r.StrokeColor = color.Color(color.Transparent), color.Color(color.Transparent)
+		if p.fill != nil {
+			r.FillColor = p.fill(k)
+		}
+		if p.line != nil {
+			r.StrokeColor, r.StrokeWidth = p.line(k), Px(p.width)
+		}
+		r.CornerRadius = Px(p.radius)
 	}
-	if r.p.line != nil {
-		r.r.StrokeColor, r.r.StrokeWidth = r.p.line(k), Px(r.p.width)
-	}
-	r.r.CornerRadius = Px(r.p.radius)
+	style()
+	return NewFilled(func() fyne.Size { return fyne.NewSize(1, 1) }, func() { style(); r.Refresh() }, r)
 }
 
-func (r *planeRenderer) Layout(s fyne.Size)           { r.r.Resize(s) }
-func (r *planeRenderer) MinSize() fyne.Size           { return fyne.NewSize(1, 1) }
-func (r *planeRenderer) Refresh()                     { r.style(); r.r.Refresh() }
-func (r *planeRenderer) Objects() []fyne.CanvasObject { return []fyne.CanvasObject{r.r} }
-func (r *planeRenderer) Destroy()                     {}
+// Filled is the renderer of a widget whose objects all fill it.
+type Filled struct {
+	min     func() fyne.Size
+	refresh func()
+	objects []fyne.CanvasObject
+}
+
+// NewFilled makes the renderer; refresh brings the objects up to date.
+func NewFilled(min func() fyne.Size, refresh func(), objects ...fyne.CanvasObject) *Filled {
+	return &Filled{min, refresh, objects}
+}
+
+// Layout gives all objects the whole room.
+func (f *Filled) Layout(s fyne.Size) {
+	for _, o := range f.objects {
+		o.Resize(s)
+	}
+}
+
+// MinSize is the widget's.
+func (f *Filled) MinSize() fyne.Size { return f.min() }
+
+// Refresh is the widget's.
+func (f *Filled) Refresh() { f.refresh() }
+
+// Objects are all objects.
+func (f *Filled) Objects() []fyne.CanvasObject { return f.objects }
+
+// Destroy has nothing to do.
+func (f *Filled) Destroy() {}
 
 // The grounds that planes are made of.
 func panel(k *paint.Theme) color.NRGBA         { return k.Panel }
@@ -122,6 +217,7 @@ func sunken(k *paint.Theme) color.NRGBA        { return k.Sunken }
 func line(k *paint.Theme) color.NRGBA          { return k.Line }
 func invalid(k *paint.Theme) color.NRGBA       { return k.Invalid }
 func invalidGround(k *paint.Theme) color.NRGBA { return k.InvalidGround }
+func bareGround(*paint.Theme) color.NRGBA      { return color.NRGBA{} }
 
 // OnPanel puts content on the ground of bars and drawers.
 func OnPanel(o fyne.CanvasObject) *fyne.Container {

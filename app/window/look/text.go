@@ -9,6 +9,7 @@ import (
 	"fyne.io/fyne/v2/widget"
 
 	"github.com/fabriscope/fabriscope/app/paint"
+	"github.com/fabriscope/fabriscope/app/view"
 )
 
 // Tone is what a colour means.
@@ -18,11 +19,13 @@ type Tone uint8
 const (
 	Plain Tone = iota
 	Quiet      // muted, for what explains
+	Faint      // for what need not be read
 	Accent
 	Good
 	Bad
-	Warning
+	Warn
 	OnAccent // on a ground of the accent's colour
+	Classed  // and the classes of messages from here on
 )
 
 // Color is the tone's colour in a theme.
@@ -30,16 +33,21 @@ func (t Tone) Color(k *paint.Theme) color.NRGBA {
 	switch t {
 	case Quiet:
 		return k.Muted
+	case Faint:
+		return k.Faint
 	case Accent:
 		return k.Accent
 	case Good:
 		return k.Valid
 	case Bad:
 		return k.Invalid
-	case Warning:
+	case Warn:
 		return k.Warn
 	case OnAccent:
 		return k.OnAccent
+	}
+	if t >= Classed {
+		return k.Class(view.Class(t - Classed))
 	}
 	return k.Text
 }
@@ -129,8 +137,8 @@ func (t *Text) CreateRenderer() fyne.WidgetRenderer {
 
 func (t *Text) style() fyne.TextStyle { return fyne.TextStyle{Bold: t.bold, Monospace: t.mono} }
 
-func (t *Text) measure(s string) float32 {
-	return fyne.MeasureText(s, Px(t.size), t.style()).Width
+func (t *Text) measure(s string) float64 {
+	return float64(measured(s, Px(t.size), t.style()).Width)
 }
 
 type textRenderer struct {
@@ -146,13 +154,13 @@ func (r *textRenderer) break_(width float32) {
 	var texts []string
 	switch {
 	case r.t.wrap && width > 0:
-		texts = Break(r.t.text, width, r.t.measure)
+		texts = paint.Break(r.t.text, float64(width), r.t.measure)
 	case r.t.wrap:
 		texts = strings.Split(r.t.text, "\n")
 	default:
 		line := strings.ReplaceAll(r.t.text, "\n", " ")
-		if width > 0 {
-			line = Ellipsis(line, width, r.t.measure)
+		if room := float64(width); width > 0 && r.t.measure(line) > room+0.5 {
+			line = strings.TrimRight(line[:paint.Fitting(line, room-r.t.measure("…"), r.t.measure)], " ") + "…"
 		}
 		texts = []string{line}
 	}
@@ -165,6 +173,7 @@ func (r *textRenderer) break_(width float32) {
 	for i, s := range texts {
 		l := r.lines[i]
 		l.Text, l.TextSize, l.TextStyle, l.Alignment = s, Px(r.t.size), r.t.style(), r.t.align
+		l.FontSource = ownFace(s, l.TextStyle)
 		l.Color = r.t.tone.Color(k)
 	}
 }
@@ -190,7 +199,7 @@ func (r *textRenderer) MinSize() fyne.Size {
 	if r.t.wrap || r.t.cut {
 		return fyne.NewSize(Px(24), h)
 	}
-	return fyne.NewSize(r.t.measure(strings.ReplaceAll(r.t.text, "\n", " ")), h)
+	return fyne.NewSize(float32(r.t.measure(strings.ReplaceAll(r.t.text, "\n", " "))), h)
 }
 
 func (r *textRenderer) Refresh() {
@@ -211,62 +220,3 @@ func (r *textRenderer) Objects() []fyne.CanvasObject {
 }
 
 func (r *textRenderer) Destroy() {}
-
-// Break breaks text into lines of at most width, at spaces, and inside of words that are
-// longer than a line.
-func Break(text string, width float32, measure func(string) float32) []string {
-	var out []string
-	for paragraph := range strings.SplitSeq(text, "\n") {
-		line := ""
-		for word := range strings.SplitSeq(paragraph, " ") {
-			joined := word
-			if line != "" {
-				joined = line + " " + word
-			}
-			if measure(joined) <= width {
-				line = joined
-				continue
-			}
-			if line != "" {
-				out = append(out, line)
-			}
-			line = word
-			for measure(line) > width && len(line) > 1 {
-				n := fitting(line, width, measure)
-				out, line = append(out, line[:n]), line[n:]
-			}
-		}
-		out = append(out, line)
-	}
-	return out
-}
-
-// Ellipsis cuts text so that it fits into width.
-func Ellipsis(text string, width float32, measure func(string) float32) string {
-	if text == "" || measure(text) <= width+0.5 {
-		return text
-	}
-	n := fitting(text, width-measure("…"), measure)
-	return strings.TrimRight(text[:n], " ") + "…"
-}
-
-// fitting is how many bytes of text fit into width, at least one rune.
-func fitting(text string, width float32, measure func(string) float32) int {
-	ends := make([]int, 0, len(text))
-	for i := range text {
-		if i > 0 {
-			ends = append(ends, i)
-		}
-	}
-	ends = append(ends, len(text))
-	low, high := 0, len(ends)-1
-	for low < high {
-		mid := (low + high + 1) / 2
-		if measure(text[:ends[mid]]) <= width {
-			low = mid
-		} else {
-			high = mid - 1
-		}
-	}
-	return ends[low]
-}

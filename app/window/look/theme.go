@@ -24,23 +24,19 @@ const (
 
 // Theme is Fyne's theme over the tokens of paint.Theme.
 type Theme struct {
-	tokens                *paint.Theme
-	text, bold, mono, mob fyne.Resource
-	variant               fyne.ThemeVariant
+	tokens  *paint.Theme
+	variant fyne.ThemeVariant
+	colors  map[fyne.ThemeColorName]color.Color
 }
 
 // NewTheme makes Fyne's theme from the tokens.
 func NewTheme(tokens *paint.Theme) *Theme {
-	t := &Theme{tokens: tokens, variant: theme.VariantDark}
+	t := &Theme{tokens: tokens, variant: theme.VariantDark, colors: colorsOf(tokens)}
 	if tokens.Name == "light" {
 		t.variant = theme.VariantLight
 	}
-	t.text, t.bold, t.mono, t.mob = faces()
 	return t
 }
-
-// Tokens are the colours and the scale that the theme was made from.
-func (t *Theme) Tokens() *paint.Theme { return t.tokens }
 
 // Current gives the tokens of the application's theme.
 func Current() *paint.Theme {
@@ -55,61 +51,42 @@ func Current() *paint.Theme {
 // Px is v pixels in the current theme's scale.
 func Px(v float32) float32 { return v * float32(Current().Scale) }
 
+// colorsOf are the colours of Fyne's own names.
+func colorsOf(k *paint.Theme) map[fyne.ThemeColorName]color.Color {
+	return map[fyne.ThemeColorName]color.Color{
+		theme.ColorNameBackground: k.Ground, theme.ColorNameMenuBackground: k.Panel, theme.ColorNameOverlayBackground: k.Panel,
+		theme.ColorNameButton: k.Sunken, theme.ColorNameDisabledButton: k.Sunken, theme.ColorNameInputBackground: k.Sunken, theme.ColorNameHeaderBackground: k.Sunken,
+		theme.ColorNameForeground: k.Text, theme.ColorNameDisabled: k.Muted, theme.ColorNamePlaceHolder: k.Muted,
+		theme.ColorNamePrimary: k.Accent, theme.ColorNameHyperlink: k.Accent, theme.ColorNameForegroundOnPrimary: k.OnAccent,
+		theme.ColorNameFocus: k.Selected, theme.ColorNameSelection: k.Selected,
+		theme.ColorNameHover: paint.Alpha(k.Accent, 0.10), theme.ColorNamePressed: paint.Alpha(k.Accent, 0.25),
+		theme.ColorNameInputBorder: k.Line, theme.ColorNameSeparator: k.Line,
+		theme.ColorNameScrollBar: paint.Alpha(k.Muted, 0.5), theme.ColorNameScrollBarBackground: color.Transparent, theme.ColorNameShadow: color.NRGBA{A: 60},
+		theme.ColorNameError: k.Invalid, theme.ColorNameSuccess: k.Valid, theme.ColorNameWarning: k.Warn,
+	}
+}
+
+// sizes are those of Fyne's own names, before the scale.
+var sizes = map[fyne.ThemeSizeName]float32{
+	theme.SizeNameText: SizeBody, theme.SizeNameHeadingText: SizeTitle, theme.SizeNameSubHeadingText: SizeTitle, theme.SizeNameCaptionText: SizeSmall,
+	theme.SizeNamePadding: 4, theme.SizeNameInnerPadding: 7, theme.SizeNameInlineIcon: 16, theme.SizeNameInputRadius: 6, theme.SizeNameSelectionRadius: 6,
+	theme.SizeNameScrollBar: 10, theme.SizeNameScrollBarSmall: 4, theme.SizeNameModalBlurRadius: 0,
+}
+
 // Color gives the colour for one of Fyne's own names.
 func (t *Theme) Color(name fyne.ThemeColorName, _ fyne.ThemeVariant) color.Color {
-	k := t.tokens
-	switch name {
-	case theme.ColorNameBackground:
-		return k.Ground
-	case theme.ColorNameButton, theme.ColorNameDisabledButton, theme.ColorNameInputBackground, theme.ColorNameHeaderBackground:
-		return k.Sunken
-	case theme.ColorNameMenuBackground, theme.ColorNameOverlayBackground:
-		return k.Panel
-	case theme.ColorNameForeground:
-		return k.Text
-	case theme.ColorNameDisabled, theme.ColorNamePlaceHolder:
-		return k.Muted
-	case theme.ColorNamePrimary, theme.ColorNameHyperlink:
-		return k.Accent
-	case theme.ColorNameForegroundOnPrimary:
-		return k.OnAccent
-	case theme.ColorNameFocus, theme.ColorNameSelection:
-		return k.Selected
-	case theme.ColorNameHover:
-		return paint.Alpha(k.Accent, 0.10)
-	case theme.ColorNamePressed:
-		return paint.Alpha(k.Accent, 0.25)
-	case theme.ColorNameInputBorder, theme.ColorNameSeparator:
-		return k.Line
-	case theme.ColorNameScrollBar:
-		return paint.Alpha(k.Muted, 0.5)
-	case theme.ColorNameScrollBarBackground:
-		return color.Transparent
-	case theme.ColorNameShadow:
-		return color.NRGBA{A: 60}
-	case theme.ColorNameError:
-		return k.Invalid
-	case theme.ColorNameSuccess:
-		return k.Valid
-	case theme.ColorNameWarning:
-		return k.Warn
+	if c, ok := t.colors[name]; ok {
+		return c
 	}
 	return theme.DefaultTheme().Color(name, t.variant)
 }
 
 // Font gives Inter, or JetBrains Mono for monospaced text.
 func (t *Theme) Font(s fyne.TextStyle) fyne.Resource {
-	switch {
-	case s.Symbol:
+	if s.Symbol {
 		return theme.DefaultTheme().Font(s)
-	case s.Monospace && s.Bold:
-		return t.mob
-	case s.Monospace:
-		return t.mono
-	case s.Bold:
-		return t.bold
 	}
-	return t.text
+	return faceOf(s)
 }
 
 // Icon gives Fyne's own icons, for what Fyne itself draws (menus, dialogs, entries).
@@ -119,28 +96,9 @@ func (t *Theme) Icon(name fyne.ThemeIconName) fyne.Resource {
 
 // Size gives the sizes, all times the scale.
 func (t *Theme) Size(name fyne.ThemeSizeName) float32 {
-	k := float32(t.tokens.Scale)
-	switch name {
-	case theme.SizeNameText:
-		return SizeBody * k
-	case theme.SizeNameHeadingText, theme.SizeNameSubHeadingText:
-		return SizeTitle * k
-	case theme.SizeNameCaptionText:
-		return SizeSmall * k
-	case theme.SizeNamePadding:
-		return 4 * k
-	case theme.SizeNameInnerPadding:
-		return 7 * k
-	case theme.SizeNameInlineIcon:
-		return 16 * k
-	case theme.SizeNameInputRadius, theme.SizeNameSelectionRadius:
-		return 6 * k
-	case theme.SizeNameScrollBar:
-		return 10 * k
-	case theme.SizeNameScrollBarSmall:
-		return 4 * k
-	case theme.SizeNameModalBlurRadius:
-		return 0
+	size, ok := sizes[name]
+	if !ok {
+		size = theme.DefaultTheme().Size(name)
 	}
-	return theme.DefaultTheme().Size(name) * k
+	return size * float32(t.tokens.Scale)
 }

@@ -62,8 +62,14 @@ func (c *Chain) Update() {
 	}
 }
 
-// Follow shows the newest block again.
-func (c *Chain) Follow() { c.scroll = 0; c.Repaint() }
+// Reveal scrolls the chain to where reveal says that something can be seen.
+func (c *Chain) Reveal(reveal func(w, h, scroll float64) float64) {
+	w, h := c.units()
+	if to := reveal(w, h, c.scroll); to != c.scroll && w > 0 {
+		c.scroll = to
+		c.Repaint()
+	}
+}
 
 // Tapped selects a block or a transaction and takes the keyboard.
 func (c *Chain) Tapped(e *fyne.PointEvent) {

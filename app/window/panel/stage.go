@@ -38,8 +38,7 @@ type Stage struct {
 	free     bool // the camera was moved by hand
 	aspect   float64
 	margin   float64
-	left     float64 // units at the left that a drawer covers
-	drawing  bool    // the next drag draws a line
+	drawing  bool // the next drag draws a line
 	line     [2]view.Point
 	hasLine  bool
 	drag     dragKind
@@ -90,15 +89,14 @@ func (s *Stage) follow(f *stage.Frame) {
 		return
 	}
 	w, h := s.units()
-	s.camera = view.Fit(f.Bounds, w-s.left, h, s.margin)
-	s.camera.Origin.X -= s.left / s.camera.Scale
+	s.camera = view.Fit(f.Bounds, w, h, s.margin)
 }
 
 // Aspect is the width by the height of what a fitted stage fills. Once a person has moved the
 // camera or a box it stays, so that nothing jumps.
 func (s *Stage) Aspect() float64 {
 	w, h := s.units()
-	w, h = w-s.left-2*s.margin, h-2*s.margin
+	w, h = w-2*s.margin, h-2*s.margin
 	if w <= 0 || h <= 0 {
 		return s.aspect
 	}
@@ -110,25 +108,6 @@ func (s *Stage) Aspect() float64 {
 
 // Fit shows everything again.
 func (s *Stage) Fit() { s.free = false; s.Repaint() }
-
-// Cover tells how many pixels at the left a drawer covers; a fitted stage keeps clear of it.
-func (s *Stage) Cover(pixels float32) {
-	if left := float64(pixels) / look.Current().Scale; left != s.left {
-		s.left = left
-		s.Repaint()
-	}
-}
-
-// Zoom enlarges around the middle.
-func (s *Stage) Zoom(factor float64) {
-	w, h := s.units()
-	s.zoom(factor, view.Point{X: w / 2, Y: h / 2})
-}
-
-func (s *Stage) zoom(factor float64, at view.Point) {
-	s.camera, s.free = s.camera.Zoom(factor, at), true
-	s.Repaint()
-}
 
 // Camera is how the plane is shown, in units.
 func (s *Stage) Camera() view.Camera { return s.camera }
@@ -197,7 +176,8 @@ func (s *Stage) TappedSecondary(e *fyne.PointEvent) {
 // Scrolled zooms around the mouse.
 func (s *Stage) Scrolled(e *fyne.ScrollEvent) {
 	if e.Scrolled.DY != 0 {
-		s.zoom(math.Exp(float64(e.Scrolled.DY)*0.01), s.at(e.Position))
+		s.camera, s.free = s.camera.Zoom(math.Exp(float64(e.Scrolled.DY)*0.01), s.at(e.Position)), true
+		s.Repaint()
 	}
 }
 

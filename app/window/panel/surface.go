@@ -28,14 +28,13 @@ const maxPixels = 2_600_000
 // pixel at the theme's scale 1 on an ordinary screen.
 type surface struct {
 	widget.BaseWidget
-	super   fyne.Widget
-	raster  *canvas.Raster
-	ring    *canvas.Rectangle
-	image   *image.RGBA
-	paint   func(dst *image.RGBA, th *paint.Theme)
-	min     fyne.Size
-	focused bool
-	onKey   func(*fyne.KeyEvent) bool
+	super  fyne.Widget
+	raster *canvas.Raster
+	ring   *canvas.Rectangle
+	image  *image.RGBA
+	paint  func(dst *image.RGBA, th *paint.Theme)
+	min    fyne.Size
+	onKey  func(*fyne.KeyEvent) bool
 }
 
 func (s *surface) init(of fyne.Widget, min fyne.Size, draw func(dst *image.RGBA, th *paint.Theme)) {
@@ -88,51 +87,30 @@ func (s *surface) Repaint() { s.raster.Refresh() }
 func (s *surface) Image() *image.RGBA { return s.image }
 
 // CreateRenderer is Fyne's.
-func (s *surface) CreateRenderer() fyne.WidgetRenderer { return &surfaceRenderer{s} }
+func (s *surface) CreateRenderer() fyne.WidgetRenderer {
+	return look.NewFilled(s.MinSize, func() { s.styleRing(); s.ring.Refresh(); s.raster.Refresh() }, s.raster, s.ring)
+}
 
-type surfaceRenderer struct{ s *surface }
-
-func (r *surfaceRenderer) Layout(size fyne.Size) {
-	r.s.raster.Resize(size)
-	r.s.ring.Resize(size)
+func (s *surface) styleRing() {
+	s.ring.StrokeColor, s.ring.StrokeWidth = look.Current().Accent, look.Px(2)
 }
-func (r *surfaceRenderer) MinSize() fyne.Size { return r.s.MinSize() }
-func (r *surfaceRenderer) Refresh() {
-	r.s.ring.StrokeColor, r.s.ring.StrokeWidth = look.Current().Accent, look.Px(2)
-	r.s.ring.Refresh()
-	r.s.raster.Refresh()
-}
-func (r *surfaceRenderer) Objects() []fyne.CanvasObject {
-	return []fyne.CanvasObject{r.s.raster, r.s.ring}
-}
-func (r *surfaceRenderer) Destroy() {}
 
 // FocusGained is Fyne's.
-func (s *surface) FocusGained() {
-	s.focused = true
-	s.ring.StrokeColor, s.ring.StrokeWidth = look.Current().Accent, look.Px(2)
-	s.ring.Show()
-}
+func (s *surface) FocusGained() { s.styleRing(); s.ring.Show() }
 
 // FocusLost is Fyne's.
-func (s *surface) FocusLost() { s.focused = false; s.ring.Hide() }
+func (s *surface) FocusLost() { s.ring.Hide() }
 
 // TypedKey gives a key to the panel, or to the window if the panel has no use for it.
 func (s *surface) TypedKey(e *fyne.KeyEvent) {
 	if s.onKey != nil && s.onKey(e) {
 		return
 	}
-	if c := s.canvas(); c != nil && c.OnTypedKey() != nil {
-		c.OnTypedKey()(e)
-	}
+	look.KeyToWindow(s.super, e)
 }
 
 // TypedRune hands what is typed to the window.
-func (s *surface) TypedRune(r rune) {
-	if c := s.canvas(); c != nil && c.OnTypedRune() != nil {
-		c.OnTypedRune()(r)
-	}
-}
+func (s *surface) TypedRune(r rune) { look.RuneToWindow(s.super, r) }
 
 func (s *surface) canvas() fyne.Canvas { return fyne.CurrentApp().Driver().CanvasForObject(s.super) }
 

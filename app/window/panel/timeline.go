@@ -19,18 +19,20 @@ type TimelineEvents struct {
 	Menu   func(s view.Selection, at fyne.Position)
 	Seek   func(ns int64)            // a place of the ruler, or the playhead dragged
 	Window func(w timeline.Window)   // zoomed or panned by hand
+	Mark   func(from, to int64)      // a span of time was marked: dragged with Shift
 	Mods   func() fyne.KeyModifier   // which modifier keys are down
 	Key    func(*fyne.KeyEvent) bool // keys while the timeline has the keyboard
 	Frame  func(w, h, scale float64) *timeline.Frame
 }
 
-// Timeline shows what happens when. The wheel zooms around the mouse, dragging pans, the
-// ruler and the playhead are dragged to scrub.
+// Timeline shows what happens when. The wheel zooms around the mouse, dragging pans, with
+// Shift it marks a span; the ruler and the playhead are dragged to scrub.
 type Timeline struct {
 	surface
 	On      TimelineEvents
 	painter paint.TimelinePainter
 	drag    timelineDrag
+	began   int64 // marking: where
 }
 
 type timelineDrag uint8
@@ -39,6 +41,7 @@ const (
 	noTimelineDrag timelineDrag = iota
 	scrubbing
 	sliding
+	marking
 )
 
 // NewTimeline makes a timeline that asks On.Frame what to show.
@@ -129,8 +132,13 @@ func (t *Timeline) Dragged(e *fyne.DragEvent) {
 		if start.Y < f.Header || math.Abs(start.X-f.Playhead) < 6*f.Scale {
 			t.drag = scrubbing
 		}
+		if t.On.Mark != nil && t.On.Mods != nil && t.On.Mods()&fyne.KeyModifierShift != 0 {
+			t.drag, t.began = marking, f.TimeAt(start.X)
+		}
 	}
 	switch {
+	case t.drag == marking:
+		t.On.Mark(t.began, f.TimeAt(t.place(e.Position).X))
 	case t.drag == scrubbing && t.On.Seek != nil:
 		t.On.Seek(f.TimeAt(t.place(e.Position).X))
 	case t.drag == sliding && t.On.Window != nil:

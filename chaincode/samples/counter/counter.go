@@ -23,6 +23,7 @@ func Functions() []sample.Function {
 		{Name: "Increment", Args: []string{"name"}, Doc: "Adds one and answers with the new number.", Call: increment},
 		{Name: "Add", Args: []string{"name", "n"}, Doc: "Adds n, which may be negative, and answers with the new number.", Call: add},
 		{Name: "IncrementTwice", Args: []string{"name"}, Doc: "Adds one twice, reading the number again in between, and answers with what it read: the second read sees the old number too.", Call: twice},
+		{Name: "Announce", Args: []string{"name"}, Doc: "Adds one and sets the chaincode event \"counted\" with the new number.", Call: announce},
 		{Name: "Get", Args: []string{"name"}, Doc: "Gives the number; a counter that nobody touched stands at 0.", ReadOnly: true, Call: get},
 	}
 }
@@ -56,21 +57,33 @@ func twice(stub shim.ChaincodeStubInterface, args []string) (any, error) {
 	return seen, nil
 }
 
+// announce says what it did to whoever listens to the chaincode's events.
+func announce(stub shim.ChaincodeStubInterface, args []string) (any, error) {
+	sum, err := change(stub, args[0], 1)
+	if err != nil {
+		return nil, err
+	}
+	if err := stub.SetEvent("counted", fmt.Appendf(nil, "%s %d", args[0], sum)); err != nil {
+		return nil, fmt.Errorf("set the event of counter %s: %w", args[0], err)
+	}
+	return sum, nil
+}
+
 func get(stub shim.ChaincodeStubInterface, args []string) (any, error) {
 	return value(stub, args[0])
 }
 
-func change(stub shim.ChaincodeStubInterface, name string, n int64) (any, error) {
+func change(stub shim.ChaincodeStubInterface, name string, n int64) (int64, error) {
 	old, err := value(stub, name)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	sum := old + n
 	if (sum > old) != (n > 0) && n != 0 {
-		return nil, fmt.Errorf("counter %s at %d has no room for %d more", name, old, n)
+		return 0, fmt.Errorf("counter %s at %d has no room for %d more", name, old, n)
 	}
 	if err := stub.PutState(name, []byte(strconv.FormatInt(sum, 10))); err != nil {
-		return nil, fmt.Errorf("write counter %s: %w", name, err)
+		return 0, fmt.Errorf("write counter %s: %w", name, err)
 	}
 	return sum, nil
 }

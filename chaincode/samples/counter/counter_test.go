@@ -22,6 +22,8 @@ func TestCounting(t *testing.T) {
 		{"12", "Add", []string{"hits", "10"}},
 		{"-8", "Add", []string{"hits", "-20"}},
 		{"-8", "Add", []string{"hits", "0"}},
+		{"1", "Announce", []string{"told"}},
+		{"1", "Get", []string{"told"}},
 		{"-8", "Get", []string{"hits"}},
 		{"9223372036854775807", "Add", []string{"big", "9223372036854775807"}},
 	} {

@@ -3,6 +3,9 @@
 // and a client that needs two endorsements sees ProposalResponsePayloads that do not
 // match. With a policy of one organisation nobody notices, which is worse.
 //
+// Stamp and Shuffle are wrong in the same way, without a random number: one asks the clock,
+// the other walks a map, which Go does in another order each time.
+//
 // RollFair is the way out: it takes the number from the transaction id, which is the
 // same at every peer and which nobody can choose freely.
 package dice
@@ -11,6 +14,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/hyperledger/fabric-chaincode-go/v2/shim"
 
@@ -25,13 +30,27 @@ func Functions() []sample.Function {
 	name := []string{"name"}
 	return []sample.Function{
 		{Name: "Roll", Args: name, Doc: "Rolls a die and keeps the number; every peer gets another one.", Call: roll},
+		{Name: "Stamp", Args: name, Doc: "Keeps the time of the peer's clock; no two peers have the same.", Call: stamp},
+		{Name: "Shuffle", Args: name, Doc: "Keeps the order in which it met the entries of a map; it is another one each time.", Call: shuffle},
 		{Name: "RollFair", Args: name, Doc: "Rolls a die that shows the same at every peer.", Call: rollFair},
 		{Name: "Last", Args: name, Doc: "Gives the number that was kept last, or nothing.", ReadOnly: true, Call: last},
 	}
 }
 
 func roll(stub shim.ChaincodeStubInterface, args []string) (any, error) {
-	return keep(stub, args[0], rand.IntN(6)+1)
+	return keep(stub, args[0], strconv.Itoa(rand.IntN(6)+1))
+}
+
+func stamp(stub shim.ChaincodeStubInterface, args []string) (any, error) {
+	return keep(stub, args[0], time.Now().UTC().Format(time.RFC3339Nano))
+}
+
+func shuffle(stub shim.ChaincodeStubInterface, args []string) (any, error) {
+	var order []string
+	for number := range map[string]bool{"one": true, "two": true, "three": true, "four": true, "five": true, "six": true, "seven": true, "eight": true} {
+		order = append(order, number)
+	}
+	return keep(stub, args[0], strings.Join(order, " "))
 }
 
 func rollFair(stub shim.ChaincodeStubInterface, args []string) (any, error) {
@@ -40,7 +59,7 @@ func rollFair(stub shim.ChaincodeStubInterface, args []string) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the transaction id %q is not hexadecimal", id)
 	}
-	return keep(stub, args[0], int(n%6)+1)
+	return keep(stub, args[0], strconv.Itoa(int(n%6)+1))
 }
 
 func last(stub shim.ChaincodeStubInterface, args []string) (any, error) {
@@ -51,9 +70,9 @@ func last(stub shim.ChaincodeStubInterface, args []string) (any, error) {
 	return value, nil
 }
 
-func keep(stub shim.ChaincodeStubInterface, name string, n int) (any, error) {
-	if err := stub.PutState(name, []byte(strconv.Itoa(n))); err != nil {
+func keep(stub shim.ChaincodeStubInterface, name, what string) (any, error) {
+	if err := stub.PutState(name, []byte(what)); err != nil {
 		return nil, fmt.Errorf("write %s: %w", name, err)
 	}
-	return n, nil
+	return what, nil
 }

@@ -39,3 +39,21 @@ func TestFairRollIsTheSameAtEveryPeer(t *testing.T) {
 		t.Errorf("three peers rolled %v", numbers)
 	}
 }
+
+// The clock and the order of a map are as good as dice: no two peers have the same.
+func TestClocksAndMapsDifferToo(t *testing.T) {
+	b := cctest.MustRun(t, dice.New())
+	for _, function := range []string{"Stamp", "Shuffle"} {
+		seen := map[string]bool{}
+		for range 50 {
+			got := b.MustCall(function, "d")
+			if last := b.MustCall("Last", "d"); last != got || got == "" {
+				t.Errorf("%s gave %q, kept %q", function, got, last)
+			}
+			seen[got] = true
+		}
+		if len(seen) < 2 {
+			t.Errorf("50 calls of %s all gave %v", function, seen)
+		}
+	}
+}

@@ -1,0 +1,7 @@
+package network
+
+// What waits say, for tests of the sentences.
+var (
+	Oddities   = oddities
+	PeersAhead = peersAhead
+)

@@ -86,7 +86,12 @@ func benchmarkOrder(b *testing.B, all bool) {
 			name = nodeName(s % 3)
 		}
 		group.Go(func() {
-			stream, err := ordererpb.NewAtomicBroadcastClient(c.dial(name)).Broadcast(b.Context())
+			conn, err := c.dial(name)
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			stream, err := ordererpb.NewAtomicBroadcastClient(conn).Broadcast(b.Context())
 			if err != nil {
 				b.Error(err)
 				return

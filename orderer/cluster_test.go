@@ -273,19 +273,25 @@ func (c *cluster) follower() string {
 	return ""
 }
 
-// dial connects the client to a node.
-func (c *cluster) dial(name string) *grpc.ClientConn {
-	c.t.Helper()
-	addr := c.node(name).Addr()
+// dial connects the client to a node. That the node does not run is an error and not the
+// test's end: others may stop it at any moment, also after the caller has looked.
+func (c *cluster) dial(name string) (*grpc.ClientConn, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	n := c.nodes[name]
+	if n == nil {
+		return nil, fmt.Errorf("%s does not run", name)
+	}
+	addr := n.Addr()
 	if conn := c.conns[addr]; conn != nil {
-		return conn
+		return conn, nil
 	}
 	conn, err := c.client.Dial(link.Target{Name: name, Addr: addr})
-	must(c.t, err)
+	if err != nil {
+		return nil, err
+	}
 	c.conns[addr] = conn
-	return conn
+	return conn, nil
 }
 
 // transaction is an envelope as a client sends it. What is inside does not
@@ -320,7 +326,11 @@ func envelopeOfType(t testing.TB, signer wire.Signer, kind commonpb.HeaderType, 
 func (c *cluster) broadcast(name string, envelopes ...*commonpb.Envelope) ([]*ordererpb.BroadcastResponse, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	stream, err := ordererpb.NewAtomicBroadcastClient(c.dial(name)).Broadcast(ctx)
+	conn, err := c.dial(name)
+	if err != nil {
+		return nil, err
+	}
+	stream, err := ordererpb.NewAtomicBroadcastClient(conn).Broadcast(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -360,7 +370,11 @@ func (c *cluster) mustOrder(name string, envelopes ...*commonpb.Envelope) {
 func (c *cluster) deliver(name string, info *ordererpb.SeekInfo, take func(*commonpb.Block) bool) (commonpb.Status, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	stream, err := ordererpb.NewAtomicBroadcastClient(c.dial(name)).Deliver(ctx)
+	conn, err := c.dial(name)
+	if err != nil {
+		return 0, err
+	}
+	stream, err := ordererpb.NewAtomicBroadcastClient(conn).Deliver(ctx)
 	if err != nil {
 		return 0, err
 	}

@@ -10,8 +10,38 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
+
+// What is written into a pipe that has a name arrives at its reader, and the pipe stays:
+// a file in its place would leave the reader waiting for ever.
+func TestExportIntoAPipe(t *testing.T) {
+	p := newProgram(t)
+	pipe := filepath.Join(p.tmp, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Skip(err)
+	}
+	read := make(chan string, 1)
+	go func() {
+		data, err := os.ReadFile(pipe)
+		if err != nil {
+			data = []byte(err.Error())
+		}
+		read <- string(data)
+	}()
+	run, err := filepath.Abs(filepath.Join("..", "view", "testdata", "leader-dies.fscope"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.must("export", run, "--format", "svg", "--output", pipe)
+	if got, want := <-read, p.must("export", run, "--format", "svg"); got != want {
+		t.Errorf("%d bytes came out of the pipe, %d are right", len(got), len(want))
+	}
+	if info, err := os.Stat(pipe); err != nil || info.Mode()&os.ModeNamedPipe == 0 {
+		t.Errorf("the pipe is no pipe any more: %v, %v", info, err)
+	}
+}
 
 // One run, written as a page, as pictures and as an animation.
 func TestExports(t *testing.T) {

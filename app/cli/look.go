@@ -208,8 +208,16 @@ func (p *program) toFile(name string, write func(io.Writer) error) error {
 	if name == "" {
 		return write(p.out)
 	}
-	if info, err := os.Stat(name); err == nil && info.IsDir() {
+	switch info, err := os.Stat(name); {
+	case err == nil && info.IsDir():
 		return fmt.Errorf("%s is a folder; name a file with --output", name)
+	case err == nil && !info.Mode().IsRegular():
+		// A pipe or a device is written to: a file in its place would replace it.
+		f, err := os.OpenFile(name, os.O_WRONLY, 0)
+		if err != nil {
+			return fmt.Errorf("write %s: %w", name, err)
+		}
+		return errors.Join(write(f), f.Close())
 	}
 	f, err := os.Create(name + ".part")
 	if err != nil {

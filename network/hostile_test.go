@@ -150,7 +150,7 @@ func TestRubbishAtEveryMethod(t *testing.T) {
 // refuse sends bytes and wants an error, or a status that is one.
 func refuse(t *testing.T, conn *grpc.ClientConn, method string, stream bool, name string, b []byte) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	codec := grpc.ForceCodec(rawCodec{})
 	var answer []byte

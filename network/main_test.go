@@ -60,7 +60,7 @@ func leftovers(dir string) []string {
 	}
 	// A process that was killed needs a moment until it is gone.
 	var processes []string
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 		if processes = processesOf(dir); len(processes) == 0 {
 			break
 		}

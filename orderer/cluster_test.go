@@ -30,7 +30,7 @@ import (
 const channel = "trade"
 
 // limit is how long a test waits for something before it fails.
-const limit = 40 * time.Second
+const limit = 2 * time.Minute
 
 // organisations are made once: keys are slow.
 var organisations = sync.OnceValues(func() (map[string]*msp.Org, error) {

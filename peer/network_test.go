@@ -400,7 +400,7 @@ func call(name string, args ...string) wire.ProposalSpec {
 
 // endorse sends a signed proposal to a peer.
 func (n *network) endorse(at string, signed *peerpb.SignedProposal) (*peerpb.ProposalResponse, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	return peerpb.NewEndorserClient(n.MustConn(at)).ProcessProposal(ctx, signed)
 }
@@ -463,7 +463,7 @@ func (n *network) MustVerdict(t testing.TB, txID string) peerpb.TxValidationCode
 // MustTx waits until a peer has committed a transaction.
 func MustTx(t testing.TB, p *peer.Peer, txID string) peerpb.TxValidationCode {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	for {
 		_, grown := p.Ledger(channelName).Grown()
 		status, ok, err := p.Ledger(channelName).TxStatus(txID)
@@ -484,7 +484,7 @@ func MustTx(t testing.TB, p *peer.Peer, txID string) peerpb.TxValidationCode {
 // MustHeight waits until a peer has that many blocks.
 func MustHeight(t testing.TB, p *peer.Peer, height uint64) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	for {
 		now, grown := p.Ledger(channelName).Grown()
 		if now >= height {
@@ -501,7 +501,7 @@ func MustHeight(t testing.TB, p *peer.Peer, height uint64) {
 // MustEvent waits until something was recorded.
 func (n *network) MustEvent(t testing.TB, is func(trace.Event) bool) trace.Event {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	event, _, err := n.trace.Wait(ctx, 0, func(e *trace.Event) bool { return is(*e) })
 	if err != nil {

@@ -49,7 +49,7 @@ func run(m *testing.M) int {
 func leftovers(dir string) []string {
 	left, _ := filepath.Glob(filepath.Join(dir, "*"))
 	var processes []string
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 		if processes = processesOf(); len(processes) == 0 {
 			break
 		}
@@ -129,7 +129,7 @@ func drive(t testing.TB, s *session.Session, goroutines int) *driven {
 		if err := s.Close(ctx); err != nil {
 			t.Errorf("close: %v", err)
 		}
-		for end := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > goroutines; {
+		for end := time.Now().Add(time.Minute); runtime.NumGoroutine() > goroutines; {
 			if time.Now().After(end) {
 				stacks := make([]byte, 1<<20)
 				t.Fatalf("%d goroutines are left of %d:\n%s", runtime.NumGoroutine(), goroutines, stacks[:runtime.Stack(stacks, true)])

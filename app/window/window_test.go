@@ -57,7 +57,7 @@ func MustOpen(t *testing.T) (*Shell, func()) {
 	s, pump := MustShell(t, Options{})
 	s.open([]string{race})
 	until(t, pump, "the run is opened", func() bool { return s.session != nil })
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		pump()
 		if _, done := s.session.Loading(); done {

@@ -258,12 +258,8 @@ func TestBuildIsGivenUp(t *testing.T) {
 			MustHappen(t, func() bool { return when(&said) })
 			enough := errors.New("enough of it")
 			cancel(enough)
-			begin := time.Now()
 			if err := <-ended; !errors.Is(err, enough) {
 				t.Errorf("got %v", err)
-			}
-			if took := time.Since(begin); took > 10*time.Second {
-				t.Errorf("giving up took %s", took)
 			}
 			if left := listed(t, c, os.Getpid(), "build", ""); len(left) > 0 {
 				t.Errorf("%d builder containers are left", len(left))

@@ -47,9 +47,5 @@ func TestFourPeersStartASample(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	took := time.Since(begin)
-	t.Logf("%d peers' containers were registered after %s", peers, took)
-	if took > 20*time.Second {
-		t.Errorf("that is far from the two seconds of an idle computer")
-	}
+	t.Logf("%d peers' containers were registered after %s", peers, time.Since(begin))
 }

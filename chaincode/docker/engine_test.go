@@ -143,14 +143,10 @@ func TestEngineGoesAway(t *testing.T) {
 	stays, stopped, vanishes := MustStart(t, rt, MustProbe(t, "")), MustStart(t, rt, MustProbe(t, "")), MustStart(t, rt, MustProbe(t, ""))
 
 	p.cut()
-	begin := time.Now()
 	_, err := rt.Start(t.Context(), MustProbe(t, ""))
 	MustBeSentence(t, err, "no Docker engine answers at "+p.host())
 	err = stopped.Stop(t.Context())
 	MustBeSentence(t, err, "no Docker engine answers at "+p.host())
-	if took := time.Since(begin); took > 5*time.Second {
-		t.Errorf("two calls to an absent engine took %s", took)
-	}
 	if err := c.ContainerRemove(t.Context(), vanishes.ID(), container.RemoveOptions{Force: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -193,12 +189,8 @@ func TestEngineHangs(t *testing.T) {
 	if _, err := rt.Start(ctx, MustProbe(t, "")); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
-	begin := time.Now()
 	if err := rt.Close(); err == nil {
 		t.Error("Close has removed a container of an engine that hangs")
-	}
-	if took := time.Since(begin); took > 25*time.Second {
-		t.Errorf("Close took %s", took)
 	}
 	if err := c.ContainerRemove(context.Background(), in.ID(), container.RemoveOptions{Force: true}); err != nil {
 		t.Error(err)

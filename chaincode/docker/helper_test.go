@@ -61,7 +61,7 @@ func run(m *testing.M) int {
 // MustHappen waits until something is so.
 func MustHappen(tb testing.TB, so func() bool) {
 	tb.Helper()
-	deadline := time.NewTimer(30 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -117,7 +117,7 @@ func prepared(tb testing.TB, cfg docker.Config) docker.Config {
 // MustEngine gives a client of the engine, or skips the test.
 func MustEngine(tb testing.TB) *client.Client {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
 	defer cancel()
 	if _, err := docker.Available(ctx); err != nil {
 		tb.Skipf("SKIPPED, NOTHING TESTED: %v", err)
@@ -253,7 +253,7 @@ func MustStart(tb testing.TB, rt *docker.Runtime, spec launch.Spec) launch.Insta
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := in.Stop(ctx); err != nil {
 			tb.Error(err)
@@ -267,7 +267,7 @@ func MustEnd(tb testing.TB, in launch.Instance) error {
 	tb.Helper()
 	select {
 	case <-in.Done():
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		tb.Fatal("the container did not end")
 	}
 	return in.Err()

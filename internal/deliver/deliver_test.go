@@ -112,8 +112,8 @@ func (r *reader) next(t *testing.T) string {
 	select {
 	case got := <-r.received:
 		return got
-	case <-time.After(10 * time.Second):
-		t.Fatal("nothing was received for 10 s")
+	case <-time.After(time.Minute):
+		t.Fatal("nothing was received for a minute")
 		return ""
 	}
 }

@@ -155,7 +155,7 @@ func (w *world) MustDial(e *link.Endpoint, to link.Target) *grpc.ClientConn {
 // MustSee waits for the first event after cursor that match accepts.
 func (w *world) MustSee(cursor uint64, match func(*trace.Event) bool) trace.Event {
 	w.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	event, _, err := w.trace.Wait(ctx, cursor, match)
 	if err != nil {

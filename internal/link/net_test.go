@@ -53,16 +53,12 @@ func testCutAndHeal(t *testing.T, w *world) {
 		t.Errorf("a new call: %v", err)
 	}
 	w.MustSee(0, isTx(trace.ProposalResponse, trace.Lost, "bb"))
-	// It comes back by itself, soon.
-	begin := time.Now()
+	// It comes back by itself.
 	if err := w.SetRules(link.Rules{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := call(MustProposal(t, "dd"), grpc.WaitForReady(true)); err != nil {
 		t.Fatal(err)
-	}
-	if took := time.Since(begin); took > 5*time.Second {
-		t.Errorf("healing took %v", took)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/fabriscope/fabriscope/assets"
 	"github.com/fabriscope/fabriscope/network"
@@ -269,13 +268,9 @@ func TestALessonEndsWithItsContext(t *testing.T) {
 				return 0, ctx.Err()
 			},
 		}
-		begin := time.Now()
 		err := scenario.Run(ctx, "x.star", []byte(call), scenario.Options{Teacher: teacher})
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("%s gave %v, want the end of the context", call, err)
-		}
-		if took := time.Since(begin); took > 5*time.Second {
-			t.Errorf("%s took %s", call, took)
 		}
 		cancel()
 	}

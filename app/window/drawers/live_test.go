@@ -49,7 +49,7 @@ chaincodes: [{name: basic, sample: asset, call: [InitLedger]}]
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := s.Close(ctx); err != nil {
 			t.Error(err)
@@ -100,14 +100,14 @@ func (d *drawer) frame() {
 // until lets frames pass until something holds.
 func (d *drawer) until(what string, holds func() bool) {
 	d.t.Helper()
-	end := time.After(20 * time.Second)
+	end := time.After(time.Minute)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !holds() {
 		d.frame()
 		select {
 		case <-end:
-			d.t.Fatalf("after 20 s: not %s; the drawer says:\n%s", what, strings.Join(d.texts(), "\n"))
+			d.t.Fatalf("after a minute: not %s; the drawer says:\n%s", what, strings.Join(d.texts(), "\n"))
 		case <-tick.C:
 		}
 	}

@@ -172,8 +172,8 @@ func TestExternalChaincodeOverMutualTLS(t *testing.T) {
 	if got := b.MustCall("f"); got != "hello" {
 		t.Errorf("got %q", got)
 	}
-	conn.RootCert = clientCert // the wrong authority
-	conn.DialTimeout = external.Duration(100 * time.Millisecond)
+	conn.RootCert = clientCert                        // the wrong authority
+	conn.DialTimeout = external.Duration(time.Second) // enough to hear what is wrong
 	wrong := MustExternal(t, conn)
 	if err := wrong.Host.Launch(t.Context(), wrong.ID); !errors.Is(err, chaincode.ErrLaunch) || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("with a wrong authority: %v", err)

@@ -180,7 +180,7 @@ func TestAddingANodeThatIsNotThere(t *testing.T) {
 // Raft can refuse writes for ever after an interrupted transfer of leadership.
 // Then it is started anew, and another node may lead.
 func TestRaftThatRefusesWrites(t *testing.T) {
-	c := MustCluster(t, setup{nodes: 3, batch: oneEach, tune: func(config *orderer.Config) { config.StallLimit = 800 * time.Millisecond }})
+	c := MustCluster(t, setup{nodes: 3, batch: oneEach, tune: func(config *orderer.Config) { config.StallLimit = 2 * time.Second }})
 	leader := c.leader()
 	broken := c.node(leader).Raft(channel)
 	orderer.RefuseWrites(broken)
@@ -200,7 +200,7 @@ func TestRaftThatRefusesWrites(t *testing.T) {
 
 // A leader whose disk stalls steps down, although its heartbeats would go on.
 func TestStalledDisk(t *testing.T) {
-	c := MustCluster(t, setup{nodes: 3, batch: oneEach, tune: func(config *orderer.Config) { config.StallLimit = 800 * time.Millisecond }})
+	c := MustCluster(t, setup{nodes: 3, batch: oneEach, tune: func(config *orderer.Config) { config.StallLimit = 2 * time.Second }})
 	leader := c.leader()
 	c.mustOrder(leader, c.transaction("before"))
 	// Another program that keeps the file locked is as good as a disk that hangs.

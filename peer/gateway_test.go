@@ -373,7 +373,7 @@ func TestGatewayWithoutTheOtherOrganisation(t *testing.T) {
 
 // The gateway's patience with others does not run out while a message is held.
 func TestGatewayWaitsForHeldMessages(t *testing.T) {
-	const patience = 200 * time.Millisecond
+	const patience = 600 * time.Millisecond
 	o := withKitchen()
 	o.limits = peer.Limits{EndorsementTimeout: patience, BroadcastTimeout: patience}
 	n := MustNetwork(t, o)
@@ -392,7 +392,7 @@ func TestGatewayWaitsForHeldMessages(t *testing.T) {
 			done <- err
 		}()
 		n.MustEvent(t, func(e trace.Event) bool { return e.Kind == kind && e.Dir == trace.Held })
-		passed, cancel := context.WithTimeout(t.Context(), 2*patience)
+		passed, cancel := context.WithTimeout(t.Context(), patience+patience/4)
 		<-passed.Done()
 		cancel()
 		select {

@@ -6,6 +6,9 @@ comma   := ,
 # it is not wanted (servers), "make build WINDOW=no" leaves it out.
 WINDOW  ?= yes
 TAGS    := $(if $(filter no,$(WINDOW)),headless,$(if $(filter Linux,$(shell uname -s)),x11$(comma))migrated_fynedo),grpcnotrace
+# The same flags everywhere, so that what the program is made of is not compiled again for
+# vet, for the search for dead code and for the tests.
+export GOFLAGS += -trimpath
 SAMPLES := chaincode/samples/bundle/data/samples
 PLAYER  := app/player/write/data/page.wasm.gz
 SOURCES := $(shell find . -name '*.go' -not -path './.git/*') go.mod go.sum
@@ -22,13 +25,13 @@ run: build ## build the program and open its window
 build: setup fabriscope ## write the program to ./fabriscope
 
 fabriscope: $(SAMPLES) $(PLAYER) $(SOURCES)
-	$(GO) build -tags $(TAGS) -trimpath -o $@ .
+	$(GO) build -tags $(TAGS) -o $@ .
 
 # The sample chaincodes as one static program that fabriscope embeds, so that
 # starting one needs no compiler.
 $(SAMPLES): $(shell find chaincode/samples -name '*.go' -not -path '*/bundle/*') go.mod
 	@mkdir -p $(dir $@)
-	CGO_ENABLED=0 GOOS=linux $(GO) build -tags grpcnotrace,netgo,osusergo -trimpath -buildvcs=false -ldflags='-s -w' -o $@ ./chaincode/samples/cmd/samples
+	CGO_ENABLED=0 GOOS=linux $(GO) build -tags grpcnotrace,netgo,osusergo -buildvcs=false -ldflags='-s -w' -o $@ ./chaincode/samples/cmd/samples
 
 # The program that runs in a page of a run (export --output run.html), for the browser.
 $(PLAYER): $(shell find app/player app/view app/paint app/words internal assets -type f -not -name '*_test.go' -not -path '*/testdata/*' -not -path '*/write/*') go.mod scripts/player

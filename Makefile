@@ -14,7 +14,7 @@ PLAYER  := app/player/write/data/page.wasm.gz
 SOURCES := $(shell find . -name '*.go' -not -path './.git/*') go.mod go.sum
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.0
 
-.PHONY: help run test build check race stress bench package screenshots testdata clean setup
+.PHONY: help run test build check race stress soak bench package screenshots testdata clean setup
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -62,6 +62,13 @@ PACKAGES ?= ./internal/... ./orderer/... ./peer/...
 COUNT    ?= 20
 stress: $(SAMPLES) ## the tests of PACKAGES many times under bad conditions: none may fail once
 	GO=$(GO) RUN='$(RUN)' sh scripts/stress $(TAGS) $(COUNT) $(PACKAGES)
+
+# Round after round of kills, freezes, partitions, slow links and crashed chaincodes, in both
+# placements; a round that fails says with which seed it can be run again.
+HOURS ?= 1
+SEED  ?= $(shell date +%s)
+soak: $(SAMPLES) ## HOURS of rounds in which everything is broken and must heal
+	$(GO) test -vet=off -tags $(TAGS) -run 'TestSoak|TestKilledNodes|TestLinearizable' -v -timeout 0 ./network -soak.time $(HOURS)h -soak.seed $(SEED) -crash.seed $(SEED)
 
 bench: build ## benchmarks beside the code, then the whole network
 	$(GO) test -run '^$$' -bench . -benchtime 200ms ./internal/... ./peer/... ./orderer/... ./chaincode/

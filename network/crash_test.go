@@ -113,10 +113,7 @@ func (l *crashLoad) end() {
 var crashSeed = flag.Uint64("crash.seed", 1, "first seed of the crash tests")
 
 func TestKilledNodes(t *testing.T) {
-	kills := 54
-	if testing.Short() {
-		kills = 8
-	}
+	kills := asMany(54, 24, 8)
 	for part, count := range []int{kills / 2, kills - kills/2} {
 		seed := *crashSeed + uint64(part)
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { killNodes(t, seed, count) })

@@ -143,10 +143,7 @@ func TestCheckerOfHistories(t *testing.T) {
 
 func TestLinearizable(t *testing.T) {
 	n := mustStart(t, linearTopology)
-	faults := 14
-	if testing.Short() {
-		faults = 4
-	}
+	faults := asMany(14, 8, 4)
 	h := &history{start: time.Now(), definite: map[string]int{}}
 	stop := make(chan struct{})
 	var clients sync.WaitGroup

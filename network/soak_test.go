@@ -374,15 +374,17 @@ func (s *soak) holdMessages() (wound, error) {
 	return wound{fmt.Sprintf("hold %d of %s", f.Count, f.Kind), func() error { return s.Faults.Unhold(id) }}, err
 }
 
-// lie makes a peer's endorsements wrong: clients notice, and nothing wrong is committed.
+// lie makes a peer's endorsements wrong: clients notice, and nothing wrong is committed
+// while only one lies.
 func (s *soak) lie() (wound, error) {
 	peer := fmt.Sprintf("peer%d.org%d.example.com", s.random.IntN(2), 1+s.random.IntN(2))
-	if s.dead[peer] || s.mate(peer) {
+	if s.dead[peer] || s.mate(peer) || s.dead["truth"] {
 		return wound{}, nil
 	}
-	s.dead[peer] = true
+	s.dead[peer], s.dead["truth"] = true, true
 	w := wound{"lie at " + peer, func() error {
 		delete(s.dead, peer)
+		delete(s.dead, "truth")
 		return s.Faults.SetLie(s.ctx(), peer, false)
 	}}
 	return w, s.Faults.SetLie(s.ctx(), peer, true)

@@ -9,12 +9,17 @@ TAGS    := $(if $(filter no,$(WINDOW)),headless,$(if $(filter Linux,$(shell unam
 # The same flags everywhere, so that what the program is made of is not compiled again for
 # vet, for the search for dead code and for the tests.
 export GOFLAGS += -trimpath
+# "make build WINDOW=no STATIC=yes" makes a program that needs nothing of the system, for
+# images and archives.
+STATIC       ?=
+STATIC_TAGS  := netgo$(comma)osusergo$(comma)sqlite_omit_load_extension
+STATIC_FLAGS := -ldflags '-s -w -linkmode external -extldflags -static'
 SAMPLES := chaincode/samples/bundle/data/samples
 PLAYER  := app/player/write/data/page.wasm.gz
 SOURCES := $(shell find . -name '*.go' -not -path './.git/*') go.mod go.sum
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.0
 
-.PHONY: help run test build check race stress soak bench package screenshots testdata clean setup
+.PHONY: help run test build check race stress soak bench package install image release screenshots testdata clean setup
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -25,7 +30,7 @@ run: build ## build the program and open its window
 build: setup fabriscope ## write the program to ./fabriscope
 
 fabriscope: $(SAMPLES) $(PLAYER) $(SOURCES)
-	$(GO) build -tags $(TAGS) -o $@ .
+	$(GO) build -tags $(TAGS)$(if $(STATIC),$(comma)$(STATIC_TAGS)) $(if $(STATIC),$(STATIC_FLAGS)) -o $@ .
 
 # The sample chaincodes as one static program that fabriscope embeds, so that
 # starting one needs no compiler.
@@ -74,8 +79,19 @@ bench: build ## benchmarks beside the code, then the whole network
 	$(GO) test -run '^$$' -bench . -benchtime 200ms ./internal/... ./peer/... ./orderer/... ./chaincode/
 	./fabriscope bench --topology bench --duration 10s --clients 128
 
-package: build ## an archive with a .desktop file, in dist/
+package: build ## an archive with a .desktop file, manual pages and completions, in dist/
 	sh scripts/package ./fabriscope
+
+# The folder that everything is put below.
+PREFIX ?= /usr/local
+install: package ## the program, its icon, manual pages and completions below PREFIX
+	dist/fabriscope-*-$(shell uname -s | tr A-Z a-z)-$(shell uname -m)/install $(PREFIX)
+
+image: ## a container image without the window, fabriscope:VERSION, built from nothing
+	GO=$(GO) sh scripts/image
+
+release: ## archives for amd64 and arm64 without the window, their parts lists and checksums, in dist/release/
+	GO=$(GO) sh scripts/release
 
 screenshots: build ## make the pictures of the README and the guide anew (needs Xvfb, xdotool, ImageMagick)
 	sh scripts/screenshots ./fabriscope docs/pictures

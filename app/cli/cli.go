@@ -171,7 +171,7 @@ or not. Unmodified Fabric chaincode and Gateway clients run on it.`,
 	root.AddCommand(p.window(), p.up(), p.run(), p.bench())
 	root.AddCommand(p.deploy(), p.install(), p.approve(), p.commit(), p.invoke(), p.query(), p.peers(), p.chaincodes())
 	root.AddCommand(p.events(), p.tx(), p.export(), p.inspect(), p.ledger())
-	root.AddCommand(p.doctor(), p.listSamples(), p.node(), p.sampleChaincode())
+	root.AddCommand(p.doctor(), p.listSamples(), p.version(), p.manual(), p.node(), p.sampleChaincode())
 	root.SetHelpCommandGroupID("more")
 	root.SetCompletionCommandGroupID("more")
 	return root

@@ -18,6 +18,15 @@ import (
 	"github.com/fabriscope/fabriscope/network/scenario"
 )
 
+// scenarioNames are the scenarios and lessons that come with the program.
+func scenarioNames() []string {
+	names := assets.ScenarioNames()
+	for _, l := range assets.Lessons() {
+		names = append(names, fmt.Sprintf("lesson-%d", l.Number))
+	}
+	return names
+}
+
 func (p *program) run() *cobra.Command {
 	var record, page, junitFile, topology, runtime, placement, language string
 	var asJSON, list, ask bool
@@ -41,7 +50,8 @@ here they run through, and --ask lets you answer their questions in the terminal
   fabriscope run lesson-6 --ask
   fabriscope run lesson-6 --lang de
   fabriscope run --list`,
-		Args: atMost(1),
+		Args:              atMost(1),
+		ValidArgsFunction: completes(scenarioNames, "star"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !slices.Contains(assets.TextLanguages(), language) {
 				return fmt.Errorf("--lang %q is not there; use one of %s", language, strings.Join(assets.TextLanguages(), ", "))

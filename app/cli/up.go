@@ -91,7 +91,8 @@ runs until Ctrl-C. With --dir the identities and ledgers are kept, and the next
   fabriscope up consortium --record run.fscope
   fabriscope up my-network.yaml --dir ./net --ports fabric
   fabriscope up --time --runtime process --cut idle --json`,
-		Args: atMost(1),
+		Args:              atMost(1),
+		ValidArgsFunction: completes(assets.TopologyNames, "yaml", "yml"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			begin := time.Now()
 			t, err := flags.topology(append(args, "")[0])

@@ -10,6 +10,9 @@ import (
 	"github.com/fabriscope/fabriscope/network"
 )
 
+// hasWindow tells whether this program was built with the window.
+const hasWindow = true
+
 // openWindow shows the window until it is closed.
 func (p *program) openWindow(o windowOptions) error {
 	w := window.Options{Open: o.Files, Sample: o.Sample, Lesson: o.Lesson, Tx: o.Tx, Theme: o.Theme, Language: o.Language,

@@ -4,6 +4,9 @@ package cli
 
 import "errors"
 
+// hasWindow tells whether this program was built with the window.
+const hasWindow = false
+
 // openWindow says that this program was built without the window.
 func (p *program) openWindow(windowOptions) error {
 	return errors.New("this program was built without the window (make build WINDOW=no); use: fabriscope up (a network), " +

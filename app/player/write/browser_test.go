@@ -167,6 +167,28 @@ func hashed(pic *image.RGBA) string {
 	return fmt.Sprint(n)
 }
 
+// The page that the README leads to shows the conflict and its reason.
+func TestReadmesPageInABrowser(t *testing.T) {
+	path, err := filepath.Abs("../../../docs/runs/two-clients-one-key.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme, err := os.ReadFile("../../../docs/SHARING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, address, found := strings.Cut(string(readme), "two-clients-one-key.html?lang=en")
+	if !found {
+		t.Fatal("docs/SHARING.md does not show an address")
+	}
+	address, _, _ = strings.Cut(address, `"`)
+	b := mustBrowser(t)
+	b.open(path, "?lang=en"+address)
+	if reason := b.text(`document.getElementById("p-inspector").innerText`); !strings.Contains(reason, "MVCC_READ_CONFLICT") {
+		t.Errorf("%s shows %s", address, reason)
+	}
+}
+
 func TestPageInABrowser(t *testing.T) {
 	path, run := mustPage(t)
 	b := mustBrowser(t)

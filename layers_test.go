@@ -76,6 +76,7 @@ var floors = map[string]string{
 	"internal/sqlite":        "internal/trace",
 	"internal/wire":          "",
 	"internal/cache":         "",
+	"internal/mango":         "",
 	"internal/msp":           "internal/wire internal/cache",
 	"internal/policy":        "internal/msp internal/wire",
 	"internal/channelconfig": "internal/policy internal/msp internal/wire",

@@ -57,6 +57,7 @@ type nodeSpec struct {
 
 	Cut          string `json:"cut,omitempty"`
 	Runtime      string `json:"runtime,omitempty"`
+	State        string `json:"state,omitempty"` // of a peer: leveldb or couchdb
 	BuildPerPeer bool   `json:"buildPerPeer,omitempty"`
 	Faithful     bool   `json:"faithful,omitempty"`
 	// Labels are packages that are run in another way than Runtime says.
@@ -224,7 +225,7 @@ func openNode(spec nodeSpec, s shared) (*node, error) {
 	} else {
 		n.peer, err = peer.New(peer.Config{
 			Name: spec.Name, MSPID: spec.MSPID, Signer: me.Signer, MSP: org.MSPConfig(), Dir: spec.Dir, Link: end, Listen: spec.Listen, Moves: spec.Moves,
-			Verifier: s.verifier, Shared: s.peers, Disk: s.disk, Trace: s.trace, Log: s.log,
+			CouchDB: spec.State == stateCouchDB, Verifier: s.verifier, Shared: s.peers, Disk: s.disk, Trace: s.trace, Log: s.log,
 			Chaincode: chaincode.Config{
 				Peer: spec.Name, MSPID: spec.MSPID, Dir: filepath.Join(spec.Dir, "chaincode"), Runtime: spec.Runtime,
 				RunID: spec.RunID, BuildPerPeer: spec.BuildPerPeer, Link: end, Trace: s.trace, Log: s.log,

@@ -201,7 +201,7 @@ func (n *Nodes) infos(r role) []targetInfo {
 func (n *Nodes) newMember(r role, org, name string, fabricPort int) *member {
 	t := n.topology
 	spec := nodeSpec{Role: r, Name: name, Dir: filepath.Join(n.dir, "nodes", name), Crypto: n.cryptoDir(), Listen: "127.0.0.1:0",
-		RunID: n.runID, Seed: t.Seed, Runtime: t.Runtime, BuildPerPeer: t.OneBuildPerPeer, Faithful: t.Faithful}
+		RunID: n.runID, Seed: t.Seed, Runtime: t.Runtime, State: t.State, BuildPerPeer: t.OneBuildPerPeer, Faithful: t.Faithful}
 	if t.Ports == "fabric" && fabricPort > 0 {
 		spec.Listen = fmt.Sprintf("127.0.0.1:%d", fabricPort)
 	} else {

@@ -55,6 +55,9 @@ type Topology struct {
 	Runtime string `yaml:"runtime,omitempty"`
 	// Placement of nodes: inproc (default) or process.
 	Placement string `yaml:"placement,omitempty"`
+	// State is the database that peers keep the state in: leveldb (default), a key-value
+	// store, or couchdb, which answers rich queries.
+	State string `yaml:"state,omitempty"`
 	// Ports: any (default) or fabric, the ports of Fabric's test network.
 	Ports string `yaml:"ports,omitempty"`
 	// Faithful makes nodes of one process share nothing: every peer verifies every
@@ -291,6 +294,7 @@ func (t *Topology) fill() {
 	setDefault(&t.Channel, "mychannel")
 	setDefault(&t.Runtime, "auto")
 	setDefault(&t.Placement, "inproc")
+	setDefault(&t.State, "leveldb")
 	setDefault(&t.Ports, "any")
 	if t.Seed == 0 {
 		t.Seed = 1

@@ -17,6 +17,9 @@ func (t *Topology) Check() error {
 	return nil
 }
 
+// stateCouchDB is the state database that answers rich queries.
+const stateCouchDB = "couchdb"
+
 // problem is one finding of check: the key it is about and what is wrong.
 type problem struct{ key, text string }
 
@@ -60,6 +63,7 @@ func (t *Topology) check() *problem {
 	for _, c := range []struct{ key, value, allowed string }{
 		{"runtime", t.Runtime, "auto docker process"},
 		{"placement", t.Placement, "inproc process"},
+		{"state", t.State, "leveldb couchdb"},
 		{"ports", t.Ports, "any fabric"},
 		{"block.cut", t.Block.Cut, "timeout idle quiet"},
 	} {

@@ -35,6 +35,7 @@ type channel struct {
 	gateway     *gateway.Channel
 	puller      *puller
 	lacks       lacks
+	indexed     sync.Map // chaincode's name to the package id whose indexes are made
 	filtered    recent[peerpb.FilteredBlock]
 	events      recent[[]*peerpb.ChaincodeEvent] // of valid transactions
 
@@ -67,7 +68,7 @@ func openChannel(p *Peer, name string, genesis *commonpb.Block) (*channel, error
 	var err error
 	c.ledger, err = ledger.Open(filepath.Join(dir, ledgerFile), ledger.Options{
 		Channel: name, Node: p.config.Name, Readers: p.config.Limits.Readers, CacheBytes: p.config.Limits.CacheBytes,
-		Trace: p.config.Trace, Log: c.log, Disk: p.config.Disk,
+		CouchDB: p.config.CouchDB, Trace: p.config.Trace, Log: c.log, Disk: p.config.Disk,
 	})
 	if err != nil {
 		return nil, err
@@ -104,7 +105,11 @@ func (c *channel) load(genesis *commonpb.Block) error {
 	}
 	c.current.Store(newSettings(bundle))
 	c.validator = c.newValidator(bundle)
-	return c.definitions.Load()
+	if err := c.definitions.Load(); err != nil {
+		return err
+	}
+	c.makeIndexes(c.ctx)
+	return nil
 }
 
 // storedConfig is the configuration in the state: the one that the last valid config

@@ -58,6 +58,7 @@ func (c *channel) committed(stored *commonpb.Block, result *validate.Result) {
 		if err := c.definitions.Load(); err != nil {
 			c.peer.failed(trace.Event{Channel: c.name, Block: number}, "read the chaincode definitions", err)
 		}
+		c.makeIndexes(c.ctx)
 	}
 	ids := make([]string, len(result.Transactions))
 	for i := range ids {

@@ -71,6 +71,10 @@ type Config struct {
 
 	Disk *sqlite.Disk // what the files of one process share; nil works
 
+	// CouchDB makes the state databases answer rich queries, with CouchDB's rules for keys
+	// and values. Otherwise they are key-value stores.
+	CouchDB bool
+
 	Limits Limits
 	Trace  *trace.Recorder // nil is off
 	Log    *slog.Logger    // nil discards

@@ -109,6 +109,7 @@ func (p packages) Install(raw []byte) (*chaincode.Package, error) {
 	}
 	for _, c := range p.peer.allChannels() {
 		c.definitions.FindPackages()
+		c.makeIndexes(c.ctx)
 		c.launchNeeded()
 	}
 	return pkg, nil

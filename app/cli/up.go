@@ -23,14 +23,15 @@ import (
 
 // networkFlags are the settings that several commands let a person change.
 type networkFlags struct {
-	runtime, placement, ports, cut string
-	faithful                       bool
+	runtime, placement, ports, cut, state string
+	faithful                              bool
 }
 
 func (f *networkFlags) define(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.runtime, "runtime", "", "where chaincode runs: auto, docker or process")
 	cmd.Flags().StringVar(&f.placement, "placement", "", "inproc (one process) or process (one for each node)")
 	cmd.Flags().StringVar(&f.ports, "ports", "", "any, or fabric for the ports of Fabric's test network")
+	cmd.Flags().StringVar(&f.state, "state", "", "the state database of the peers: leveldb, or couchdb for rich queries")
 	cmd.Flags().StringVar(&f.cut, "cut", "", "when blocks are cut: timeout (as Fabric), idle (at once) or quiet (when none has come for 5 ms)")
 	cmd.Flags().BoolVar(&f.faithful, "faithful", false, "nodes share nothing: every peer verifies every signature, and all messages go over TCP")
 }
@@ -47,7 +48,7 @@ func (f *networkFlags) topology(name string) (*network.Topology, error) {
 	for _, c := range []struct {
 		field *string
 		value string
-	}{{&t.Placement, f.placement}, {&t.Ports, f.ports}, {&t.Block.Cut, f.cut}} {
+	}{{&t.Placement, f.placement}, {&t.Ports, f.ports}, {&t.Block.Cut, f.cut}, {&t.State, f.state}} {
 		if c.value != "" {
 			*c.field = c.value
 		}

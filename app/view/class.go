@@ -74,7 +74,7 @@ func ClassOf(k trace.Kind) Class {
 		return Endorsement
 	case trace.ChaincodePutState, trace.ChaincodeDelState, trace.WriteAdded:
 		return Write
-	case trace.ReadAdded, trace.RangeAdded, trace.ChaincodeResponse:
+	case trace.ReadAdded, trace.RangeAdded, trace.RichQuery, trace.ChaincodeResponse:
 		return Read
 	case trace.DeliverBlock, trace.DeliverFiltered, trace.BlockCut, trace.BlockWritten, trace.BlockPulled, trace.ValidateFrom,
 		trace.PolicyJudged, trace.VersionCheck, trace.Verdict, trace.Committed:

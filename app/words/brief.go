@@ -29,6 +29,7 @@ var briefs = map[trace.Kind][]told{
 	trace.RaftVoteReply:   {{0, trace.Accepted, "granted, term {{.Term}}"}, {0, 0, "refused, term {{.Term}}"}},
 	trace.ReadAdded:       {{0, trace.Absent, "absent"}, {0, 0, "{{.A}}:{{.B}}"}},
 	trace.RangeAdded:      {{0, 0, "{{.N}} keys"}},
+	trace.RichQuery:       {{0, trace.ByIndex, "{{.Name}}"}, {0, 0, "no index"}},
 	trace.WriteAdded:      {{0, trace.Delete, "deleted"}, {0, 0, "{{.N}} bytes"}},
 }
 

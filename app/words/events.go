@@ -96,6 +96,8 @@ var sentences = map[trace.Kind][]told{
 	trace.RangeAdded: {{0, trace.Complete, "{{.Node}} adds a range query ({{.Range}}) to the read set of {{.Tx}}: {{.N}} keys, read to its end."},
 		{0, trace.Incomplete, "{{.Node}} adds a range query ({{.Range}}) to the read set of {{.Tx}}: {{.N}} keys, left before its end."},
 		{0, 0, "{{.Node}} adds a range query ({{.Range}}) to the read set of {{.Tx}}: {{.Note}}."}},
+	trace.RichQuery: {{0, trace.ByIndex, "{{.Node}} answers a rich query of {{.Tx}} with the index {{.Name}}."},
+		{0, 0, "{{.Node}} answers a rich query of {{.Tx}} without an index: it reads all keys of the chaincode."}},
 	trace.WriteAdded: {{0, trace.Put, "{{.Node}} adds a write of {{.Key}} ({{.N}} bytes) to the write set of {{.Tx}}, not to the state."},
 		{0, trace.Delete, "{{.Node}} adds the deletion of {{.Key}} to the write set of {{.Tx}}, not to the state."},
 		{0, trace.PutMetadata, "{{.Node}} adds a policy of {{.Key}}'s own to the write set of {{.Tx}}, not to the state."},
@@ -126,6 +128,7 @@ var sentences = map[trace.Kind][]told{
 		{0, trace.Failed, "The start of chaincode {{.Label}} at {{.Node}} failed{{.Because}}."},
 		{0, 0, "The start of chaincode {{.Label}} at {{.Node}} has ended{{.Because}}."}},
 	trace.ChaincodeExit:   {{0, 0, "Chaincode {{.Label}} at {{.Node}} has ended{{.Because}}."}},
+	trace.IndexMade:       {{0, 0, "{{.Node}} has made the index {{.Key}} for the rich queries of chaincode {{.Name}}."}},
 	trace.DefinitionKnown: {{0, trace.Told, "{{.Node}} knows the new definition of chaincode {{.Key}}: version {{.Name}}, sequence {{.A}}."}, {0, 0, "{{.Node}} knows the new definition of chaincode {{.Key}}: {{.Note}}."}},
 
 	trace.Enqueued: {{0, trace.Told, "The leader {{.Node}} adds {{.Tx}} to the next block: {{.N}} pending, {{.Bytes}}."},

@@ -63,6 +63,11 @@ func (c connector) dsn(layer string) string {
 
 // prepare runs the remaining pragmas on a new connection.
 func (c connector) prepare(connection *sqlite3.SQLiteConn) error {
+	for name, make := range c.options.Functions {
+		if err := connection.RegisterFunc(name, make(), true); err != nil {
+			return fmt.Errorf("define the function %s: %w", name, err)
+		}
+	}
 	pragmas := "PRAGMA temp_store=MEMORY;"
 	if c.mode == readWrite {
 		if c.options.Checksums {

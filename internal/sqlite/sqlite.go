@@ -83,6 +83,11 @@ type Options struct {
 	// written anew with them when it is opened.
 	Checksums bool
 
+	// Functions are SQL functions by name. Each makes the function for one connection,
+	// which calls it from one goroutine at a time. They must give equal results for equal
+	// arguments; see RegisterFunc of mattn/go-sqlite3 for the types they can have.
+	Functions map[string]func() any
+
 	// Remedy is what ErrCorrupt says besides, for example a command.
 	Remedy string
 

@@ -97,6 +97,10 @@ const (
 
 	FaultStateEdited // a value in a peer's state database, behind its back
 
+	// How a rich query is answered.
+	ByIndex // an index of the chaincode's package is walked
+	NoIndex // every key of the chaincode is read
+
 	whatCount
 )
 
@@ -113,6 +117,7 @@ var whatNames = [whatCount]string{
 	PlainTextMissing: "plain-text-missing", PlainTextFound: "plain-text-found", LostCut: "link-cut",
 	LostGone: "connection-gone", LostGivenUp: "given-up", SeekForEver: "for-ever", SeekBounded: "bounded",
 	PutMetadata: "metadata", SyncLog: "log", SyncFile: "file", SyncAwaited: "awaited", FaultStateEdited: "state-edited",
+	ByIndex: "index", NoIndex: "no-index",
 }
 
 // String gives the case's word in listings, filters and exports; "" for Untold.
@@ -201,6 +206,7 @@ var factsTable = map[Kind]Kept{
 	SimulateEnd:   {Whats: answers, A: Quantity{"reads", Number}, B: Quantity{"writes", Number}, C: status},
 	ReadAdded:     {Whats: []What{Present, Absent}, A: Quantity{"version_block", Number}, B: Quantity{"version_tx", Number}},
 	RangeAdded:    {Whats: []What{Complete, Incomplete}, A: Quantity{"results", Number}},
+	RichQuery:     {Whats: []What{ByIndex, NoIndex}, Name: "index"},
 	WriteAdded:    {Whats: []What{Put, Delete, PutMetadata}, A: Quantity{"bytes", Bytes}},
 	Endorsed:      {Whats: told, A: Quantity{"digest", Hash}},
 	Refused:       {Whats: []What{Rejected}, A: status},
@@ -227,6 +233,7 @@ var factsTable = map[Kind]Kept{
 	LaunchStart:     {Whats: told, Name: "runtime"},
 	LaunchEnd:       {Whats: []What{CodeReady, Failed}, A: took, Name: "runtime"},
 	ChaincodeExit:   {Whats: []What{Stopped, CodeEnded}},
+	IndexMade:       {Whats: told, Name: "chaincode"},
 	DefinitionKnown: {Whats: told, A: Quantity{"sequence", Number}, Name: "version"},
 
 	NodeStart:    {Whats: []What{IsPeer, IsOrderer}},

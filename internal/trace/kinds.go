@@ -62,6 +62,7 @@ const (
 	SimulateEnd   Kind = "simulate.end"   // the read-write set is complete; Note = reads, writes, status
 	ReadAdded     Kind = "rwset.read"     // the read set grew; Key = key, Note = version
 	RangeAdded    Kind = "rwset.range"    // a range query was recorded; Key = start, Note = end and count
+	RichQuery     Kind = "rwset.rich"     // a rich query was asked; Key = query, What = how it is answered, Note = the index or CouchDB's warning
 	WriteAdded    Kind = "rwset.write"    // the write set grew; Key = key, Note = size or "delete"
 	Endorsed      Kind = "endorsed"       // the peer signed the result; Note = digest of the result
 	Refused       Kind = "refused"        // the peer did not endorse; Note = why
@@ -98,6 +99,7 @@ const (
 	LaunchEnd       Kind = "chaincode-launch.end" // registered and ready
 	ChaincodeExit   Kind = "chaincode-exit"       // Note = exit code or cause
 	DefinitionKnown Kind = "chaincode-definition" // a definition was committed; Note = version and sequence
+	IndexMade       Kind = "chaincode-index"      // an index of its package is in the state database; Key = index, Name = chaincode
 )
 
 // Nodes, Raft roles, links, holds and the script.
@@ -131,9 +133,9 @@ func Kinds() []Kind {
 		RaftOther,
 		ChaincodeRegister, ChaincodeRegistered, ChaincodeReady, ChaincodeInit, ChaincodeTransaction, ChaincodeGetState,
 		ChaincodePutState, ChaincodeDelState, ChaincodeResponse, ChaincodeCompleted, ChaincodeError, ChaincodeUnknown,
-		SimulateStart, SimulateEnd, ReadAdded, RangeAdded, WriteAdded, Endorsed, Refused, Compared, Submitted, CommitSeen,
+		SimulateStart, SimulateEnd, ReadAdded, RangeAdded, RichQuery, WriteAdded, Endorsed, Refused, Compared, Submitted, CommitSeen,
 		Enqueued, ChannelConfig, BlockCut, BlockWritten, BlockPulled, ValidateFrom, PolicyJudged, VersionCheck, Verdict, Committed,
-		DiskSync, Installed, BuildStart, BuildEnd, LaunchStart, LaunchEnd, ChaincodeExit, DefinitionKnown,
+		DiskSync, Installed, BuildStart, BuildEnd, LaunchStart, LaunchEnd, ChaincodeExit, DefinitionKnown, IndexMade,
 		NodeStart, NodeReady, NodeStop, NodeKilled, ChannelJoin, RaftRole, RaftLeader, LinkRule, Partition, HoldSet, HoldGone, Say, Step,
 		Fault, ErrorEvent, Progress, NetworkReady,
 	}

@@ -47,12 +47,12 @@ func (r *run) start(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.T
 		return nil, line{}, errors.New("a network runs already: a scenario has one")
 	}
 	var source starlark.Value
-	var runtime, placement, cut string
+	var runtime, placement, cut, state string
 	var timeout starlark.Value
 	var count int
 	var faithful bool
 	if err := starlark.UnpackArgs("network", args, kwargs, "topology?", &source, "runtime?", &runtime, "placement?", &placement,
-		"cut?", &cut, "batch_timeout?", &timeout, "max_messages?", &count, "faithful?", &faithful); err != nil {
+		"cut?", &cut, "batch_timeout?", &timeout, "max_messages?", &count, "faithful?", &faithful, "state?", &state); err != nil {
 		return nil, line{}, err
 	}
 	t, err := r.topology(source)
@@ -69,6 +69,7 @@ func (r *run) start(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.T
 	}
 	t.Faithful = t.Faithful || faithful
 	override(&t.Block.Cut, cut)
+	override(&t.State, state)
 	override(&t.Placement, placement, r.options.Placement)
 	if chosen := first(r.options.Runtime, runtime); chosen != "" {
 		t.SetRuntime(chosen)

@@ -38,7 +38,7 @@ func (r *CheckReport) full() bool { return len(r.Problems) >= maxProblems }
 // progress, if not nil, is called after every block.
 func Check(ctx context.Context, path string, progress func(done, of uint64)) (CheckReport, error) {
 	var report CheckReport
-	db, err := sqlite.Open(path, sqlite.Options{ReadOnly: true, Readers: 1, CacheKiB: readerCacheKiB, SkipCheck: true})
+	db, err := sqlite.Open(path, sqlite.Options{ReadOnly: true, Readers: 1, CacheKiB: readerCacheKiB, SkipCheck: true, Functions: functions()})
 	if err != nil {
 		if errors.Is(err, ErrCorrupt) {
 			report.found("%v", err)

@@ -1,8 +1,10 @@
 package ledger
 
 import (
+	"database/sql"
 	"time"
 
+	"github.com/fabriscope/fabriscope/internal/mango"
 	"github.com/fabriscope/fabriscope/internal/wire"
 )
 
@@ -34,4 +36,29 @@ func (l *Ledger) Written() (log, file int64) { return l.db.Written() }
 // SetLogLimits makes the log's bounds small enough for a test.
 func (l *Ledger) SetLogLimits(fold, patient, giveUp int64, wait time.Duration) {
 	l.logLimits = logLimits{fold, patient, giveUp, wait}
+}
+
+// ExplainRich is how SQLite answers a rich query.
+func (l *Ledger) ExplainRich(ns, text string) (plan string, err error) {
+	indexes, err := richIndexes(l.db.Reader(), ns)
+	if err != nil {
+		return "", err
+	}
+	query, err := mango.ParseQuery(text)
+	if err != nil {
+		return "", err
+	}
+	p, err := query.Plan(indexes)
+	if err != nil {
+		return "", err
+	}
+	statement, args := (&richScanner{ns: ns, plan: p, read: &mango.Position{ID: "k", Key: []byte{1}}}).query()
+	err = eachRow(l.db.Reader(), func(rows *sql.Rows) error {
+		var id, parent, unused int
+		var detail string
+		err := rows.Scan(&id, &parent, &unused, &detail)
+		plan += detail + "; "
+		return err
+	}, "EXPLAIN QUERY PLAN "+statement, args...)
+	return plan, err
 }

@@ -49,6 +49,10 @@ type Options struct {
 	// CacheBytes bounds the cache of state entries. 0 means 1 MiB.
 	CacheBytes int
 
+	// CouchDB answers rich queries and keeps CouchDB's rules for keys and values. Without
+	// it the state is a key-value store, as with LevelDB, and refuses them.
+	CouchDB bool
+
 	// Trace takes the growth of read-write sets; nil is off.
 	Trace *trace.Recorder
 
@@ -123,6 +127,7 @@ func open(path string, options Options, openFile func(string, sqlite.Options) (*
 	db, err := openFile(path, sqlite.Options{
 		Migrations: layout, Readers: options.Readers + plainReaders, CacheKiB: readerCacheKiB, ApplicationID: FileMark,
 		Checksums: true, Remedy: remedy(path), Disk: options.Disk, Synced: sqlite.Recorded(options.Trace, options.Node, options.Channel),
+		Functions: functions(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)

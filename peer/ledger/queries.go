@@ -68,13 +68,7 @@ func (r *Requests) getRange(m *peerpb.GetStateByRange) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	q.next = func() ([]byte, error) {
-		kv, ok, err := it.Next()
-		if err != nil || !ok {
-			return nil, err
-		}
-		return proto.Marshal(kv)
-	}
+	q.next = marshalled(it.Next)
 	return r.open(q)
 }
 
@@ -93,27 +87,8 @@ func (r *Requests) getHistory(m *peerpb.GetHistoryForKey) ([]byte, error) {
 	}})
 }
 
-// richQuery refuses, as a peer with a key-value state database does, after the
-// same checks.
-func (r *Requests) richQuery(m *peerpb.GetQueryResult) ([]byte, error) {
-	page, err := queryMetadata(m.GetMetadata())
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case m.GetCollection() != "":
-		if err := r.mayRead(m.GetCollection()); err != nil {
-			return nil, err
-		}
-		return nil, r.sim.privateRichQuery(r.namespace, m.GetCollection())
-	case paginated(page):
-		return nil, r.sim.pagedRichQuery()
-	}
-	return nil, errRichQuery
-}
-
-// privateRichQuery and pagedRichQuery leave their marks on the simulation
-// although they fail: a write after them is refused.
+// privateRichQuery leaves its mark on the simulation although it fails: a write after it
+// is refused.
 func (s *Simulator) privateRichQuery(ns, coll string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,15 +99,6 @@ func (s *Simulator) privateRichQuery(ns, coll string) error {
 		return err
 	}
 	return errRichQuery
-}
-
-func (s *Simulator) pagedRichQuery() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.mayPage(); err != nil {
-		return err
-	}
-	return errRichPage
 }
 
 // queryMetadata decodes the pagination that a query may carry.

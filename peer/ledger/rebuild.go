@@ -136,7 +136,7 @@ type damaged struct{ db *sqlite.DB }
 // openDamaged opens a file without checks: no migrations, so that nothing is
 // written, and no savepoint.
 func openDamaged(path string) (*damaged, error) {
-	db, err := sqlite.Open(path, sqlite.Options{Readers: 1, CacheKiB: readerCacheKiB, SkipCheck: true})
+	db, err := sqlite.Open(path, sqlite.Options{Readers: 1, CacheKiB: readerCacheKiB, SkipCheck: true, Functions: functions()})
 	if err != nil {
 		return nil, err
 	}

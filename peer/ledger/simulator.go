@@ -129,12 +129,17 @@ func (s *Simulator) get(ns, key string) (Value, bool, error) {
 	if err != nil {
 		return Value{}, false, err
 	}
+	s.noteRead(ns, key, v, ok)
+	return v, ok, nil
+}
+
+// noteRead adds a read entry for a key, once; the caller holds mu.
+func (s *Simulator) noteRead(ns, key string, v Value, ok bool) {
 	in := s.set.ns(ns)
 	if _, known := in.reads[key]; !known {
 		put(&in.reads, key, &kvrwsetpb.KVRead{Key: key, Version: readVersion(v, ok)})
 		s.recordRead(key, v, ok)
 	}
-	return v, ok, nil
 }
 
 // GetStateMultiple reads several keys; the values are in the order of the keys,
@@ -174,6 +179,9 @@ func (s *Simulator) PutState(ns, key string, value []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.mayWrite(len(key) + len(value)); err != nil {
+		return err
+	}
+	if err := s.checkLegal(ns, key, value); err != nil {
 		return err
 	}
 	w := &kvrwsetpb.KVWrite{Key: key, IsDelete: len(value) == 0, Value: value}

@@ -66,6 +66,7 @@ func (d *Topology) Compare(running *network.Topology) Changes {
 		{words.L("the block settings"), running.Block, want.Block}, {words.L("the channel's name"), running.Channel, want.Channel},
 		{words.L("the ordering organisation"), [2]string{running.Orderers.Organization, running.Orderers.Domain}, [2]string{want.Orderers.Organization, want.Orderers.Domain}},
 		{words.L("the runtime of chaincodes"), running.Runtime, want.Runtime}, {words.L("the placement of nodes"), running.Placement, want.Placement},
+		{words.L("the state database"), running.State, want.State},
 		{words.L("the ports"), running.Ports, want.Ports}, {"faithful", running.Faithful, want.Faithful},
 		{words.L("a build for every peer"), running.OneBuildPerPeer, want.OneBuildPerPeer}, {words.L("the seed"), running.Seed, want.Seed},
 	} {

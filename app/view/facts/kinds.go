@@ -181,7 +181,7 @@ func describeChange(k trace.Kind) Kind {
 	peers := map[trace.Kind]Op{
 		trace.SimulateStart: OpSimulate, trace.SimulateEnd: OpSimulated, trace.Endorsed: OpEndorsed, trace.Refused: OpRefused,
 		trace.BlockPulled: OpPulled, trace.ValidateFrom: OpValidate, trace.PolicyJudged: OpJudged, trace.VersionCheck: OpNone,
-		trace.Verdict: OpVerdict, trace.Committed: OpCommitted, trace.ReadAdded: OpNone, trace.WriteAdded: OpNone, trace.RangeAdded: OpNone,
+		trace.Verdict: OpVerdict, trace.Committed: OpCommitted, trace.ReadAdded: OpNone, trace.WriteAdded: OpNone, trace.RangeAdded: OpNone, trace.RichQuery: OpNone, trace.IndexMade: OpNone,
 	}
 	if o, ok := peers[k]; ok {
 		return Kind{Op: o, At: Peer}

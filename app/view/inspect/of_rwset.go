@@ -62,8 +62,13 @@ func (a *about) growing(f *txFacts) []Block {
 			word = a.L("write")
 		case trace.RangeAdded:
 			word = a.L("range")
+		case trace.RichQuery:
+			word = a.L("rich query")
 		}
 		key := Cell{Text: a.keyText(e.Key), Mono: true, Link: keySel(f.chaincode, e.Key)}
+		if e.Kind == trace.RichQuery { // its key is the query, no key of the state
+			key = Cell{Text: a.printable(e.Key, 200), Mono: true}
+		}
 		if strings.HasPrefix(e.Key, "namespaces/fields/") && f.chaincode != lifecycle {
 			key = Cell{Text: a.definitionText(e.Key), Tone: Weak, Link: keySel(lifecycle, e.Key)}
 		}

@@ -91,7 +91,7 @@ func (x *Index) facts(id string, seq uint64) *txFacts {
 		}
 	}
 	lists := map[trace.Kind]*[]trace.Event{
-		trace.ReadAdded: &f.grown, trace.RangeAdded: &f.grown, trace.WriteAdded: &f.grown,
+		trace.ReadAdded: &f.grown, trace.RangeAdded: &f.grown, trace.RichQuery: &f.grown, trace.WriteAdded: &f.grown,
 		trace.SimulateStart: &f.starts, trace.SimulateEnd: &f.ends, trace.Endorsed: &f.signed, trace.Refused: &f.refused,
 		trace.Fault: &f.faults, trace.BroadcastAnswer: &f.answers, trace.VersionCheck: &f.checks, trace.Verdict: &f.verdicts,
 	}

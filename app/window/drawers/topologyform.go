@@ -150,7 +150,8 @@ func (f *topologyForm) general() fyne.CanvasObject {
 			}
 			t.Runtime = v
 		})),
-		look.FormRow(words.L("Nodes run"), f.choice([]string{"inproc", "process"}, t.Placement, func(t *network.Topology, v string) { t.Placement = v })))
+		look.FormRow(words.L("Nodes run"), f.choice([]string{"inproc", "process"}, t.Placement, func(t *network.Topology, v string) { t.Placement = v })),
+		look.FormRow(words.L("State database"), f.choice([]string{"leveldb", "couchdb"}, t.State, func(t *network.Topology, v string) { t.State = v })))
 }
 
 func (f *topologyForm) organisations() fyne.CanvasObject {

@@ -1,6 +1,7 @@
 package chaincode_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -61,7 +62,7 @@ func MustExternal(t *testing.T, conn external.Connection, rec ...*trace.Recorder
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := h.Install(raw)
+	p, err := h.Install(context.Background(), raw)
 	if err != nil {
 		t.Fatal(err)
 	}

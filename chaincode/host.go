@@ -22,6 +22,9 @@ import (
 // what was started goes on after it.
 type Runtime interface {
 	Start(ctx context.Context, spec launch.Spec) (launch.Instance, error)
+	// Build makes what Start runs, so that Start finds it; for a sample that needs no
+	// compiler it does nothing.
+	Build(ctx context.Context, spec launch.Spec) error
 }
 
 // Config describes the Host of one peer. Peer, MSPID, Dir and Link are needed, the rest
@@ -117,12 +120,19 @@ func NewHost(cfg Config) (*Host, error) {
 // for the window.
 func (h *Host) RuntimeName() (name, why string) { return h.first.name, h.first.why }
 
-// Install keeps a package. Errors: ErrPackage if it is not one; ErrAlreadyInstalled,
-// together with the Package.
-func (h *Host) Install(raw []byte) (*Package, error) {
+// Install builds a package and keeps it. One that cannot be built is not kept. Errors:
+// ErrPackage if it is not one; ErrAlreadyInstalled, together with the Package;
+// launch.ErrBuild with the compiler's words; launch.ErrUnavailable if nothing here can
+// build or run it.
+func (h *Host) Install(ctx context.Context, raw []byte) (*Package, error) {
 	p, err := ParsePackage(raw)
 	if err != nil {
 		return nil, err
+	}
+	if h.store.known(p.ID) == nil {
+		if err := h.build(ctx, p); err != nil {
+			return nil, fmt.Errorf("could not build chaincode: %w", err)
+		}
 	}
 	if err := h.store.add(p); err != nil {
 		return p, err
@@ -130,6 +140,24 @@ func (h *Host) Install(raw []byte) (*Package, error) {
 	h.record(trace.Event{Kind: trace.Installed, Key: p.ID, What: trace.Told, A: int64(len(raw)), Name: p.Type, Note: fmt.Sprintf("%s, %d bytes", p.Type, len(raw))})
 	h.warm(p)
 	return p, nil
+}
+
+// build makes a package ready to be run, if it has to be compiled. Nobody's first call
+// then waits for a compiler.
+func (h *Host) build(ctx context.Context, p *Package) error {
+	chosen, compile, err := h.runtimeOf(p.Label)
+	if err != nil || p.Type == TypeExternal || p.Sample != "" && !compile {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(h.ctx, func() { cancel(ErrClosed) })()
+	r := &running{host: h, id: p.ID, node: h.nodeName(p)} // tells the steps
+	spec, err := r.spec(ctx, p, compile)
+	if err != nil {
+		return err
+	}
+	return chosen.runtime.Build(ctx, spec)
 }
 
 // Installed lists the packages, in the order of their ids, without their bytes. Only ID

@@ -590,15 +590,15 @@ func TestInstallAndReopen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := h.Install(raw)
+	p, err := h.Install(context.Background(), raw)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := h.Install(raw)
+	again, err := h.Install(context.Background(), raw)
 	if want := "chaincode already successfully installed (package ID '" + p.ID + "')"; !errors.Is(err, chaincode.ErrAlreadyInstalled) || err.Error() != want || again.ID != p.ID {
 		t.Errorf("installing twice gave %v, %v", again, err)
 	}
-	if _, err := h.Install([]byte("rubbish")); !errors.Is(err, chaincode.ErrPackage) {
+	if _, err := h.Install(context.Background(), []byte("rubbish")); !errors.Is(err, chaincode.ErrPackage) {
 		t.Errorf("rubbish gave %v", err)
 	}
 	got, err := h.Package(p.ID)

@@ -85,7 +85,9 @@ func ParsePackage(raw []byte) (*Package, error) {
 		p.Type = TypeExternal
 	}
 	switch {
-	case !validLabel.MatchString(p.Label) || len(p.Label) > maxLabelBytes:
+	case len(p.Label) > maxLabelBytes:
+		return nil, fmt.Errorf("%w: the label has %d letters, more than %d", ErrPackage, len(p.Label), maxLabelBytes)
+	case !validLabel.MatchString(p.Label):
 		return nil, fmt.Errorf("%w: the label %q is not a letter or digit followed by letters, digits and _.+-", ErrPackage, launch.Clip(p.Label))
 	case p.Type == "":
 		return nil, fmt.Errorf("%w: metadata.json has no type", ErrPackage)
@@ -134,7 +136,7 @@ func readOuter(raw []byte, maxCode int64) (meta metadata, code []byte, err error
 		}
 		var max int64
 		var into *[]byte
-		switch h.Name {
+		switch strings.TrimPrefix(h.Name, "./") {
 		case "metadata.json":
 			max, into = maxMetadataBytes, &text
 		case "code.tar.gz":

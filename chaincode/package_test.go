@@ -54,7 +54,7 @@ func code(tb testing.TB) string {
 }
 
 func TestParsePackage(t *testing.T) {
-	raw := MustPack(t, entry{name: "metadata.json", data: `{"path":"example.com/x","type":"GoLang","label":"x_1.0"}`},
+	raw := MustPack(t, entry{name: "./metadata.json", data: `{"path":"example.com/x","type":"GoLang","label":"x_1.0"}`},
 		entry{name: "code.tar.gz", data: code(t)}, entry{name: "something-else", data: "ignored"})
 	p, err := chaincode.ParsePackage(raw)
 	if err != nil {
@@ -161,7 +161,7 @@ func TestChangedSampleIsNotTheSample(t *testing.T) {
 		entries = append(entries, entry{name: h.Name, data: string(data)})
 	}
 	pack := func() *chaincode.Package {
-		raw := MustPack(t, entry{name: "metadata.json", data: `{"path":"` + p.Path + `","type":"golang","label":"asset"}`},
+		raw := MustPack(t, entry{name: "./metadata.json", data: `{"path":"` + p.Path + `","type":"golang","label":"asset"}`},
 			entry{name: "code.tar.gz", data: string(MustPack(t, entries...))})
 		p, err := chaincode.ParsePackage(raw)
 		if err != nil {
@@ -198,7 +198,7 @@ func TestPackageExternal(t *testing.T) {
 // fabric-samples call the type of a chaincode that runs as a service "external".
 func TestParsePackageExternalByItsOldName(t *testing.T) {
 	inner := MustPack(t, entry{name: "connection.json", data: `{"address":"localhost:9999","dial_timeout":"10s","tls_required":false}`})
-	raw := MustPack(t, entry{name: "metadata.json", data: `{"type":"external","label":"basic_1.0"}`}, entry{name: "code.tar.gz", data: string(inner)})
+	raw := MustPack(t, entry{name: "./metadata.json", data: `{"type":"external","label":"basic_1.0"}`}, entry{name: "code.tar.gz", data: string(inner)})
 	p, err := chaincode.ParsePackage(raw)
 	if err != nil || p.Type != chaincode.TypeExternal {
 		t.Fatalf("got %+v, %v", p, err)
@@ -262,7 +262,7 @@ func FuzzParseFiles(f *testing.F) {
 		if err := errors.Join(werr, tw.Close(), zw.Close()); err != nil {
 			t.Fatal(err)
 		}
-		raw := MustPack(t, entry{name: "metadata.json", data: meta}, entry{name: "code.tar.gz", data: buf.String()})
+		raw := MustPack(t, entry{name: "./metadata.json", data: meta}, entry{name: "code.tar.gz", data: buf.String()})
 		if _, err := chaincode.ParsePackage(raw); err != nil && !errors.Is(err, chaincode.ErrPackage) {
 			t.Errorf("the error %v does not wrap ErrPackage", err)
 		}

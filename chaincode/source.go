@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	gobuild "go/build"
 	"io"
 	"io/fs"
 	"os"
@@ -40,6 +41,10 @@ func PackageSource(ctx context.Context, dir, label string) ([]byte, error) {
 		return fail(err)
 	} else if !info.IsDir() {
 		return fail(errors.New("it is not a folder"))
+	}
+	// The go command names files by their real paths; one folder may have several.
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return fail(err)
 	}
 	tool, err := gocmd.Find(ctx, "")
 	if err != nil {
@@ -109,7 +114,18 @@ func (c *collector) module() (string, error) {
 	}
 	importPath, err := c.list(flags)
 	if err != nil {
-		return "", err
+		// Many keep the program below the folder that they think of as the chaincode.
+		below := c.programsBelow(flags)
+		if len(below) > 1 {
+			return "", fmt.Errorf("it is no program itself, and there are several below it; choose one with --path: %s", strings.Join(below, ", "))
+		}
+		if len(below) == 0 || below[0] == c.dir {
+			return "", err
+		}
+		c.dir, c.files, c.size = below[0], nil, 0
+		if importPath, err = c.list(flags); err != nil {
+			return "", err
+		}
 	}
 	for _, name := range []string{"go.mod", "go.sum"} {
 		if err := c.addIfThere(filepath.Join(c.temp, name), "src/"+name); err != nil {
@@ -148,6 +164,7 @@ type listed struct {
 	Standard              bool
 	Module                *struct{ Main bool }
 	GoFiles, CgoFiles     []string
+	IgnoredGoFiles        []string
 	SFiles, HFiles        []string
 	EmbedFiles            []string
 	Error                 *struct{ Err string }
@@ -157,7 +174,7 @@ type listed struct {
 // it imports.
 func (c *collector) list(flags []string) (importPath string, err error) {
 	args := append([]string{"list", "-deps",
-		"-json=Dir,ImportPath,Name,Standard,Module,GoFiles,CgoFiles,SFiles,HFiles,EmbedFiles,Error"}, flags...)
+		"-json=Dir,ImportPath,Name,Standard,Module,GoFiles,CgoFiles,IgnoredGoFiles,SFiles,HFiles,EmbedFiles,Error"}, flags...)
 	out, err := c.tool.Run(c.ctx, c.dir, append(args, ".")...)
 	if err != nil {
 		return "", fmt.Errorf("ask what it is made of: %w", err)
@@ -176,8 +193,8 @@ func (c *collector) list(flags []string) (importPath string, err error) {
 		if p.Standard || p.Module == nil || !p.Module.Main {
 			continue
 		}
-		if len(p.CgoFiles) > 0 {
-			return "", fmt.Errorf("package %s uses cgo, which chaincode builders do not have", p.ImportPath)
+		if err := p.mustNotNeedC(); err != nil {
+			return "", err
 		}
 		for _, name := range slices.Concat(p.GoFiles, p.SFiles, p.HFiles, p.EmbedFiles) {
 			if err := c.addSource(filepath.Join(p.Dir, name)); err != nil {
@@ -189,6 +206,38 @@ func (c *collector) list(flags []string) (importPath string, err error) {
 		return "", fmt.Errorf("its package is %q, but a chaincode is a program: package main with a function main that starts the shim", last.Name)
 	}
 	return last.ImportPath, nil
+}
+
+// mustNotNeedC refuses files that only a builder with a C compiler would compile. Left out
+// without a word, the chaincode would be another program than on a peer of Fabric's.
+func (p *listed) mustNotNeedC() error {
+	withC := gobuild.Default
+	withC.GOOS, withC.CgoEnabled = "linux", true
+	for _, name := range slices.Concat(p.CgoFiles, p.IgnoredGoFiles) {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		needed, err := withC.MatchFile(p.Dir, name)
+		if err != nil {
+			return fmt.Errorf("read %s: %w", filepath.Join(p.Dir, name), err)
+		}
+		if needed {
+			return fmt.Errorf("%s is compiled only with cgo (it imports \"C\", or asks for cgo in a build line), and chaincode is built here "+
+				"without a C compiler: write that part in Go, or run the chaincode yourself as a service (--address HOST:PORT)", filepath.Join(p.Dir, name))
+		}
+	}
+	return nil
+}
+
+// programsBelow are the folders in and below the package's with a package main, none if
+// the go command cannot tell.
+func (c *collector) programsBelow(flags []string) (folders []string) {
+	args := append([]string{"list", "-e", "-f", `{{if eq .Name "main"}}{{.Dir}}{{end}}`}, flags...)
+	out, err := c.tool.Run(c.ctx, c.dir, append(args, "./...")...)
+	if err != nil {
+		return nil
+	}
+	return strings.Fields(string(out))
 }
 
 // addSource adds a file of the module under the same name below src.

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -120,6 +122,47 @@ func (n *Chaincodes) Deploy(ctx context.Context, c Chaincode) (*Deployment, erro
 		}
 	}
 	return d, nil
+}
+
+// Doubt says, in a sentence, why no peers that run now can satisfy a chaincode's endorsement
+// policy; "" if some can, or if the policy is the channel's own. Such a definition is legal,
+// as with Fabric, and nobody can call it.
+func (n *Chaincodes) Doubt(c Chaincode) string {
+	if c.Policy == "" || strings.HasPrefix(c.Policy, "/") {
+		return ""
+	}
+	env, err := policy.Parse(c.Policy)
+	if err != nil {
+		return "" // Deploy says what is wrong with it
+	}
+	signature, err := policy.NewSignature(env)
+	if err != nil {
+		return ""
+	}
+	known, running := map[string]bool{}, map[string]bool{}
+	for _, o := range n.topology.Organizations {
+		known[o.MSPID] = true
+		running[o.MSPID] = len(n.nodes.running(rolePeer, o.Name)) > 0
+	}
+	lacking := ""
+	for _, layout := range policy.Layouts(signature, 0) {
+		reason := ""
+		for _, p := range layout {
+			switch {
+			case !known[p.MSPID]:
+				reason = cmp.Or(reason, fmt.Sprintf("no organisation of the channel has the MSP id %q (there are %s)", p.MSPID, strings.Join(slices.Sorted(maps.Keys(known)), ", ")))
+			case p.Role != "peer" && p.Role != "member":
+				reason = cmp.Or(reason, fmt.Sprintf("%s asks for the role %s, which no peer has", p.Text, p.Role))
+			case !running[p.MSPID]:
+				reason = cmp.Or(reason, fmt.Sprintf("no peer of %s runs", p.MSPID))
+			}
+		}
+		if reason == "" {
+			return ""
+		}
+		lacking = cmp.Or(lacking, reason)
+	}
+	return fmt.Sprintf("nobody can satisfy the policy %s: %s", c.Policy, cmp.Or(lacking, "no set of signers is enough"))
 }
 
 // approveAll lets every organisation with a running peer approve, all at once.

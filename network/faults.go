@@ -188,7 +188,12 @@ func (f *Faults) Partition(groups ...[]string) error {
 	for _, g := range groups {
 		var side []string
 		for _, name := range g {
-			side = append(side, f.topology.matching(name)...)
+			for _, node := range f.topology.matching(name) {
+				if slices.ContainsFunc(sides, func(other []string) bool { return slices.Contains(other, node) }) {
+					return fmt.Errorf("%s stands in two groups; a node is on one side of a partition", node)
+				}
+				side = append(side, node)
+			}
 		}
 		if len(side) > 0 {
 			sides = append(sides, side)

@@ -625,6 +625,9 @@ func (n *network) MustDeploy(t testing.TB, sample string, d definition) string {
 // inProcess runs chaincodes, by label, in goroutines of the test on Fabric's shim.
 type inProcess map[string]shim.Chaincode
 
+// Build does nothing: the tests' chaincodes are part of the test.
+func (inProcess) Build(context.Context, launch.Spec) error { return nil }
+
 // Start runs the chaincode with the spec's label.
 func (p inProcess) Start(_ context.Context, spec launch.Spec) (launch.Instance, error) {
 	cc := p[spec.Label]

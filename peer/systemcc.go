@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -65,9 +66,9 @@ func (tx *transaction) mayUse(c *channel, resource string) error {
 }
 
 // lifecycle runs a function of _lifecycle.
-func (tx *transaction) lifecycle(on *channel, sim *ledger.Simulator, args [][]byte) *peerpb.Response {
+func (tx *transaction) lifecycle(ctx context.Context, on *channel, sim *ledger.Simulator, args [][]byte) *peerpb.Response {
 	call := &lifecycle.Call{
-		Peer: packages{tx.peer}, Host: tx.peer.host, MSPID: tx.peer.config.MSPID, Channel: tx.channelName(), Sim: sim,
+		Peer: packages{tx.peer, ctx}, Host: tx.peer.host, MSPID: tx.peer.config.MSPID, Channel: tx.channelName(), Sim: sim,
 		Allow: func(resource string, admins bool) error { return tx.mayCallLifecycle(on, resource, admins) },
 	}
 	if on != nil {
@@ -97,13 +98,16 @@ func (tx *transaction) mayCallLifecycle(on *channel, resource string, admins boo
 }
 
 // packages is the peer as _lifecycle sees it.
-type packages struct{ peer *Peer }
+type packages struct {
+	peer *Peer
+	ctx  context.Context // of the call
+}
 
-// Install stores a package and tells the channels, whose definitions may have been
-// waiting for it. Building and launching come later, when a definition that names the
-// package is committed, or at the first call.
+// Install builds and stores a package and tells the channels, whose definitions may have
+// been waiting for it. Launching comes later, when a definition that names the package is
+// committed, or at the first call.
 func (p packages) Install(raw []byte) (*chaincode.Package, error) {
-	pkg, err := p.peer.host.Install(raw)
+	pkg, err := p.peer.host.Install(p.ctx, raw)
 	if err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ func (tx *transaction) definition(sim *ledger.Simulator) (*lifecycle.Defined, er
 func (tx *transaction) run(ctx context.Context, sim *ledger.Simulator, d *lifecycle.Defined) (*outcome, error) {
 	input := tx.proposal.Input
 	if d == nil {
-		return &outcome{response: tx.system(tx.proposal.ChaincodeName, tx.channel, sim, input.GetArgs()), version: systemVersion}, nil
+		return &outcome{response: tx.system(ctx, tx.proposal.ChaincodeName, tx.channel, sim, input.GetArgs()), version: systemVersion}, nil
 	}
 	init, err := checkInit(d, sim, input.GetIsInit())
 	if err != nil {
@@ -187,7 +187,7 @@ func (tx *transaction) call(ctx context.Context, from *channel, sim *ledger.Simu
 // its event goes no further.
 func (tx *transaction) callee(ctx context.Context, on *channel, sim *ledger.Simulator, name string, input *peerpb.ChaincodeInput) (*peerpb.ChaincodeMessage, error) {
 	if wire.IsSystemChaincode(name) {
-		payload, err := proto.Marshal(tx.system(name, on, sim, input.GetArgs()))
+		payload, err := proto.Marshal(tx.system(ctx, name, on, sim, input.GetArgs()))
 		return &peerpb.ChaincodeMessage{
 			Type: peerpb.ChaincodeMessage_COMPLETED, Payload: payload, Txid: tx.proposal.TxID(), ChannelId: on.name,
 		}, err
@@ -228,10 +228,10 @@ func splitTarget(target string) (name, channel string) {
 }
 
 // system runs a system chaincode.
-func (tx *transaction) system(name string, on *channel, sim *ledger.Simulator, args [][]byte) *peerpb.Response {
+func (tx *transaction) system(ctx context.Context, name string, on *channel, sim *ledger.Simulator, args [][]byte) *peerpb.Response {
 	switch name {
 	case wire.LifecycleNamespace:
-		return tx.lifecycle(on, sim, args)
+		return tx.lifecycle(ctx, on, sim, args)
 	case "qscc":
 		return tx.qscc(args)
 	case "cscc":

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -69,7 +70,7 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 	output := &output{Writer: out, failed: cancel}
 	p.out = output
 	root := p.root()
-	root.SetArgs(args)
+	root.SetArgs(shielded(args))
 	root.SetIn(in)
 	root.SetOut(output)
 	root.SetErr(errOut)
@@ -94,16 +95,43 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 	return exitUnable
 }
 
+// shield stands before an argument of a call that looks like a flag and is a number.
+const shield = "\x00"
+
+// shielded marks the negative numbers among the arguments of a call: no flag is a number.
+func shielded(args []string) []string {
+	if len(args) == 0 || args[0] != "invoke" && args[0] != "query" {
+		return args
+	}
+	out := slices.Clone(args)
+	for i, a := range out {
+		if a == "--" {
+			break
+		}
+		if len(a) > 1 && a[0] == '-' && (a[1] >= '0' && a[1] <= '9' || a[1] == '.') && !(i > 0 && strings.HasPrefix(out[i-1], "--") && !strings.Contains(out[i-1], "=")) {
+			out[i] = shield + a
+		}
+	}
+	return out
+}
+
 // oneLine joins the lines of a message, which chaincodes and compilers may have
 // written.
 func oneLine(message string) string {
-	var lines []string
+	var all strings.Builder
 	for line := range strings.Lines(message) {
-		if line = strings.TrimSpace(line); line != "" {
-			lines = append(lines, line)
+		line = strings.TrimSpace(line)
+		switch before := all.String(); {
+		case line == "":
+			continue
+		case strings.HasSuffix(before, ":"):
+			all.WriteString(" ")
+		case before != "":
+			all.WriteString("; ")
 		}
+		all.WriteString(line)
 	}
-	return strings.Join(lines, "; ")
+	return all.String()
 }
 
 // output is standard output. When it cannot be written any more (the reader of a pipe
@@ -164,14 +192,19 @@ or not. Unmodified Fabric chaincode and Gateway clients run on it.`,
 	}
 	root.PersistentFlags().BoolVarP(&p.verbose, "verbose", "v", false, "log what the nodes do to standard error")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if cmd.GroupID == "use" && strings.Contains(cmd.Use, "[ARG...]") {
+			err = fmt.Errorf("%w (an argument that begins with a dash stands after --)", err)
+		}
 		return fmt.Errorf("%w; see: %s --help", err, cmd.CommandPath())
 	})
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run a network:"}, &cobra.Group{ID: "use", Title: "Use a running network (from another terminal):"},
+		&cobra.Group{ID: "break", Title: "Break a running network, and mend it:"},
 		&cobra.Group{ID: "look", Title: "Look at what happened:"}, &cobra.Group{ID: "more", Title: "More:"})
 	root.AddCommand(p.window(), p.up(), p.run(), p.bench())
 	root.AddCommand(p.deploy(), p.install(), p.approve(), p.commit(), p.invoke(), p.query(), p.peers(), p.chaincodes())
+	root.AddCommand(p.node(), p.link(), p.partition(), p.heal(), p.lie())
 	root.AddCommand(p.events(), p.tx(), p.export(), p.inspect(), p.ledger())
-	root.AddCommand(p.doctor(), p.listSamples(), p.version(), p.manual(), p.node(), p.sampleChaincode())
+	root.AddCommand(p.doctor(), p.listSamples(), p.version(), p.manual(), p.sampleChaincode())
 	root.SetHelpCommandGroupID("more")
 	root.SetCompletionCommandGroupID("more")
 	return root

@@ -9,22 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fabriscope/fabriscope/chaincode/samples"
-	"github.com/fabriscope/fabriscope/network"
 )
-
-// node is how the program runs a single node of a network with placement process.
-func (p *program) node() *cobra.Command {
-	return &cobra.Command{
-		Use: "node FILE", Hidden: true, Args: exactly("FILE"),
-		Short: "Run one node; started by a network with placement process",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if !network.IsNodeProcess() {
-				return fmt.Errorf("this command is for the program itself; start a network with: fabriscope up --placement process")
-			}
-			return network.RunNode(cmd.Context(), args[0], p.log())
-		},
-	}
-}
 
 // chaincode is how the program runs one of its own sample chaincodes when it was
 // built without the static binary that holds them.

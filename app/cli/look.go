@@ -119,19 +119,7 @@ func (p *program) askRunning(ctx context.Context, dir, path string, query url.Va
 	if err != nil {
 		return err
 	}
-	answer, err := r.ask(ctx, path, query)
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		text, err := io.ReadAll(io.LimitReader(answer.Body, 4096))
-		if err != nil {
-			return err
-		}
-		return errors.New(strings.TrimSpace(string(text)))
-	}
-	return read(answer.Body)
+	return r.ask(ctx, http.MethodGet, path, query, nil, read)
 }
 
 func (p *program) tx() *cobra.Command {

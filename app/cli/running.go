@@ -101,7 +101,8 @@ func register(n *network.Network) (unregister func(), err error) {
 	return unregister, nil
 }
 
-// traceHandler answers other terminals: /tx explains a transaction, /events lists.
+// traceHandler answers other terminals: /tx explains a transaction, /events lists; what is
+// to be done goes to /do.
 func traceHandler(n *network.Network) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /tx", func(w http.ResponseWriter, r *http.Request) {
@@ -120,6 +121,7 @@ func traceHandler(n *network.Network) http.Handler {
 		}
 		_ = report.WriteList(w, n.Trace(), f.Fits)
 	})
+	serveOrders(mux, n)
 	return mux
 }
 
@@ -192,19 +194,32 @@ func theRunning(dir string) (registration, error) {
 	return registration{}, fmt.Errorf("%d networks are running; choose one with --dir: %s", len(all), strings.Join(dirs, ", "))
 }
 
-// ask gets an answer of a running network's trace.
-func (r registration) ask(ctx context.Context, path string, query url.Values) (*http.Response, error) {
+// ask sends a request to the program that runs a network and has its answer read, unless
+// that is an error, which it gives.
+func (r registration) ask(ctx context.Context, method, path string, query url.Values, body io.Reader, read func(io.Reader) error) error {
 	if r.Socket == "" {
-		return nil, fmt.Errorf("the network in %s does not offer its trace", r.Dir)
+		return fmt.Errorf("the network in %s does not offer its trace", r.Dir)
 	}
 	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", r.Socket)
 	}}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://trace"+path+"?"+query.Encode(), nil)
+	req, err := http.NewRequestWithContext(ctx, method, "http://trace"+path+"?"+query.Encode(), body)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return client.Do(req)
+	answer, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		text, err := io.ReadAll(io.LimitReader(answer.Body, 4096))
+		if err != nil {
+			return err
+		}
+		return errors.New(strings.TrimSpace(string(text)))
+	}
+	return read(answer.Body)
 }
 
 // attached runs a command with the network that it means.

@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -45,6 +48,9 @@ func (p *program) codeCommand(f *codeFlags, cmd *cobra.Command, do func(context.
 	cmd.RunE = p.attached(&f.dir, func(ctx context.Context, n *network.Network, _ *cobra.Command, args []string) error {
 		f.Name = args[0]
 		f.absolute()
+		if doubt := n.Chaincodes.Doubt(f.Chaincode); doubt != "" {
+			fmt.Fprintln(p.err, "fabriscope: note:", doubt)
+		}
 		text, err := do(ctx, n)
 		if text != "" {
 			_, unwritten := fmt.Fprintln(p.out, text)
@@ -168,6 +174,9 @@ func (f *callFlags) define(cmd *cobra.Command) {
 }
 
 func (f *callFlags) newCall(n *network.Network, args []string) (*network.Client, network.Call, error) {
+	for i := range args {
+		args[i] = strings.TrimPrefix(args[i], shield)
+	}
 	call := network.Call{Chaincode: args[0], Function: args[1], Args: args[2:], Endorsers: f.endorsers, Flow: network.Flow(f.flow), Init: f.init}
 	if f.timeout <= 0 {
 		return nil, call, fmt.Errorf("--timeout %s: write how long to wait, like 30s", f.timeout)
@@ -213,6 +222,7 @@ func (p *program) invoke() *cobra.Command {
 		Short: "Submit a transaction and wait for its verdict",
 		Long:  "Submits a transaction and waits for its verdict. Exit code 1 if it is not valid or not endorsed.",
 		Example: `  fabriscope invoke basic CreateAsset asset9 blue 5 alice 300
+  fabriscope invoke counter Add visits -5
   fabriscope invoke basic TransferAsset asset9 bob --as bob --flow gateway`,
 	}, "transaction", func(ctx context.Context, n *network.Network, c *network.Client, call network.Call) (*network.Result, error) {
 		r, err := c.Submit(ctx, call)
@@ -311,7 +321,7 @@ func (p *program) listCommand(cmd *cobra.Command, list func(ctx context.Context,
 }
 
 func (p *program) peers() *cobra.Command {
-	return p.listCommand(&cobra.Command{Use: "peers", Short: "List the nodes of the running network with their heights",
+	return p.listCommand(&cobra.Command{Use: "peers", Short: "List the nodes of the running network: heights, who leads, who is behind",
 		Example: `  fabriscope peers --json`}, p.listPeers)
 }
 
@@ -321,20 +331,56 @@ func (p *program) chaincodes() *cobra.Command {
 }
 
 func (p *program) listPeers(ctx context.Context, n *network.Network, asJSON bool) error {
-	all := n.Nodes.Status(ctx)
+	all, err := p.statuses(ctx, n)
+	if err != nil {
+		return err
+	}
 	if asJSON {
 		return json.NewEncoder(p.out).Encode(all)
 	}
+	highest := uint64(0)
+	for _, s := range all {
+		highest = max(highest, s.Height)
+	}
 	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tROLE\tADDRESS\tRUNNING\tHEIGHT\tLAST BLOCK")
+	fmt.Fprintln(w, "NAME\tROLE\tADDRESS\tRUNNING\tHEIGHT\tLAST BLOCK\tSTATE")
 	for _, s := range all {
 		height, hash := "-", "-"
 		if s.Height > 0 {
 			height, hash = fmt.Sprint(s.Height), s.Hash[:min(12, len(s.Hash))]
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%v\t%s\t%s\n", s.Name, s.Role, s.Addr, s.Running, height, hash)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%v\t%s\t%s\t%s\n", s.Name, s.Role, s.Addr, s.Running, height, hash, stateOf(&s, highest))
 	}
 	return w.Flush()
+}
+
+// statuses asks the program that runs the network, which knows more of its nodes than they
+// tell others; where it cannot be asked, they are asked.
+func (p *program) statuses(ctx context.Context, n *network.Network) (all []network.NodeStatus, err error) {
+	r, err := theRunning(n.Dir())
+	if err != nil {
+		return nil, err
+	}
+	if r.Socket == "" {
+		return n.Nodes.Status(ctx), nil
+	}
+	err = r.ask(ctx, http.MethodGet, "/nodes", nil, nil, func(body io.Reader) error { return json.NewDecoder(body).Decode(&all) })
+	return all, err
+}
+
+// stateOf says what a node's numbers do not.
+func stateOf(s *network.NodeStatus, highest uint64) string {
+	var parts []string
+	if s.Raft != "" {
+		parts = append(parts, fmt.Sprintf("%s, term %d", s.Raft, s.Term))
+	}
+	if behind := highest - s.Height; s.Running && behind > 0 {
+		parts = append(parts, fmt.Sprintf("%d behind", behind))
+	}
+	if s.Problem != "" {
+		parts = append(parts, s.Problem)
+	}
+	return strings.Join(parts, "; ")
 }
 
 func (p *program) listChaincodes(ctx context.Context, n *network.Network, asJSON bool) error {

@@ -86,7 +86,7 @@ func TestContractFromSource(t *testing.T) {
 		rt := MustRuntime(t, docker.Config{Peer: peer, CacheDir: cache, WarmCode: warmCode})
 		rec := trace.NewRecorder(trace.Options{})
 		b := MustPeer(t, rt, peer, chaincode.Config{Trace: rec})
-		p, err := b.Host.Install(raw)
+		p, err := b.Host.Install(context.Background(), raw)
 		if err != nil {
 			t.Fatal(err)
 		}

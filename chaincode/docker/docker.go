@@ -158,6 +158,20 @@ func (r *Runtime) Start(ctx context.Context, spec launch.Spec) (launch.Instance,
 	return in, nil
 }
 
+// Build makes the chaincode's image if need be. Errors are those of Start.
+func (r *Runtime) Build(ctx context.Context, spec launch.Spec) error {
+	spec.Limits = spec.Limits.WithDefaults()
+	ctx, end, err := r.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	if _, _, err := r.image(ctx, &spec); err != nil {
+		return fmt.Errorf("build %s: %w", spec.PackageID, err)
+	}
+	return nil
+}
+
 func (r *Runtime) start(ctx context.Context, spec *launch.Spec) (*instance, error) {
 	for try := 0; ; try++ {
 		image, args, err := r.image(ctx, spec)

@@ -47,8 +47,8 @@ func (r *Runtime) image(ctx context.Context, spec *launch.Spec) (name string, ar
 		name := repository + ":" + r.buildKey(spec)
 		return name, nil, r.ensureImage(ctx, spec, name, func() (string, error) { return r.binary(ctx, spec) })
 	}
-	return "", nil, fmt.Errorf("%w: the docker runtime runs chaincode of type golang, and this is of type %s; "+
-		"run it yourself and install a ccaas package", launch.ErrUnavailable, spec.Type)
+	return "", nil, fmt.Errorf("%w: it is of type %s, and Fabriscope builds Go only; run it yourself as a service, and deploy its address "+
+		"(fabriscope deploy NAME --address HOST:PORT, or a package of type ccaas)", launch.ErrUnavailable, spec.Type)
 }
 
 // sampleBinary gives the path of the samples' executable and a name for its content. The

@@ -47,7 +47,7 @@ func victim(arg string) error {
 		if err != nil {
 			return err
 		}
-		p, err := h.Install(raw)
+		p, err := h.Install(context.Background(), raw)
 		if err != nil {
 			return err
 		}

@@ -36,19 +36,19 @@ func (r *Runtime) build(ctx context.Context, spec *launch.Spec) (string, error) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, spec.Limits.WithDefaults().BuildTimeout)
 	defer cancel()
-	begin := time.Now()
-	spec.Tell(launch.StepBuild, tool.Version)
-	path, made, err := cache.File(ctx, buildKey(spec, tool), func(out string) error {
-		return compile(ctx, tool, spec.Code, plan, out)
-	})
-	switch {
-	case err != nil:
-		spec.Tell(launch.StepBuilt, "failed")
-		return "", fmt.Errorf("build %s: %w", spec.PackageID, err)
-	case made:
+	path, _, err := cache.File(ctx, buildKey(spec, tool), func(out string) error {
+		begin := time.Now()
+		spec.Tell(launch.StepBuild, tool.Version)
+		err := compile(ctx, tool, spec.Code, plan, out)
+		if err != nil {
+			spec.Tell(launch.StepBuilt, "failed")
+			return err
+		}
 		spec.Tell(launch.StepBuilt, time.Since(begin).Round(time.Millisecond).String())
-	default:
-		spec.Tell(launch.StepBuilt, "cached")
+		return nil
+	})
+	if err != nil {
+		return "", fmt.Errorf("build %s: %w", spec.PackageID, err)
 	}
 	return path, nil
 }

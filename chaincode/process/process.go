@@ -72,6 +72,12 @@ func (r *Runtime) Start(ctx context.Context, spec launch.Spec) (launch.Instance,
 	return r.run(path, append(args, spec.Arguments(spec.Socket)...), &spec)
 }
 
+// Build compiles the chaincode if need be. Errors are those of Start.
+func (r *Runtime) Build(ctx context.Context, spec launch.Spec) error {
+	_, _, err := r.executable(ctx, &spec)
+	return err
+}
+
 // executable finds or makes what to run, and the arguments that come first.
 func (r *Runtime) executable(ctx context.Context, spec *launch.Spec) (string, []string, error) {
 	switch {
@@ -92,8 +98,8 @@ func (r *Runtime) executable(ctx context.Context, spec *launch.Spec) (string, []
 		path, err := r.build(ctx, spec)
 		return path, nil, err
 	default:
-		return "", nil, fmt.Errorf("%w: the process runtime runs chaincode of type golang, and %s is of type %s; "+
-			"use the docker runtime or run it yourself and install a ccaas package", launch.ErrUnavailable, spec.PackageID, spec.Type)
+		return "", nil, fmt.Errorf("%w: %s is of type %s, and Fabriscope builds Go only; run it yourself as a service, and deploy its address "+
+			"(fabriscope deploy NAME --address HOST:PORT, or a package of type ccaas)", launch.ErrUnavailable, spec.PackageID, spec.Type)
 	}
 }
 

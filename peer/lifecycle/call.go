@@ -92,7 +92,7 @@ func differing(hash hashed, name string, r record) ([]string, error) {
 
 // Peer is what installing asks of the peer that _lifecycle is part of.
 type Peer interface {
-	// Install stores a package and tells all channels.
+	// Install builds and stores a package and tells all channels.
 	Install(raw []byte) (*chaincode.Package, error)
 	// Users tells which definitions of which channels run a package here.
 	Users(packageID string) map[string][]*Definition

@@ -14,8 +14,8 @@ import (
 	"github.com/fabriscope/fabriscope/internal/wire"
 )
 
-// install stores a package on this peer. Building and launching come later, when
-// a definition that names the package is committed, or at the first call.
+// install builds and stores a package on this peer. Launching comes later, when a
+// definition that names the package is committed, or at the first call.
 func (c *Call) install(raw []byte) (proto.Message, error) {
 	args := &lifecyclepb.InstallChaincodeArgs{}
 	if err := decodeArgs(raw, args); err != nil {

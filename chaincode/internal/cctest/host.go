@@ -30,6 +30,9 @@ func Shim(cc shim.Chaincode) func(shim.ClientStream, launch.Spec) error {
 	}
 }
 
+// Build does nothing: the tests' chaincodes are part of the test.
+func (InProcess) Build(context.Context, launch.Spec) error { return nil }
+
 // Start runs the chaincode with the spec's label.
 func (p InProcess) Start(_ context.Context, spec launch.Spec) (launch.Instance, error) {
 	run := p[spec.Label]
@@ -139,7 +142,7 @@ func MustInstall(tb testing.TB, h *chaincode.Host, sample, label string) string 
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p, err := h.Install(raw)
+	p, err := h.Install(context.Background(), raw)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -351,7 +351,7 @@ func TestWrongUse(t *testing.T) {
 		{"ledger check nosuch.db", "no such file"},
 		{"bench --slow-disk fast", "like 8MB/s"},
 		{"bench --workload nosuch --duration 1s", "the workloads are"},
-		{"node x", "fabriscope up"},
+		{"node x", "node --help"},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			code, _, errOut := p.run(strings.Fields(c.args)...)

@@ -72,8 +72,9 @@ stress: $(SAMPLES) ## the tests of PACKAGES many times under bad conditions: non
 # placements; a round that fails says with which seed it can be run again.
 HOURS ?= 1
 SEED  ?= $(shell date +%s)
+SOAK  ?= TestSoak|TestKilledNodes|TestLinearizable
 soak: $(SAMPLES) ## HOURS of rounds in which everything is broken and must heal
-	$(GO) test -vet=off -tags $(TAGS) -run 'TestSoak|TestKilledNodes|TestLinearizable' -v -timeout 0 ./network -soak.time $(HOURS)h -soak.seed $(SEED) -crash.seed $(SEED)
+	$(GO) test -vet=off -tags $(TAGS) -run '$(SOAK)' -v -timeout 0 ./network -soak.time $(HOURS)h -soak.seed $(SEED) -crash.seed $(SEED)
 
 bench: build ## benchmarks beside the code, then the whole network
 	$(GO) test -run '^$$' -bench . -benchtime 200ms ./internal/... ./peer/... ./orderer/... ./chaincode/

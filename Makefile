@@ -34,7 +34,7 @@ fabriscope: $(SAMPLES) $(PLAYER) $(SOURCES)
 
 # The sample chaincodes as one static program that fabriscope embeds, so that
 # starting one needs no compiler.
-$(SAMPLES): $(shell find chaincode/samples -name '*.go' -not -path '*/bundle/*') go.mod
+$(SAMPLES): $(shell find chaincode/samples \( -name '*.go' -o -path '*/META-INF/*.json' \) -not -path '*/bundle/*') go.mod
 	@mkdir -p $(dir $@)
 	CGO_ENABLED=0 GOOS=linux $(GO) build -tags grpcnotrace,netgo,osusergo -buildvcs=false -ldflags='-s -w' -o $@ ./chaincode/samples/cmd/samples
 

@@ -72,7 +72,11 @@ func sampleFiles(name string) ([]entry, error) {
 				return err
 			}
 			data, err := samples.Source.ReadFile(path)
-			files = append(files, entry{"src/chaincode/samples/" + path, data})
+			to := "src/chaincode/samples/" + path
+			if metadata, ok := strings.CutPrefix(path, dir+"/META-INF/"); ok {
+				to = "META-INF/" + metadata
+			}
+			files = append(files, entry{to, data})
 			return err
 		})
 		if err != nil {

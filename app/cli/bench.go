@@ -32,10 +32,12 @@ and prints throughput, latency percentiles, CPU time per committed transaction o
 our processes, memory, and the crypto floor: the time of the signature operations that
 one transaction needs, measured in the same run. Only as many organisations are asked
 to endorse as the chaincode's policy needs. The default topology is the sample
-"bench": 2 organisations with one peer each, 3 ordering nodes, blocks of up to 500.`,
+"bench": 2 organisations with one peer each, 3 ordering nodes, blocks of up to 500.
+The workload rich gives it state: couchdb and the sample stock.`,
 		Example: `  fabriscope bench
   fabriscope bench --clients 128 --duration 10s --json
   fabriscope bench --workload hot --record hot.fscope
+  fabriscope bench --workload rich
   fabriscope bench --client gateway --clients 128
   fabriscope bench --topology my-network.yaml --faithful
   fabriscope bench --clients 32 --duration 60s --slow-disk 8MB/s
@@ -60,6 +62,7 @@ to endorse as the chaincode's policy needs. The default topology is the sample
 			if err != nil {
 				return err
 			}
+			load.Suit(t, o.Workload)
 			if rate > 0 && t.Placement == "process" {
 				return errors.New("--slow-disk slows the disk down for the nodes of this process, with placement process they are in others; leave one of the two out")
 			}
@@ -89,7 +92,7 @@ to endorse as the chaincode's policy needs. The default topology is the sample
 	cmd.Flags().IntVar(&o.Clients, "clients", 512, "transactions under way at the same time")
 	cmd.Flags().DurationVar(&o.Duration, "duration", 10*time.Second, "how long to measure, after a warm-up")
 	cmd.Flags().StringVar(&o.Workload, "workload", "create", strings.Join(load.Workloads(), ", "))
-	cmd.Flags().StringVar(&o.Chaincode, "chaincode", "", "chaincode to call (default basic, or counter for hot)")
+	cmd.Flags().StringVar(&o.Chaincode, "chaincode", "", "chaincode to call (default basic, counter for hot, stock for rich)")
 	cmd.Flags().StringVar(&client, "client", "fan-out", "fan-out (asks the endorsers itself) or gateway (over TCP, as another program does)")
 	cmd.Flags().StringVar(&record, "record", "", "record everything to this run file (.fscope)")
 	cmd.Flags().StringVar(&profile, "cpuprofile", "", "write a CPU profile of this process (for go tool pprof)")

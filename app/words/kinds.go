@@ -31,6 +31,7 @@ var workloads = map[string]string{
 	"read":   "Queries of a few keys: nothing is ordered.",
 	"hot":    "Everybody changes the same few keys: most transactions conflict.",
 	"mixed":  "Half are queries, most of the rest create keys, a tenth change the hot keys.",
+	"rich":   "Rich queries for 20 of 1,000 documents, by an index: nothing is ordered.",
 }
 
 // types are those that arguments of chaincode have, as metadata names them.

@@ -59,7 +59,7 @@ func both(t *testing.T, test func(t *testing.T, cfg process.Config)) {
 }
 
 func TestEverySampleRuns(t *testing.T) {
-	calls := map[string][]string{"asset": {"GetAllAssets"}, "counter": {"Increment", "c"}, "auction": {"Open", "a", "vase"}, "dice": {"Roll", "d"}, "limited": {"Increment", "c"}, "slow": {"Write", "3", "1"}}
+	calls := map[string][]string{"asset": {"GetAllAssets"}, "counter": {"Increment", "c"}, "auction": {"Open", "a", "vase"}, "dice": {"Roll", "d"}, "limited": {"Increment", "c"}, "slow": {"Write", "3", "1"}, "stock": {"Add", "a", "box", "p0", "1"}}
 	both(t, func(t *testing.T, cfg process.Config) {
 		h := cctest.MustHost(t, chaincode.Config{Use: process.New(cfg)})
 		for _, name := range samples.Names() {

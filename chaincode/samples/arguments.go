@@ -31,6 +31,16 @@ func Documented(name string) Argument {
 		return Argument{"string", "k"}
 	case "ms":
 		return Argument{"integer", "200"}
+	case "kind":
+		return Argument{"string", "box"}
+	case "place":
+		return Argument{"string", "north"}
+	case "query":
+		return Argument{"string", `{"selector":{"place":"north"}}`}
+	case "count", "number", "places", "pageSize":
+		return Argument{"integer", "10"}
+	case "bookmark":
+		return Argument{"string", "nil"}
 	}
 	return Argument{Type: "string"}
 }

@@ -1,5 +1,5 @@
 // Package samples holds the chaincodes that come with the program: asset, counter,
-// limited, auction, dice and slow, one folder each, written on Fabric's own Go shim.
+// limited, auction, dice, stock and slow, one folder each, written on Fabric's own Go shim.
 //
 // The same code runs in three ways. Under the process runtime the program runs the
 // static binary that package bundle embeds, or itself with the hidden command
@@ -26,13 +26,14 @@ import (
 	"github.com/fabriscope/fabriscope/chaincode/samples/limited"
 	"github.com/fabriscope/fabriscope/chaincode/samples/sample"
 	"github.com/fabriscope/fabriscope/chaincode/samples/slow"
+	"github.com/fabriscope/fabriscope/chaincode/samples/stock"
 )
 
 // Source is the samples' source as it is in this repository: a folder for each
 // sample, the folder "sample" that they share, and the module files that a package
 // with their source gets (package.mod and package.sum).
 //
-//go:embed asset/*.go counter/*.go limited/*.go auction/*.go dice/*.go slow/*.go sample/*.go package.mod package.sum
+//go:embed asset/*.go counter/*.go limited/*.go auction/*.go dice/*.go slow/*.go stock/*.go stock/META-INF/statedb/couchdb/indexes/*.json sample/*.go package.mod package.sum
 var Source embed.FS
 
 // Command is the hidden first argument with which a program becomes a sample:
@@ -55,6 +56,7 @@ func All() []Sample {
 		{"auction", "Range queries: what a phantom is.", auction.Functions(), auction.New},
 		{"dice", "Wrong on purpose: every peer computes something else.", dice.Functions(), dice.New},
 		{"limited", "A counter as another organisation wrote it: the same results, up to three.", limited.Functions(), limited.New},
+		{"stock", "Rich queries on peers with state: couchdb, and what does not protect them.", stock.Functions(), stock.New},
 		{"slow", "Sleeps and writes many keys: parallel simulation, the price of one write.", slow.Functions(), slow.New},
 	}
 }

@@ -22,13 +22,14 @@ import (
 // Options says what load to make.
 type Options struct {
 	// Workload is create (new keys), read (evaluate one key), hot (everybody changes
-	// one key) or mixed (half reads, most of the rest creates, a tenth hot).
+	// one key), mixed (half reads, most of the rest creates, a tenth hot) or rich (rich
+	// queries for 20 of 1,000 documents, by an index).
 	Workload string
 	Clients  int           // transactions under way at the same time
 	Duration time.Duration // how long; with Count, at most so long
 	Count    int           // how many transactions; 0: as many as Duration allows
 	Rate     int           // transactions a second at most; 0: no bound
-	// Chaincode is called; default basic (an asset sample), counter for hot.
+	// Chaincode is called; default basic (an asset sample), counter for hot, stock for rich.
 	Chaincode string
 	// Identity submits; default User1 of the first organisation.
 	Identity string
@@ -50,7 +51,7 @@ type Options struct {
 }
 
 // Workloads lists the workloads.
-func Workloads() []string { return []string{"create", "read", "hot", "mixed"} }
+func Workloads() []string { return []string{"create", "read", "hot", "mixed", "rich"} }
 
 // Latency is in milliseconds.
 type Latency struct {
@@ -196,8 +197,11 @@ func prepare(n *network.Network, o Options) (*runner, error) {
 }
 
 func defaultChaincode(n *network.Network, workload string) string {
-	if workload == "hot" && defined(n, "counter") {
+	switch {
+	case workload == "hot" && defined(n, "counter"):
 		return "counter"
+	case workload == "rich":
+		return richChaincode
 	}
 	return "basic"
 }
@@ -237,6 +241,9 @@ func (r *runner) hotCounter(random *rand.Rand) string {
 
 // makeHotKey creates what reads and hot transactions need.
 func (r *runner) makeHotKey(ctx context.Context) error {
+	if r.Workload == "rich" {
+		return r.makeThings(ctx)
+	}
 	if r.Workload == "create" || r.Chaincode == "counter" {
 		return nil
 	}
@@ -307,6 +314,8 @@ func (r *runner) next(random *rand.Rand, key string) (read bool, call network.Ca
 	switch {
 	case workload == "create":
 		call.Function, call.Args = "CreateAsset", []string{"a-" + key, "blue", "5", "load", "100"}
+	case workload == "rich":
+		read, call.Function, call.Args = true, "Query", []string{fmt.Sprintf(`{"selector":{"place":"p%d"}}`, random.IntN(richPlaces))}
 	case workload == "read":
 		read, call.Function, call.Args = true, "ReadAsset", []string{r.hotKey(r.someHotKey(random))}
 	case r.Chaincode == "counter":

@@ -25,7 +25,8 @@ const topology = `
 organizations: [{name: Org1, peers: 1}]
 orderers: {nodes: 1}
 block: {cut: idle}
-chaincodes: [{name: basic, sample: asset}, {name: counter, sample: counter}]
+chaincodes: [{name: basic, sample: asset}, {name: counter, sample: counter}, {name: stock, sample: stock}]
+state: couchdb
 runtime: process
 `
 
@@ -82,6 +83,7 @@ func TestWorkloads(t *testing.T) {
 		{"read", []string{"READ"}},
 		{"hot", []string{"VALID", "MVCC_READ_CONFLICT"}},
 		{"mixed", []string{"VALID", "READ", "MVCC_READ_CONFLICT"}},
+		{"rich", []string{"READ"}},
 	} {
 		t.Run(test.workload, func(t *testing.T) {
 			const all = 30
@@ -107,7 +109,7 @@ func TestWorkloads(t *testing.T) {
 			}
 		})
 	}
-	if !slices.Equal(load.Workloads(), []string{"create", "read", "hot", "mixed"}) {
+	if !slices.Equal(load.Workloads(), []string{"create", "read", "hot", "mixed", "rich"}) {
 		t.Errorf("workloads without a test: %v", load.Workloads())
 	}
 }

@@ -84,6 +84,7 @@ var codes = map[peerpb.TxValidationCode]string{
 	peerpb.TxValidationCode_EXPIRED_CHAINCODE:            notAllowed,
 	peerpb.TxValidationCode_INVALID_CHAINCODE:            notAllowed,
 	peerpb.TxValidationCode_ILLEGAL_WRITESET:             notAllowed,
+	peerpb.TxValidationCode_INVALID_WRITESET:             notAllowed,
 	peerpb.TxValidationCode_BAD_PAYLOAD:                  malformed,
 	peerpb.TxValidationCode_BAD_COMMON_HEADER:            malformed,
 	peerpb.TxValidationCode_BAD_HEADER_EXTENSION:         malformed,

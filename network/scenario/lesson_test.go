@@ -134,6 +134,7 @@ func acts(t *testing.T) map[string]func(context.Context, *network.Network) {
 		"lesson-6.later.task":    call("basic", "TransferAsset", "asset2", "Grace"),
 		"lesson-6.again.task":    call("basic", "TransferAsset", "asset1", "Grace"),
 		"lesson-7.right.task":    call("auction", "Bid", "vase", "dan", "1"),
+		"lesson-7.rich.task":     call("stock", "Add", "1", "box", "north", "9"), // what was found is changed
 		"lesson-7.close.task":    call("auction", "Close", "lamp"),
 		"lesson-8.roll.task": func(ctx context.Context, n *network.Network) {
 			for range 60 {

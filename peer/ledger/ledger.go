@@ -272,6 +272,9 @@ func (l *Ledger) CommitHash() []byte {
 	return l.tip.commitHash
 }
 
+// CouchDB tells whether the state follows CouchDB's rules.
+func (l *Ledger) CouchDB() bool { return l.options.CouchDB }
+
 // Info gives height and header hashes in the form that clients ask for.
 func (l *Ledger) Info() *commonpb.BlockchainInfo {
 	l.mu.Lock()

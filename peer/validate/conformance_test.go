@@ -30,9 +30,11 @@ type chain struct {
 	*validate.Validator
 }
 
-func MustOpenChain(t testing.TB) *chain {
+func MustOpenChain(t testing.TB) *chain { return mustOpen(t, ledger.Options{}) }
+
+func mustOpen(t testing.TB, options ledger.Options) *chain {
 	t.Helper()
-	l, err := ledger.OpenTemp(ledger.Options{})
+	l, err := ledger.OpenTemp(options)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -290,7 +290,11 @@ func MustPolicy(t testing.TB, text string) *commonpb.SignaturePolicyEnvelope {
 // MustStart makes a chain with block 0 and a block of definitions.
 func (n *network) MustStart(t testing.TB, specs ...chaincodeSpec) *chain {
 	t.Helper()
-	c := MustOpenChain(t)
+	return n.mustStartOn(t, MustOpenChain(t), specs...)
+}
+
+func (n *network) mustStartOn(t testing.TB, c *chain, specs ...chaincodeSpec) *chain {
+	t.Helper()
 	c.MustAdd(t, n.MustGenesis(t))
 	result, _ := c.MustAdd(t, n.MustBlock(t, n.MustEnvelope(t, transaction{
 		chaincode: "_lifecycle", namespace: []*rwsetpb.NsReadWriteSet{define(t, specs...)}, endorsers: []*msp.Signer{n.peer1(), n.peer2()},

@@ -31,6 +31,7 @@ const (
 	KindPolicy     Kind = "policy"      // an endorsement policy is not satisfied
 	KindCollection Kind = "collection"  // a written collection is not defined
 	KindKeyChanged Kind = "key-changed" // the key's own policy changes earlier in the block
+	KindWrite      Kind = "write"       // the state database cannot keep a key or value
 	KindRead       Kind = "read"        // a value that was read has changed
 	KindRange      Kind = "range"       // the result of a range query has changed
 )

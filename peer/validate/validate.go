@@ -8,10 +8,12 @@ import (
 	"slices"
 
 	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
+	kvrwsetpb "github.com/hyperledger/fabric-protos-go-apiv2/ledger/rwset/kvrwset"
 	peerpb "github.com/hyperledger/fabric-protos-go-apiv2/peer"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/fabriscope/fabriscope/internal/channelconfig"
+	"github.com/fabriscope/fabriscope/internal/mango"
 	"github.com/fabriscope/fabriscope/internal/msp"
 	"github.com/fabriscope/fabriscope/internal/trace"
 	"github.com/fabriscope/fabriscope/internal/wire"
@@ -117,7 +119,7 @@ func (v *Validator) judge(ctx context.Context, block *commonpb.Block, all *decod
 		return nil, err
 	}
 	defer r.view.Close()
-	steps := []func() error{r.findUsedIDs, r.takeResults, r.configure, r.readState, r.endorse, r.markDuplicates, r.findConflicts, r.nameWriters}
+	steps := []func() error{r.findUsedIDs, r.takeResults, r.configure, r.readState, r.endorse, r.markDuplicates, r.checkWrites, r.findConflicts, r.nameWriters}
 	if r.number == 0 {
 		steps = []func() error{r.acceptGenesis}
 	}
@@ -319,6 +321,42 @@ func (r *run) markDuplicates() error {
 		t.reason.By = &Writer{TxID: t.txID, Block: r.number, Tx: uint64(i), SameBlock: true, Did: "used"}
 	}
 	return nil
+}
+
+// checkWrites is step 23: what CouchDB has no place for is not committed, though other peers
+// have endorsed it.
+func (r *run) checkWrites() error {
+	if !r.config.Ledger.CouchDB() {
+		return nil
+	}
+	for _, t := range r.txs {
+		if t.reason != nil || t.rwset == nil {
+			continue
+		}
+		for i := range t.rwset.Namespaces {
+			if ns := &t.rwset.Namespaces[i]; !t.mayWrite(ns.Name, ns.KV.GetWrites()) {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// mayWrite fails the transaction at the first write that the state database cannot keep.
+func (t *transaction) mayWrite(ns string, writes []*kvrwsetpb.KVWrite) bool {
+	for _, w := range writes {
+		err := mango.CheckKey(w.GetKey())
+		if err == nil {
+			err = mango.CheckValue(w.GetValue())
+		}
+		if err != nil {
+			t.fail(peerpb.TxValidationCode_INVALID_WRITESET, KindWrite,
+				"The transaction writes the key %s of chaincode %s, which the state database CouchDB cannot keep: %s.", printable(w.GetKey()), ns, clean(err))
+			t.reason.Namespace, t.reason.Key = ns, w.GetKey()
+			return false
+		}
+	}
+	return true
 }
 
 // findConflicts is the second stage: in the order of the block, each transaction

@@ -3,6 +3,7 @@ package validate_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	commonpb "github.com/hyperledger/fabric-protos-go-apiv2/common"
@@ -118,5 +119,32 @@ func TestSharedTrustsNobody(t *testing.T) {
 	other := &commonpb.Block{Header: block.GetHeader(), Data: &commonpb.BlockData{Data: [][]byte{envelope()}}, Metadata: block.GetMetadata()}
 	if _, err := two.Validate(t.Context(), other); !errors.Is(err, validate.ErrDataHash) {
 		t.Errorf("other transactions under a header that was seen: %v", err)
+	}
+}
+
+// What CouchDB cannot keep is not committed where the state follows its rules, whoever has
+// endorsed it; a key-value store takes it.
+func TestWritesThatCouchDBCannotKeep(t *testing.T) {
+	for _, couch := range []bool{true, false} {
+		n := MustNetwork(t)
+		c := n.mustStartOn(t, mustOpen(t, ledger.Options{CouchDB: couch}), chaincodeSpec{name: "cc", policy: "OR('Org1MSP.peer')"})
+		var envelopes [][]byte
+		for _, write := range [][2]string{{"_k", "v"}, {"k", `{"_id":1}`}, {"", "v"}, {"k", `{"~version":1}`}, {"l", `{"a":{"_b":1}}`}} {
+			envelopes = append(envelopes, n.MustEnvelope(t, transaction{
+				chaincode: "cc", namespace: []*rwsetpb.NsReadWriteSet{put(t, "cc", write[0], write[1])}, endorsers: []*msp.Signer{n.peer1()},
+			}))
+		}
+		result, _ := c.MustAdd(t, n.MustBlock(t, envelopes...))
+		want := "[VALID VALID VALID VALID VALID]"
+		if couch {
+			want = "[INVALID_WRITESET INVALID_WRITESET INVALID_WRITESET INVALID_WRITESET VALID]"
+			r := result.Reasons[1]
+			if r.Kind != validate.KindWrite || r.Namespace != "cc" || r.Key != "k" || !strings.Contains(r.Text, "field [_id] is not valid for the CouchDB state database") {
+				t.Errorf("the reason is %+v", r)
+			}
+		}
+		if got := codes(result.Codes); got != want {
+			t.Errorf("couchdb %v: %s, want %s", couch, got, want)
+		}
 	}
 }

@@ -19,7 +19,7 @@ PLAYER  := app/player/write/data/page.wasm.gz
 SOURCES := $(shell find . -name '*.go' -not -path './.git/*') go.mod go.sum
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.0
 
-.PHONY: help run test build check race stress soak bench package install image release screenshots testdata clean setup
+.PHONY: help run test build check race stress soak fuzz bench package install image release screenshots testdata clean setup
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -75,6 +75,12 @@ SEED  ?= $(shell date +%s)
 SOAK  ?= TestSoak|TestKilledNodes|TestLinearizable
 soak: $(SAMPLES) ## HOURS of rounds in which everything is broken and must heal
 	$(GO) test -vet=off -tags $(TAGS) -run '$(SOAK)' -v -timeout 0 ./network -soak.time $(HOURS)h -soak.seed $(SEED) -crash.seed $(SEED)
+
+# All targets for a while each: make fuzz TIME=10m FUZZ=Parse
+TIME ?= 1m
+FUZZ ?= .
+fuzz: $(SAMPLES) ## every fuzz target for TIME
+	GO=$(GO) sh scripts/fuzz $(TAGS) $(TIME) '$(FUZZ)'
 
 bench: build ## benchmarks beside the code, then the whole network
 	$(GO) test -run '^$$' -bench . -benchtime 200ms ./internal/... ./peer/... ./orderer/... ./chaincode/

@@ -89,7 +89,7 @@ func (w *World) notes(e *Step) {
 			w.called(e, w.codeOf(e))
 		}
 	case OpProposal, OpGateway: // where it arrived, if its client does not record
-		if e.Dir == trace.Sent || e.Dir == trace.Received && !w.Nodes[e.From].Speaks {
+		if e.Dir == trace.Sent || e.Dir == trace.Received && e.From >= 0 && !w.Nodes[e.From].Speaks {
 			w.called(e, e.From)
 		}
 	}

@@ -54,6 +54,7 @@ func WriteHTML(w io.Writer, src Source, info PageInfo) error {
 	var errs [3]error
 	page.Player = info.Player
 	page.Charts, errs[0] = c.pictures.charts()
+	page.Covers = c.pictures.covers()
 	page.Stage, errs[1] = c.pictures.opening()
 	page.Timeline, errs[2] = c.pictures.timelineOf("")
 	if err := errors.Join(errs[:]...); err != nil {
@@ -92,6 +93,7 @@ type page struct {
 	Gaps     []string // what is damaged, missing or left out
 	Counts   []fact
 	Charts   template.HTML
+	Covers   string // which part of a long run the charts show, "" for all of it
 	Stage    template.HTML
 	Timeline template.HTML
 	Codes    []codeShare

@@ -197,6 +197,31 @@ func TestHTMLGaps(t *testing.T) {
 	}
 }
 
+// The charts of a long run say what they leave out, and those of a short run nothing.
+func TestHTMLSaysWhatChartsCover(t *testing.T) {
+	const said = "The charts show the last"
+	long := func(seconds int) string {
+		var events []trace.Event
+		for i := range seconds {
+			events = append(events, trace.Event{Kind: trace.Verdict, Node: peer0, Block: uint64(i + 1), TxID: id(i), Key: "VALID", Time: int64(i)*int64(time.Second) + 2})
+		}
+		return mustWrite(t, at(events...), info())
+	}
+	if page := long(1000); strings.Contains(page, said) {
+		t.Error("charts of a whole run say that they leave something out")
+	}
+	page := long(5000)
+	found := regexp.MustCompile(said + ` (\S+) of the run, from (\S+) after its first event on\. Transactions judged before that, which are not in the charts: (\d+)\.`).FindStringSubmatch(page)
+	if found == nil {
+		t.Fatal("the charts of a long run do not say what they leave out")
+	}
+	shown, err1 := time.ParseDuration(found[1])
+	skipped, err2 := time.ParseDuration(found[2])
+	if err1 != nil || err2 != nil || shown+skipped != 5000*time.Second || found[3] != fmt.Sprint(int(skipped.Seconds())) {
+		t.Errorf("%q", found[0])
+	}
+}
+
 // Peers whose commit hashes differ are named.
 func TestHTMLTellsForks(t *testing.T) {
 	page := mustWrite(t, at(

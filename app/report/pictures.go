@@ -155,6 +155,18 @@ func (p *pictures) charts() (template.HTML, error) {
 	})
 }
 
+// covers says which part of a run the charts show, "" if they show all of it: what lies
+// longer ago is only counted.
+func (p *pictures) covers() string {
+	s := &p.series
+	if s.Skipped <= 0 {
+		return ""
+	}
+	shown := time.Duration(len(s.Throughput)) * s.Step
+	return fmt.Sprintf("The charts show the last %s of the run, from %s after its first event on. Transactions judged before that, which are not in the charts: %d.",
+		shown, s.Skipped.Round(time.Second), s.Earlier)
+}
+
 // opening is the stage at the moment that says most about the run.
 func (p *pictures) opening() (template.HTML, error) {
 	if p.seen == 0 {

@@ -86,6 +86,8 @@ type Meter struct {
 	step    int64 // of the series
 	seconds []bucket
 	origin  int64 // time at which seconds[0] begins
+	first   int64 // time at which the first of all began
+	earlier int   // verdicts of those that are remembered no more
 	codes   []uint8
 	world   *facts.World // its own, nil if it hears of another one's events
 }

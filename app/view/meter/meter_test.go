@@ -188,8 +188,18 @@ func TestBounds(t *testing.T) {
 	if r.Judged != 200_000 || math.Abs(r.TxPerSecond-25) > 1 {
 		t.Errorf("%+v", r)
 	}
-	if n := len(m.Series(view.Moment{Seq: 400_000, Time: s.now}, 24*time.Hour).Throughput); n < 1700 || n > 2100 {
-		t.Errorf("%d seconds are remembered", n)
+	for _, span := range []time.Duration{24 * time.Hour, 10 * time.Minute} {
+		series := m.Series(view.Moment{Seq: 400_000, Time: s.now + int64(time.Second)}, span)
+		n := len(series.Throughput)
+		if span > time.Hour && (n < 1700 || n > 2100) {
+			t.Errorf("%d seconds are remembered", n)
+		}
+		if series.Judged == 0 || series.Judged+series.Earlier != 200_000 {
+			t.Errorf("of %v: %d are in the series and %d before it, of 200000", span, series.Judged, series.Earlier)
+		}
+		if whole := series.Skipped + time.Duration(n)*time.Second; whole != 8000*time.Second {
+			t.Errorf("of %v: %v are skipped and %d s shown, of 8000 s", span, series.Skipped, n)
+		}
 	}
 	before := reflect.ValueOf(m).Elem().FieldByName("points").Len()
 	if before > 150_000 {

@@ -78,10 +78,11 @@ func (m *Meter) latencies(i int) [3]float64 {
 // bucket makes sure that there is a bucket for now, and fills those of quiet seconds.
 func (m *Meter) bucket(now int64) *bucket {
 	if len(m.seconds) == 0 {
-		m.origin = now
+		m.origin, m.first = now, now
 	}
 	i := int((now - m.origin) / m.step)
 	if i >= len(m.seconds)+maxSeconds {
+		m.forget(len(m.seconds))
 		m.origin += int64(i) * m.step
 		m.seconds, i = m.seconds[:0], 0
 	}
@@ -89,10 +90,18 @@ func (m *Meter) bucket(now int64) *bucket {
 		m.seconds = append(m.seconds, bucket{sums: m.now})
 	}
 	if over := len(m.seconds) - maxSeconds; over > maxSeconds/8 {
+		m.forget(over)
 		m.seconds = append(m.seconds[:0], m.seconds[over:]...)
 		m.origin += int64(over) * m.step
 	}
 	return &m.seconds[len(m.seconds)-1]
+}
+
+// forget counts what the first n buckets held, before they are remembered no more.
+func (m *Meter) forget(n int) {
+	for i := range m.seconds[:n] {
+		m.earlier += int(m.seconds[i].judged)
+	}
 }
 
 func (m *Meter) latency(ns int64) {
@@ -133,8 +142,10 @@ type Series struct {
 	All50      float64       // percentiles over all these seconds, NaN without any
 	All95      float64
 	All99      float64
-	Peak       float64 // highest throughput
-	Mean       float64 // throughput over all these seconds
+	Peak       float64       // highest throughput
+	Mean       float64       // throughput over all these seconds
+	Skipped    time.Duration // from the trace's first event to From: what is not in the series
+	Earlier    int           // transactions that were judged in that time
 }
 
 // Code is a validation code's part of the series.
@@ -152,6 +163,10 @@ func (m *Meter) Series(at view.Moment, span time.Duration) Series {
 	start := max(0, end-int(int64(span)/m.step))
 	rate := float64(second) / float64(m.step)
 	s := Series{From: m.origin + int64(start)*m.step, Step: time.Duration(m.step)}
+	s.Skipped, s.Earlier = time.Duration(s.From-m.first), m.earlier
+	for i := range start {
+		s.Earlier += int(m.seconds[i].judged)
+	}
 	var all histogram
 	for i := start; i < end; i++ {
 		b := &m.seconds[i]

@@ -181,13 +181,14 @@ func (h *Host) Launch(ctx context.Context, id string) error {
 // ErrClosed, or that ctx ended. None of them says anything about the chaincode's writes:
 // the caller throws its simulation away.
 func (h *Host) Execute(ctx context.Context, packageID string, inv *Invocation) (*peerpb.ChaincodeMessage, error) {
-	s, err := h.find(ctx, packageID, inv.Channel)
+	r, err := h.find(ctx, packageID, inv.Channel)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := h.cfg.Link.Net().WithTimeout(ctx, inv.TxID, h.cfg.ExecuteTimeout)
 	defer cancel()
-	return s.execute(ctx, inv)
+	m, err := r.stream.execute(ctx, inv)
+	return m, r.explain(ctx, err)
 }
 
 // Stop ends the chaincode, if it runs. Its invocations get ErrStreamTerminated.

@@ -43,9 +43,9 @@ type running struct {
 	err      error           // why the launch failed
 }
 
-// find gives the registered stream of a package, launching the chaincode if there is
+// find gives the registered chaincode of a package, launching the chaincode if there is
 // none. Whoever comes while a launch goes on waits for that launch.
-func (h *Host) find(ctx context.Context, id, channel string) (*stream, error) {
+func (h *Host) find(ctx context.Context, id, channel string) (*running, error) {
 	for {
 		r, err := h.claim(id, channel)
 		if err != nil {
@@ -60,7 +60,7 @@ func (h *Host) find(ctx context.Context, id, channel string) (*stream, error) {
 			return nil, r.err
 		}
 		if r.stream.reason() == nil {
-			return r.stream, nil
+			return r, nil
 		}
 		h.forget(r) // it ended a moment ago
 	}
@@ -199,7 +199,7 @@ func (r *running) spec(ctx context.Context, p *Package, build bool) (launch.Spec
 		Socket: h.socket.path, SocketDir: h.socket.dir,
 		MSPID: h.cfg.MSPID, Peer: h.cfg.Peer, Channel: r.channel,
 		Env: h.cfg.Env, Limits: h.cfg.Limits,
-		Progress: r.progress,
+		Progress: r.progress, Said: r.said,
 	}
 	if p.Sample != "" && build {
 		// A sample's package comes without the modules that it depends on, and a
@@ -223,6 +223,36 @@ func (r *running) progress(step, detail string) {
 	default:
 		r.record(trace.Progress, trace.Told, strings.TrimSuffix(step+": "+detail, ": "))
 	}
+}
+
+// said turns what the chaincode prints into events.
+func (r *running) said(line string, leftOut int) {
+	e := trace.Event{Kind: trace.ChaincodeLog, Other: r.node, Channel: r.channel, Key: line, What: trace.Told, Name: r.id}
+	if leftOut > 0 {
+		e.What, e.A, e.Note = trace.LinesLeftOut, int64(leftOut), fmt.Sprintf("%d lines were left out", leftOut)
+	}
+	r.host.record(e)
+}
+
+// panicPatience is how long a call whose stream broke waits for the chaincode's last words.
+const panicPatience = 2 * time.Second
+
+// explain adds the panic that ended the chaincode to the error of a call that it broke.
+func (r *running) explain(ctx context.Context, err error) error {
+	if r.instance == nil || !errors.Is(err, ErrStreamTerminated) {
+		return err
+	}
+	timer := time.NewTimer(panicPatience)
+	defer timer.Stop()
+	select {
+	case <-r.instance.Done():
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	if said := launch.PanicIn(r.instance.Output()); said != "" {
+		return fmt.Errorf("%w; the chaincode ended with \"%s\"", err, said)
+	}
+	return err
 }
 
 // ending clears up after the chaincode and says why it ended.

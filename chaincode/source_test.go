@@ -227,13 +227,21 @@ func TestOrdinaryContractRuns(t *testing.T) {
 	if got := b.MustCall("Pages"); got != "1109" {
 		t.Errorf("after the crash: %s", got)
 	}
+	b.MustCall("Say", "a word from the shelf")
+	said := func(e *trace.Event) bool { return e.Kind == trace.ChaincodeLog && e.Key == "a word from the shelf" }
+	if e, _, err := rec.Wait(t.Context(), 0, said); err != nil || e.What != trace.Told || e.Name != p.ID || e.Other == "" || !e.Fits() {
+		t.Errorf("what it prints is told as %+v, %v", e, err)
+	}
+	if _, err := h.Execute(t.Context(), p.ID, b.Ledger.Invocation("Panic", "the shelf is full")); !errors.Is(err, chaincode.ErrStreamTerminated) || !strings.Contains(err.Error(), "panic: the shelf is full") {
+		t.Errorf("Panic gave %v", err)
+	}
 	for _, e := range append(byKind(rec, trace.LaunchStart), byKind(rec, trace.LaunchEnd)...) {
 		if e.Name != "process" {
 			t.Errorf("%s says that it runs as %q", e.Kind, e.Name)
 		}
 	}
 	if n := len(byKind(rec, trace.BuildEnd)); n > 1 {
-		t.Errorf("it was compiled %d times for an installation and two launches", n)
+		t.Errorf("it was compiled %d times for an installation and three launches", n)
 	}
 }
 

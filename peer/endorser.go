@@ -216,7 +216,7 @@ func (tx *transaction) authenticate() error {
 	tx.peer.record(trace.Event{Kind: trace.ErrorEvent, Channel: p.Channel(), TxID: p.TxID(), Key: p.ChaincodeName,
 		What: trace.Told, Note: "the proposal's creator is not accepted: " + err.Error()})
 	var serialized msppb.SerializedIdentity
-	if errors.Is(err, msp.ErrMalformed) || proto.Unmarshal(p.Creator(), &serialized) != nil {
+	if errors.Is(err, msp.ErrMalformed) || errors.Is(err, msp.ErrUnknownMSP) || proto.Unmarshal(p.Creator(), &serialized) != nil {
 		return fmt.Errorf("access denied: channel [%s] creator org unknown, creator is malformed", p.Channel())
 	}
 	return fmt.Errorf("access denied: channel [%s] creator org [%s]", p.Channel(), serialized.GetMspid())

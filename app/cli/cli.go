@@ -203,7 +203,7 @@ or not. Unmodified Fabric chaincode and Gateway clients run on it.`,
 	root.AddCommand(p.window(), p.up(), p.run(), p.bench())
 	root.AddCommand(p.deploy(), p.install(), p.approve(), p.commit(), p.invoke(), p.query(), p.peers(), p.chaincodes())
 	root.AddCommand(p.node(), p.link(), p.partition(), p.heal(), p.lie())
-	root.AddCommand(p.events(), p.tx(), p.export(), p.inspect(), p.ledger())
+	root.AddCommand(p.events(), p.logs(), p.tx(), p.export(), p.inspect(), p.ledger())
 	root.AddCommand(p.doctor(), p.listSamples(), p.version(), p.manual(), p.sampleChaincode())
 	root.SetHelpCommandGroupID("more")
 	root.SetCompletionCommandGroupID("more")

@@ -122,6 +122,7 @@ func traceHandler(n *network.Network) http.Handler {
 		_ = report.WriteList(w, n.Trace(), f.Fits)
 	})
 	serveOrders(mux, n)
+	serveLogs(mux, n)
 	return mux
 }
 

@@ -127,8 +127,10 @@ var sentences = map[trace.Kind][]told{
 	trace.LaunchEnd: {{0, trace.CodeReady, "Chaincode {{.Label}} at {{.Node}} is registered and ready after {{.Took}}."},
 		{0, trace.Failed, "The start of chaincode {{.Label}} at {{.Node}} failed{{.Because}}."},
 		{0, 0, "The start of chaincode {{.Label}} at {{.Node}} has ended{{.Because}}."}},
-	trace.ChaincodeExit:   {{0, 0, "Chaincode {{.Label}} at {{.Node}} has ended{{.Because}}."}},
-	trace.IndexMade:       {{0, 0, "{{.Node}} has made the index {{.Key}} for the rich queries of chaincode {{.Name}}."}},
+	trace.ChaincodeExit: {{0, 0, "Chaincode {{.Label}} at {{.Node}} has ended{{.Because}}."}},
+	trace.IndexMade:     {{0, 0, "{{.Node}} has made the index {{.Key}} for the rich queries of chaincode {{.Name}}."}},
+	trace.ChaincodeLog: {{0, trace.LinesLeftOut, "Chaincode {{.Package}} at {{.Node}} printed so much that {{.A}} lines are left out."},
+		{0, 0, "Chaincode {{.Package}} at {{.Node}} prints: {{.Key}}"}},
 	trace.DefinitionKnown: {{0, trace.Told, "{{.Node}} knows the new definition of chaincode {{.Key}}: version {{.Name}}, sequence {{.A}}."}, {0, 0, "{{.Node}} knows the new definition of chaincode {{.Key}}: {{.Note}}."}},
 
 	trace.Enqueued: {{0, trace.Told, "The leader {{.Node}} adds {{.Tx}} to the next block: {{.N}} pending, {{.Bytes}}."},
@@ -391,6 +393,8 @@ func (t *Teller) phrase(e *trace.Event, name string) string {
 		return strings.NewReplacer(".", " ", "-", " ", "_", " ").Replace(string(e.Kind))
 	case "Request":
 		return Request(e.Kind)
+	case "Package":
+		return Label(e.Name)
 	case "Label":
 		return Label(e.Key)
 	case "Step":

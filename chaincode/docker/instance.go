@@ -25,7 +25,7 @@ type instance struct {
 	id     string
 	name   string
 	memory int64
-	out    *launch.Tail
+	out    *launch.Output
 
 	drained chan struct{} // closed when the output has ended
 	ending  sync.Once
@@ -50,7 +50,7 @@ func (r *Runtime) run(ctx context.Context, spec *launch.Spec, image string, args
 	}
 	spec.Tell(launch.StepCreate, p.name+" "+shortID(id))
 	in := &instance{
-		rt: r, id: id, name: p.name, memory: spec.Limits.MemoryBytes, out: launch.NewTail(spec.Limits.OutputBytes),
+		rt: r, id: id, name: p.name, memory: spec.Limits.MemoryBytes, out: launch.NewOutput(spec),
 		drained: make(chan struct{}), done: make(chan struct{}), gone: make(chan struct{}), oom: make(chan struct{}),
 	}
 	if err := r.startWatched(ctx, in); err != nil {
@@ -83,6 +83,7 @@ func (r *Runtime) startWatched(ctx context.Context, in *instance) error {
 		r.watches.Go(func() {
 			defer end()
 			defer close(in.drained)
+			defer in.out.Close()
 			_, _ = stdcopy.StdCopy(in.out, in.out, attached.Reader) // it ends with the container, or with detach
 		})
 		return nil

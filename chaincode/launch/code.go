@@ -95,8 +95,11 @@ func CleanName(name string) (string, error) {
 	case len(name) > maxNameBytes, strings.Count(clean, "/") > maxNameDepth:
 		return "", fmt.Errorf("%w: the name %q is too long", ErrCode, Clip(name))
 	case name == "", clean == ".", strings.HasPrefix(name, "/"), clean == "..", strings.HasPrefix(clean, "../"),
-		strings.ContainsAny(name, "\\\x00:"):
+		strings.ContainsRune(name, 0):
 		return "", fmt.Errorf("%w: the name %q leads out of the archive", ErrCode, Clip(name))
+	}
+	if strings.ContainsAny(name, "\\:") {
+		return "", fmt.Errorf("%w: the name %q has a backslash or a colon, which not every file system can hold; pack it with slashes", ErrCode, Clip(name))
 	}
 	for _, part := range strings.Split(name, "/") {
 		if part == ".." || len(part) > 255 {

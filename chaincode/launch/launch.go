@@ -58,6 +58,10 @@ type Spec struct {
 	Env    []string // more environment, KEY=value
 	Limits Limits
 
+	// Said, if not nil, is told each line that the chaincode prints, or how many were left
+	// out before the next. It must not block.
+	Said func(line string, leftOut int)
+
 	// Progress, if not nil, is told each step ("build", "image", "start", ...)
 	// with a few words. It must not block.
 	Progress func(step, detail string)

@@ -107,7 +107,7 @@ func (r *Runtime) executable(ctx context.Context, spec *launch.Spec) (string, []
 func (r *Runtime) run(path string, args []string, spec *launch.Spec) (*instance, error) {
 	in := &instance{
 		name: spec.PackageID,
-		out:  launch.NewTail(spec.Limits.WithDefaults().OutputBytes),
+		out:  launch.NewOutput(spec),
 		done: make(chan struct{}),
 	}
 	started := make(chan error, 1)
@@ -140,7 +140,7 @@ func environment(spec *launch.Spec) []string {
 type instance struct {
 	name string
 	pid  int
-	out  *launch.Tail
+	out  *launch.Output
 	done chan struct{}
 
 	mu      sync.Mutex
@@ -179,6 +179,7 @@ func (in *instance) live(path string, args, env []string, started chan<- error) 
 	started <- nil
 	err := cmd.Wait()
 	killGroup(in.pid) // whatever it started itself
+	in.out.Close()
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	switch {

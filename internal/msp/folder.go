@@ -67,7 +67,10 @@ func (o *Org) writeRules(w *treeWriter, dir string) {
 // writeMember writes a node's or user's folder; tlsName is "server" or "client".
 func (o *Org) writeMember(w *treeWriter, dir string, m *Member, tlsName string) {
 	o.writeRules(w, filepath.Join(dir, "msp"))
-	w.file(filepath.Join(dir, "msp", "signcerts", m.Name+"-cert.pem"), m.Signer.CertPEM())
+	// By cryptogen's name and by fabric-ca's: programs look for either.
+	for _, name := range []string{m.Name + "-cert.pem", "cert.pem"} {
+		w.file(filepath.Join(dir, "msp", "signcerts", name), m.Signer.CertPEM())
+	}
 	key, err := m.Signer.KeyPEM()
 	w.fail(err)
 	w.secret(filepath.Join(dir, "msp", "keystore", "priv_sk"), key)

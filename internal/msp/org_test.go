@@ -232,6 +232,7 @@ func tree(dir, domain, node string, users ...string) []string {
 	member := func(at, tlsName string) {
 		rules(at, "msp")
 		add("-rw-r--r--", at, "msp/signcerts", filepath.Base(at)+"-cert.pem")
+		add("-rw-r--r--", at, "msp/signcerts", "cert.pem")
 		add("-rw-------", at, "msp/keystore/priv_sk")
 		add("-rw-r--r--", at, "tls/ca.crt")
 		add("-rw-r--r--", at, "tls", tlsName+".crt")

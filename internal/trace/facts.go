@@ -101,6 +101,8 @@ const (
 	ByIndex // an index of the chaincode's package is walked
 	NoIndex // every key of the chaincode is read
 
+	LinesLeftOut // a chaincode printed more than is kept
+
 	whatCount
 )
 
@@ -118,6 +120,7 @@ var whatNames = [whatCount]string{
 	LostGone: "connection-gone", LostGivenUp: "given-up", SeekForEver: "for-ever", SeekBounded: "bounded",
 	PutMetadata: "metadata", SyncLog: "log", SyncFile: "file", SyncAwaited: "awaited", FaultStateEdited: "state-edited",
 	ByIndex: "index", NoIndex: "no-index",
+	LinesLeftOut: "lines-left-out",
 }
 
 // String gives the case's word in listings, filters and exports; "" for Untold.
@@ -234,6 +237,7 @@ var factsTable = map[Kind]Kept{
 	LaunchEnd:       {Whats: []What{CodeReady, Failed}, A: took, Name: "runtime"},
 	ChaincodeExit:   {Whats: []What{Stopped, CodeEnded}},
 	IndexMade:       {Whats: told, Name: "chaincode"},
+	ChaincodeLog:    {Whats: []What{Told, LinesLeftOut}, A: Quantity{"lines", Number}, Name: "package"},
 	DefinitionKnown: {Whats: told, A: Quantity{"sequence", Number}, Name: "version"},
 
 	NodeStart:    {Whats: []What{IsPeer, IsOrderer}},

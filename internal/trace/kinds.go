@@ -92,12 +92,16 @@ const (
 
 // Chaincode life, all recorded by the peer concerned; Key = package id or name.
 const (
-	Installed       Kind = "chaincode-install"
-	BuildStart      Kind = "chaincode-build.start"
-	BuildEnd        Kind = "chaincode-build.end"
-	LaunchStart     Kind = "chaincode-launch.start"
-	LaunchEnd       Kind = "chaincode-launch.end" // registered and ready
-	ChaincodeExit   Kind = "chaincode-exit"       // Note = exit code or cause
+	Installed     Kind = "chaincode-install"
+	BuildStart    Kind = "chaincode-build.start"
+	BuildEnd      Kind = "chaincode-build.end"
+	LaunchStart   Kind = "chaincode-launch.start"
+	LaunchEnd     Kind = "chaincode-launch.end" // registered and ready
+	ChaincodeExit Kind = "chaincode-exit"       // Note = exit code or cause
+	// ChaincodeLog is a line that a chaincode printed, at stdout or stderr: Other = the
+	// chaincode, Name = its package id, Key = the line, cut where it is very long. Of a
+	// chaincode that prints very much lines are left out: What = LinesLeftOut, A = how many.
+	ChaincodeLog    Kind = "chaincode.log"
 	DefinitionKnown Kind = "chaincode-definition" // a definition was committed; Note = version and sequence
 	IndexMade       Kind = "chaincode-index"      // an index of its package is in the state database; Key = index, Name = chaincode
 )
@@ -135,7 +139,7 @@ func Kinds() []Kind {
 		ChaincodePutState, ChaincodeDelState, ChaincodeResponse, ChaincodeCompleted, ChaincodeError, ChaincodeUnknown,
 		SimulateStart, SimulateEnd, ReadAdded, RangeAdded, RichQuery, WriteAdded, Endorsed, Refused, Compared, Submitted, CommitSeen,
 		Enqueued, ChannelConfig, BlockCut, BlockWritten, BlockPulled, ValidateFrom, PolicyJudged, VersionCheck, Verdict, Committed,
-		DiskSync, Installed, BuildStart, BuildEnd, LaunchStart, LaunchEnd, ChaincodeExit, DefinitionKnown, IndexMade,
+		DiskSync, Installed, BuildStart, BuildEnd, LaunchStart, LaunchEnd, ChaincodeExit, ChaincodeLog, DefinitionKnown, IndexMade,
 		NodeStart, NodeReady, NodeStop, NodeKilled, ChannelJoin, RaftRole, RaftLeader, LinkRule, Partition, HoldSet, HoldGone, Say, Step,
 		Fault, ErrorEvent, Progress, NetworkReady,
 	}

@@ -10,6 +10,7 @@ import (
 const (
 	maxLife    = 512  // of each node
 	maxCalls   = 2048 // of each node
+	maxLog     = 512  // of each chaincode
 	maxChanged = 1024 // link rules and partitions
 	maxOrdered = 2 * maxBlocks
 )
@@ -27,6 +28,7 @@ type Past struct {
 type History struct {
 	Life  []Past // starts and ends, faults, roles and votes in Raft, packages and chaincodes
 	Calls []Past // simulations of a peer, calls of a chaincode, transactions of a client
+	Log   []Past // lines that a chaincode printed
 	Order []Past // blocks that an ordering node cut as leader or wrote
 }
 
@@ -65,6 +67,12 @@ func (w *World) notes(e *Step) {
 		w.lived(e, e.Self)
 		if at, ok := w.ids[e.Other]; ok && e.Other != "" {
 			w.lived(e, at)
+		}
+	case OpLog:
+		if at, ok := w.ids[e.Other]; ok {
+			if h := w.history(at); h != nil {
+				keep(&h.Log, e, maxLog)
+			}
 		}
 	case OpDefinition:
 		w.lived(e, e.Self)

@@ -52,6 +52,7 @@ const (
 	OpLaunch
 	OpLaunched
 	OpExit
+	OpLog
 	OpProgress
 	OpStart
 	OpReady
@@ -121,6 +122,8 @@ func describeKind(k trace.Kind) Kind {
 		return Kind{Op: OpMessage, From: Peer, To: Peer}
 	case trace.Other:
 		return Kind{Op: OpMessage, From: Client, To: Unknown}
+	case trace.ChaincodeLog: // no message, in spite of its name
+		return describeChange(k)
 	}
 	name := string(k)
 	switch {
@@ -188,7 +191,7 @@ func describeChange(k trace.Kind) Kind {
 	}
 	chaincodes := map[trace.Kind]Op{
 		trace.Installed: OpInstalled, trace.BuildStart: OpBuild, trace.BuildEnd: OpBuilt, trace.LaunchStart: OpLaunch,
-		trace.LaunchEnd: OpLaunched, trace.ChaincodeExit: OpExit,
+		trace.LaunchEnd: OpLaunched, trace.ChaincodeExit: OpExit, trace.ChaincodeLog: OpLog,
 	}
 	if o, ok := chaincodes[k]; ok {
 		return Kind{Op: o, At: Peer, Names: true}

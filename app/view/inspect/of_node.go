@@ -274,7 +274,30 @@ func (a *about) container(name string) {
 	})
 	b.row(a.L("lanes in use"), plain(strconv.Itoa(a.lanes(name))))
 	b.row(a.L("calls"), plain(strconv.Itoa(len(calls.Rows)+calls.More)))
-	a.add(b, calls, a.lifeBlock(life))
+	a.add(b, calls, a.printed(name), a.lifeBlock(life))
+}
+
+// printed lists what a chaincode printed last, newest first.
+func (a *about) printed(name string) Block {
+	const most = 40
+	b := Block{Form: Table, Title: a.L("What it printed"), Header: []string{a.L("time"), a.L("line")}}
+	lines := facts.Until(a.x.world.HistoryOf(name).Log, a.seq)
+	for i := len(lines) - 1; i >= 0; i-- {
+		if len(b.Rows) == most {
+			b.More = i + 1
+			break
+		}
+		e, ok := a.x.world.Event(lines[i].Seq)
+		if !ok {
+			continue
+		}
+		line := mono(a.printable(e.Key, 300))
+		if e.What == trace.LinesLeftOut {
+			line = weak(a.L("{{.N}} lines were left out", e.A))
+		}
+		b.Rows = append(b.Rows, []Cell{mono(clock(e.Time)).to(view.Selection{What: view.SelectMessage, Seq: e.Seq}), line})
+	}
+	return b
 }
 
 // lanes is how many calls a chaincode works on.

@@ -86,6 +86,12 @@ func (s *Shelf) Greet(contractapi.TransactionContextInterface) string { return g
 // MSP tells the organisation of the peer that runs it.
 func (s *Shelf) MSP(contractapi.TransactionContextInterface) (string, error) { return shim.GetMSPID() }
 
+// Say prints a line.
+func (s *Shelf) Say(_ contractapi.TransactionContextInterface, text string) { fmt.Println(text) }
+
+// Panic ends the chaincode as a mistake in it would.
+func (s *Shelf) Panic(_ contractapi.TransactionContextInterface, text string) { panic(text) }
+
 // Crash ends the process in the middle of a transaction.
 func (s *Shelf) Crash(contractapi.TransactionContextInterface) error {
 	fmt.Println("about to crash")

@@ -64,12 +64,12 @@ func (n *net) addr(node string) string {
 	return ""
 }
 
-// mustReadOnly reads the only file of a folder, as Fabric's sample clients do.
-func mustReadOnly(t testing.TB, dir string) []byte {
+// mustReadFirst reads the first file of a folder, as Fabric's sample clients do.
+func mustReadFirst(t testing.TB, dir string) []byte {
 	t.Helper()
 	files, err := os.ReadDir(dir)
-	if err != nil || len(files) != 1 {
-		t.Fatalf("%s: %d files, %v; want exactly one", dir, len(files), err)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%s: %d files, %v; want one, of which the first is taken, as the samples do", dir, len(files), err)
 	}
 	b, err := os.ReadFile(filepath.Join(dir, files[0].Name()))
 	if err != nil {
@@ -82,7 +82,7 @@ func mustReadOnly(t testing.TB, dir string) []byte {
 func (n *net) mustIdentity(org, user, mspID string) (*identity.X509Identity, identity.Sign) {
 	n.t.Helper()
 	dir := filepath.Join(n.Dir(), "organizations", "peerOrganizations", org, "users", user+"@"+org, "msp")
-	cert, err := identity.CertificateFromPEM(mustReadOnly(n.t, filepath.Join(dir, "signcerts")))
+	cert, err := identity.CertificateFromPEM(mustReadFirst(n.t, filepath.Join(dir, "signcerts")))
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func (n *net) mustIdentity(org, user, mspID string) (*identity.X509Identity, ide
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	key, err := identity.PrivateKeyFromPEM(mustReadOnly(n.t, filepath.Join(dir, "keystore")))
+	key, err := identity.PrivateKeyFromPEM(mustReadFirst(n.t, filepath.Join(dir, "keystore")))
 	if err != nil {
 		n.t.Fatal(err)
 	}

@@ -25,6 +25,7 @@ var errStalled = errors.New("the disk did not answer in time")
 type disk struct {
 	*store.Log
 	stall   time.Duration
+	alone   func() bool // whether no other node could lead; asked once Raft has started
 	ended   <-chan struct{}
 	report  func(doing string, err error)
 	started atomic.Bool // NewRaft is over: errors cannot be returned any more
@@ -50,8 +51,8 @@ func (d *disk) DeleteRange(min, max uint64) error {
 	return d.bounded("shorten Raft's log", func() error { return d.Log.DeleteRange(min, max) })
 }
 
-// bounded runs a write and gives up waiting after d.stall. The write itself may
-// still happen: the store's rules make that harmless (see store.Log.StoreLogs),
+// bounded runs a write and gives up waiting after d.stall, unless there is nobody else to
+// lead: then giving up would only lose what was taken in. The write itself may still happen: the store's rules make that harmless (see store.Log.StoreLogs),
 // but no other write of this instance begins before it is over.
 func (d *disk) bounded(doing string, write func() error) error {
 	if d.stuck.Load() {
@@ -61,15 +62,21 @@ func (d *disk) bounded(doing string, write func() error) error {
 	go func() { done <- write() }()
 	timer := time.NewTimer(d.stall)
 	defer timer.Stop()
-	select {
-	case err := <-done:
-		if err != nil && !errors.Is(err, store.ErrFenced) {
-			d.report(doing, err)
+	for waiting := true; waiting; {
+		select {
+		case err := <-done:
+			if err != nil && !errors.Is(err, store.ErrFenced) {
+				d.report(doing, err)
+			}
+			return err
+		case <-timer.C:
+			d.report(doing, errStalled)
+			if waiting = d.started.Load() && d.alone(); waiting {
+				timer.Reset(d.stall)
+			}
+		case <-d.ended:
+			waiting = false
 		}
-		return err
-	case <-timer.C:
-		d.report(doing, errStalled)
-	case <-d.ended:
 	}
 	d.stuck.Store(true)
 	go func() {

@@ -228,6 +228,39 @@ func TestStalledDisk(t *testing.T) {
 	}
 }
 
+// An ordering node without others waits for its disk: nobody else could lead, and what it
+// has taken in would be lost.
+func TestStalledDiskOfASingleNode(t *testing.T) {
+	c := MustCluster(t, setup{nodes: 1, batch: oneEach, tune: func(config *orderer.Config) { config.StallLimit = 100 * time.Millisecond }})
+	leader := c.leader()
+	c.mustOrder(leader, c.transaction("before"))
+	db, err := sqlite.Open(orderer.ChannelFile(filepath.Join(c.dir, leader), channel), sqlite.Options{})
+	must(t, err)
+	defer db.Close()
+	stall, err := db.Writer().Begin()
+	must(t, err)
+	c.mustOrder(leader, c.transaction("stuck"))
+	said := func() int {
+		n := 0
+		events, _, _ := c.trace.Since(0, 1<<20)
+		for _, e := range events {
+			if e.Kind == trace.ErrorEvent && strings.Contains(e.Note, "the disk did not answer in time") {
+				n++
+			}
+		}
+		return n
+	}
+	c.until("the node to have waited for a while", func() bool { return said() >= 12 }) // longer than Raft's health is waited for
+	if s := c.node(leader).Status(); !s.Ready {
+		t.Errorf("it does not lead any more: %+v", s)
+	}
+	must(t, stall.Rollback())
+	c.holds(leader, 2)
+	if s := c.node(leader).Status(); s.Term != 2 {
+		t.Errorf("it leads in term %d", s.Term)
+	}
+}
+
 // holdsAtLeast waits for a transaction with this text and returns the chain up to it.
 func (c *cluster) holdsAtLeast(name, text string) [][]byte {
 	c.t.Helper()

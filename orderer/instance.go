@@ -50,7 +50,7 @@ func (c *chain) startInstance(founders []Member) error {
 	i.transport = raftlink.New(raftlink.Config{
 		Channel: c.name, Name: c.node.config.Name, Address: c.node.Addr(), Peers: c.node.peers, Held: c.node.raftHeld,
 	})
-	i.disk = &disk{Log: c.store.OpenLog(), stall: c.node.config.StallLimit, ended: i.ended, report: c.report}
+	i.disk = &disk{Log: c.store.OpenLog(), stall: c.node.config.StallLimit, alone: i.alone, ended: i.ended, report: c.report}
 	config := c.node.raftConfig()
 	begun, err := i.open(config, founders)
 	if err != nil {

@@ -303,9 +303,11 @@ func (l *leader) examine() {
 	if l.instance == nil || len(l.inflight) == 0 {
 		return
 	}
-	if l.c.node.raftHeld() {
+	if l.c.node.raftHeld() || l.instance.alone() {
+		// Somebody holds Raft's messages back on purpose, or there is nobody else to lead:
+		// to begin anew would lose what was taken in.
 		l.watchHealth()
-		return // somebody holds Raft's messages back on purpose
+		return
 	}
 	c, instance := l.c, l.instance // the loop goes on and begins l anew
 	why := fmt.Sprintf("nothing was committed for %s although this node leads: it steps down and starts Raft anew", time.Since(l.progress).Round(time.Millisecond))

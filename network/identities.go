@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -94,7 +95,7 @@ func (t *Topology) orgSpecs() []namedOrg {
 			s.Nodes = append(s.Nodes, nodeIdentity(o.PeerName(p)))
 		}
 		for _, u := range t.usersOf(o) {
-			s.Users = append(s.Users, msp.UserSpec{Name: u, Role: "client"})
+			s.Users = append(s.Users, msp.UserSpec{Name: u.Name, Role: "client", Attributes: u.Attributes})
 		}
 		specs = append(specs, namedOrg{o.Name, s})
 	}
@@ -106,18 +107,18 @@ func (t *Topology) orgSpecs() []namedOrg {
 }
 
 // usersOf gives the organisation's users besides Admin and User1, each once.
-func (t *Topology) usersOf(o *Organization) []string {
+func (t *Topology) usersOf(o *Organization) []User {
 	seen := map[string]bool{"Admin": true, "User1": true}
-	var out []string
-	names := append([]string(nil), o.Users...)
+	var out []User
+	users := slices.Clone(o.Users)
 	for _, c := range t.Clients {
 		if t.organization(c.Organization) == o {
-			names = append(names, c.Name)
+			users = append(users, User{Name: c.Name})
 		}
 	}
-	for _, u := range names {
-		if !seen[u] {
-			seen[u] = true
+	for _, u := range users {
+		if !seen[u.Name] {
+			seen[u.Name] = true
 			out = append(out, u)
 		}
 	}

@@ -74,11 +74,19 @@ type Topology struct {
 
 // Organization is one organisation with its peers.
 type Organization struct {
-	Name   string   `yaml:"name"`
-	MSPID  string   `yaml:"mspID,omitempty"`  // default NameMSP
-	Domain string   `yaml:"domain,omitempty"` // default name.example.com
-	Peers  *int     `yaml:"peers,omitempty"`  // default 2
-	Users  []string `yaml:"users,omitempty"`  // besides Admin and User1
+	Name   string `yaml:"name"`
+	MSPID  string `yaml:"mspID,omitempty"`  // default NameMSP
+	Domain string `yaml:"domain,omitempty"` // default name.example.com
+	Peers  *int   `yaml:"peers,omitempty"`  // default 2
+	Users  []User `yaml:"users,omitempty"`  // besides Admin and User1
+}
+
+// User is a user of an organisation: a name alone, or {name: ..., attributes: {key: value}}.
+type User struct {
+	Name string `yaml:"name"`
+	// Attributes are written into the user's certificate, as fabric-ca does it, so that a
+	// chaincode can ask for them.
+	Attributes map[string]string `yaml:"attributes,omitempty"`
 }
 
 // Orderers describes the ordering service.

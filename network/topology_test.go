@@ -40,6 +40,10 @@ func TestTopologyErrors(t *testing.T) {
 		{"no peers", "organizations:\n  - name: Org1\n    peers: 0\n", "x.yaml:", "no organisation has a peer"},
 		{"too many peers", "organizations:\n  - name: Org1\n    peers: 1000\n", "x.yaml:3:12: organizations[0].peers:", "0 to 100 peers"},
 		{"twice", "organizations:\n  - name: Org1\n  - name: Org1\n", "x.yaml:3:", "used twice"},
+		{"a user's key", "organizations:\n  - name: Org1\n    users: [bob, {nam: alice}]\n", "x.yaml:3:", "no such key"},
+		{"a user's name", "organizations:\n  - name: Org1\n    users: [bob, {name: 1}]\n", "x.yaml:3:", "starting with a letter"},
+		{"too much of a user", "organizations:\n  - name: Org1\n    users: [{name: bob, attributes: {a: " + strings.Repeat("x", 300) + "}}]\n", "x.yaml:3:", "longer than 256"},
+		{"the user who is there", "organizations:\n  - name: Org1\n    users: [{name: User1, attributes: {a: b}}]\n", "x.yaml:3:", "give them to another user"},
 		{"runtime", "runtime: podman\n", "x.yaml:1:10: runtime:", "auto, docker, process"},
 		{"sample", "chaincodes:\n  - name: a\n    sample: asset\n  - name: b\n    sample: nothing\n", "x.yaml:5:13: chaincodes[1].sample:", "the samples are"},
 		{"no source", "chaincodes:\n  - name: a\n", "x.yaml:2:", "exactly one of"},
@@ -132,6 +136,26 @@ func validate(t *testing.T, schema *jsonschema.Schema, b []byte) {
 }
 
 // TestSchemaHasEveryKey compares the published schema with the Go types, both ways.
+// Users are names, or names with attributes; written, both read the same again.
+func TestTopologyUsers(t *testing.T) {
+	topology, err := network.ParseTopology("x.yaml", []byte(`organizations: [{name: Org1, users: [bob, {name: creator1, attributes: {abac.creator: "true"}}]}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []network.User{{Name: "bob"}, {Name: "creator1", Attributes: map[string]string{"abac.creator": "true"}}}
+	if got := topology.Organizations[0].Users; !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v", got)
+	}
+	written, err := yaml.Marshal(topology)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := network.ParseTopology("again.yaml", written)
+	if err != nil || !reflect.DeepEqual(again.Organizations[0].Users, want) || !strings.Contains(string(written), "- bob\n") {
+		t.Errorf("%v of\n%s", err, written)
+	}
+}
+
 func TestSchemaHasEveryKey(t *testing.T) {
 	var doc map[string]any
 	if err := yaml.Unmarshal(assets.TopologySchema(), &doc); err != nil {

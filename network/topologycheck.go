@@ -89,6 +89,31 @@ func oneOf(key, value, allowed string) *problem {
 	return &problem{key, fmt.Sprintf("%q is not known: write one of %s", value, strings.ReplaceAll(allowed, " ", ", "))}
 }
 
+// maxAttributes and maxAttribute bound what is written into a certificate, which every
+// transaction carries: how many, and the letters of a name or value.
+const (
+	maxAttributes = 32
+	maxAttribute  = 256
+)
+
+func (u *User) check(key string) *problem {
+	if p := userNames.check(key, u.Name); p != nil {
+		return p
+	}
+	if len(u.Attributes) > maxAttributes {
+		return &problem{key + ".attributes", fmt.Sprintf("a user has up to %d attributes, not %d", maxAttributes, len(u.Attributes))}
+	}
+	if len(u.Attributes) > 0 && (u.Name == "Admin" || u.Name == "User1") {
+		return &problem{key, u.Name + " is there without being named and has no attributes; give them to another user"}
+	}
+	for name, value := range u.Attributes {
+		if name == "" || len(name) > maxAttribute || len(value) > maxAttribute {
+			return &problem{key + ".attributes", fmt.Sprintf("the attribute %q is empty or longer than %d letters", clip([]byte(name)), maxAttribute)}
+		}
+	}
+	return nil
+}
+
 func (t *Topology) checkOrganizations() *problem {
 	if n := len(t.Organizations); n == 0 || n > maxOrganizations {
 		return &problem{"organizations", fmt.Sprintf("a network has 1 to %d organisations, not %d", maxOrganizations, n)}
@@ -117,7 +142,7 @@ func (t *Topology) checkOrganizations() *problem {
 		}
 		peers += *o.Peers
 		for j, u := range o.Users {
-			if p := userNames.check(fmt.Sprintf("%s.users[%d]", key, j), u); p != nil {
+			if p := u.check(fmt.Sprintf("%s.users[%d]", key, j)); p != nil {
 				return p
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 )
 
@@ -63,6 +64,32 @@ func (s Size) MarshalYAML() ([]byte, error) {
 		return []byte(fmt.Sprintf("%d KB", s>>10)), nil
 	}
 	return []byte(strconv.FormatUint(uint64(s), 10)), nil
+}
+
+// UnmarshalYAML reads a user's name alone, or name and attributes.
+func (u *User) UnmarshalYAML(node ast.Node) error {
+	if _, ok := node.(*ast.MappingNode); !ok {
+		if _, ok := node.(*ast.MappingValueNode); !ok {
+			*u = User{Name: scalar(node)}
+			return nil
+		}
+	}
+	type plain User
+	var read plain
+	if err := yaml.NodeToValue(node, &read, yaml.Strict()); err != nil {
+		return err
+	}
+	*u = User(read)
+	return nil
+}
+
+// MarshalYAML writes a name alone where there is no more to say.
+func (u User) MarshalYAML() (any, error) {
+	type plain User
+	if len(u.Attributes) == 0 {
+		return u.Name, nil
+	}
+	return plain(u), nil
 }
 
 // Percent is a share from 0 to 1, written like 2 % or 0.02.

@@ -123,7 +123,7 @@ func (m *Members) Identities() []string {
 		add("User1@" + o.Name)
 		add("Admin@" + o.Name)
 		for _, u := range o.Users {
-			add(u + "@" + o.Name)
+			add(u.Name + "@" + o.Name)
 		}
 	}
 	return out

@@ -7,6 +7,8 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -103,13 +105,17 @@ func (a *Authority) Pool() *x509.CertPool {
 
 // CertSpec says what a certificate is for.
 type CertSpec struct {
-	CommonName          string   // required
-	OrganizationalUnits []string // the role: "peer", "client", "admin" or "orderer"
-	Hosts               []string // names and addresses, for TLS
-	TLS                 bool     // for connections: as server and as client
+	CommonName          string            // required
+	OrganizationalUnits []string          // the role: "peer", "client", "admin" or "orderer"
+	Hosts               []string          // names and addresses, for TLS
+	TLS                 bool              // for connections: as server and as client
+	Attributes          map[string]string // that a chaincode can ask for, as fabric-ca writes them
 	NotBefore           time.Time
 	NotAfter            time.Time // zero: the authority's own end
 }
+
+// attributesID is the extension in which fabric-ca keeps an identity's attributes, as JSON.
+var attributesID = asn1.ObjectIdentifier{1, 2, 3, 4, 5, 6, 7, 8, 1}
 
 // Issue signs a certificate for a public key and returns it as PEM text.
 func (a *Authority) Issue(spec CertSpec, public any) (certPEM []byte, err error) {
@@ -144,6 +150,13 @@ func (a *Authority) Issue(spec CertSpec, public any) (certPEM []byte, err error)
 		} else {
 			template.DNSNames = append(template.DNSNames, host)
 		}
+	}
+	if len(spec.Attributes) > 0 {
+		value, err := json.Marshal(map[string]any{"attrs": spec.Attributes})
+		if err != nil {
+			return nil, fmt.Errorf("issue certificate for %s: %w", spec.CommonName, err)
+		}
+		template.ExtraExtensions = append(template.ExtraExtensions, pkix.Extension{Id: attributesID, Value: value})
 	}
 	raw, err := x509.CreateCertificate(rand.Reader, template, a.cert, public, lowSKey{a.key})
 	if err != nil {

@@ -35,6 +35,8 @@ type NodeSpec struct {
 type UserSpec struct {
 	Name string // "Admin"; "@" and the domain are added unless they are there
 	Role string // RoleClient or RoleAdmin; "": RoleAdmin for "Admin", else RoleClient
+	// Attributes are written into the certificate, with those that fabric-ca adds by itself.
+	Attributes map[string]string
 }
 
 // Org is an organisation with its authorities and everybody in it. Adding members
@@ -133,7 +135,7 @@ func (o *Org) AddNode(spec NodeSpec) (*Member, error) {
 			hosts = append(hosts, host)
 		}
 	}
-	m, err := o.newMember(name, role, hosts)
+	m, err := o.newMember(name, role, hosts, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +162,7 @@ func (o *Org) AddUser(spec UserSpec) (*Member, error) {
 	case role != RoleAdmin && role != RoleClient:
 		return nil, fmt.Errorf("%w: role %q of user %q; use %q or %q", ErrName, role, name, RoleClient, RoleAdmin)
 	}
-	m, err := o.newMember(name, role, nil)
+	m, err := o.newMember(name, role, nil, attributesOf(short, role, spec.Attributes))
 	if err != nil {
 		return nil, err
 	}
@@ -168,10 +170,20 @@ func (o *Org) AddUser(spec UserSpec) (*Member, error) {
 	return m, nil
 }
 
+// attributesOf adds what fabric-ca says of everybody who is given attributes.
+func attributesOf(name, role string, own map[string]string) map[string]string {
+	if len(own) == 0 {
+		return nil
+	}
+	all := map[string]string{"hf.Affiliation": "", "hf.EnrollmentID": name, "hf.Type": role}
+	maps.Copy(all, own)
+	return all
+}
+
 // newMember makes both pairs of key and certificate.
-func (o *Org) newMember(name, role string, hosts []string) (*Member, error) {
+func (o *Org) newMember(name, role string, hosts []string, attributes map[string]string) (*Member, error) {
 	m := &Member{Name: name, Role: role}
-	key, certPEM, err := o.CA.issueWithKey(CertSpec{CommonName: name, OrganizationalUnits: []string{role}})
+	key, certPEM, err := o.CA.issueWithKey(CertSpec{CommonName: name, OrganizationalUnits: []string{role}, Attributes: attributes})
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package draft
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 
@@ -101,7 +102,7 @@ func (c *Changes) organizations(running, want *network.Topology) {
 		case have == nil:
 			c.newStart(words.L("a new organisation {{.Name}}: it has to be part of the channel's configuration", o.Name))
 			continue
-		case have.MSPID != o.MSPID || have.Domain != o.Domain || !slices.Equal(have.Users, o.Users):
+		case have.MSPID != o.MSPID || have.Domain != o.Domain || !slices.EqualFunc(have.Users, o.Users, sameUser):
 			c.newStart(words.L("{{.Name}} with another MSP id, domain or users", o.Name))
 		}
 		if have.Peers == nil || o.Peers == nil {
@@ -114,6 +115,10 @@ func (c *Changes) organizations(running, want *network.Topology) {
 			c.newStart(words.L("{{.N}} peers of {{.Name}} instead of {{.Before}}; stop a peer to see the network without it", *o.Peers, o.Name, *have.Peers))
 		}
 	}
+}
+
+func sameUser(a, b network.User) bool {
+	return a.Name == b.Name && maps.Equal(a.Attributes, b.Attributes)
 }
 
 func (c *Changes) chaincodes(running, want *network.Topology) {

@@ -11,14 +11,14 @@ func TestLessonsOnTheCommandLine(t *testing.T) {
 		t.Errorf("run --list gave %q", out)
 	}
 	out := p.must("run", "lesson-7", "--runtime", "process")
-	for _, want := range []string{"== 2 of 6: A bid that was right", "C: No: the range that she read has a new key in it", "appeared"} {
+	for _, want := range []string{"== 2 of 7: A bid that was right", "C: No: the range that she read has a new key in it", "appeared"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("lesson-7 does not say %q", want)
 		}
 	}
 	// Nobody types anything: the lesson answers itself and does the task.
 	out = p.must("run", "lesson-7", "--runtime", "process", "--ask")
-	for _, want := range []string{"== 2/6 A bid that was right", "Your turn: Close the auction", "[Enter]"} {
+	for _, want := range []string{"== 2/7 A bid that was right", "Your turn: Close the auction", "[Enter]"} {
 		if strings.Count(out, want) == 0 {
 			t.Errorf("lesson-7 --ask does not say %q", want)
 		}

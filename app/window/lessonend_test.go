@@ -47,7 +47,7 @@ func TestLessonsEnd(t *testing.T) {
 	if !done.Done || done.Right != done.Asked || done.Asked == 0 {
 		t.Errorf("progress %+v", done)
 	}
-	mustStand(t, s, "A range query is checked by walking it again. What appeared in it is a phantom. An evaluation is never checked.")
+	mustStand(t, s, "A range query is checked by walking it again. What appeared in it is a phantom. A rich query is not asked again, and an evaluation is never checked.")
 	mustOffer(t, s, "Next lesson: Different answers", "Stay in this network and try")
 	press(s, fyne.KeyEscape)
 	if s.lesson != nil || s.session == nil || !s.session.Running() {

@@ -331,7 +331,7 @@ func (n *Network) address(node string) string {
 
 // identityOf reads a user's certificate and key.
 func identityOf(dir, mspID string) (*identity.X509Identity, identity.Sign, error) {
-	certPEM, errCert := onlyFile(filepath.Join(dir, "signcerts"))
+	certPEM, errCert := os.ReadFile(filepath.Join(dir, "signcerts", "cert.pem"))
 	keyPEM, errKey := onlyFile(filepath.Join(dir, "keystore"))
 	if err := errors.Join(errCert, errKey); err != nil {
 		return nil, nil, err

@@ -35,8 +35,8 @@ type pipeline struct {
 
 	mu      sync.Mutex
 	last    uint64
-	waiting map[uint64]*appendFuture
-	watch   *time.Timer // runs while appends are on their way
+	waiting map[uint64]*appendFuture // nil once it has ended
+	watch   *time.Timer              // runs while appends are on their way
 }
 
 // AppendEntriesPipeline opens a pipeline to a follower.
@@ -81,6 +81,10 @@ func (p *pipeline) AppendEntries(args *raft.AppendEntriesRequest, resp *raft.App
 	request := p.t.appendRequest(args)
 	f := &appendFuture{start: time.Now(), args: args, resp: resp, ready: make(chan struct{})}
 	p.mu.Lock()
+	if p.waiting == nil { // it has ended meanwhile, and nobody would answer
+		p.mu.Unlock()
+		return nil, errBroken
+	}
 	p.last++
 	request.Id = p.last
 	p.waiting[request.Id] = f

@@ -294,6 +294,31 @@ func TestRefusedPipelineEnds(t *testing.T) {
 	must(t, line.Close())
 }
 
+// A pipeline may end at any moment of an append.
+func TestPipelineEndsDuringAppends(t *testing.T) {
+	p := MustPair(t)
+	for range 300 {
+		line, err := p.a.AppendEntriesPipeline(nameB, p.to)
+		must(t, err)
+		ended := make(chan struct{})
+		began := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for i := uint64(1); ; i++ {
+				if _, err := line.AppendEntries(appendOf(i, "x"), &raft.AppendEntriesResponse{}); err != nil {
+					return
+				}
+				if i == 1 {
+					close(began)
+				}
+			}
+		}()
+		<-began
+		must(t, line.Close())
+		<-ended
+	}
+}
+
 // A follower that does not answer ends the pipeline, unless somebody holds
 // messages back on purpose.
 func TestSilentPipelineEnds(t *testing.T) {

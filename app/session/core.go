@@ -10,6 +10,7 @@ import (
 
 	"github.com/fabriscope/fabriscope/app/session/script"
 	"github.com/fabriscope/fabriscope/app/view/facts"
+	"github.com/fabriscope/fabriscope/assets"
 	"github.com/fabriscope/fabriscope/internal/trace"
 	"github.com/fabriscope/fabriscope/network"
 )
@@ -20,6 +21,7 @@ type core struct {
 	Kind Kind
 
 	name      string
+	title     assets.Text // of a lesson
 	net       atomic.Pointer[network.Network]
 	onNetwork func(*network.Network) (gone func())
 	gone      atomic.Pointer[func()] // what onNetwork gave

@@ -111,7 +111,7 @@ func RunLesson(name string, h Hooks, o StartOptions) (*Session, *ScriptRun, erro
 		return nil, nil, err
 	}
 	r.Title, r.Lesson = l.FullName(), l.Name
-	s.name = r.Title.String()
+	s.name, s.title = r.Title.String(), r.Title
 	r.Name = s.name
 	return s, r, nil
 }

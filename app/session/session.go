@@ -156,8 +156,14 @@ func newSession(kind Kind, source view.Source, o StartOptions) *Session {
 	return s
 }
 
-// Name is the run's name: the topology's, the scenario's or the file's.
-func (s *Session) Name() string { return s.name }
+// Name is the run's name: the topology's, the scenario's or the file's; a lesson's in the
+// window's language.
+func (s *Session) Name() string {
+	if s.title.ID != "" {
+		return words.Say(s.title)
+	}
+	return s.name
+}
 
 // File is where the topology, scenario or run was read from, "" if from nowhere.
 func (s *Session) File() string { return s.file }

@@ -9,6 +9,7 @@ import (
 	"github.com/fabriscope/fabriscope/app/session"
 	"github.com/fabriscope/fabriscope/app/window/look"
 	"github.com/fabriscope/fabriscope/app/window/sheet"
+	"github.com/fabriscope/fabriscope/app/words"
 )
 
 // takeLesson goes through the lesson that runs by keyboard alone, up to where stop says.
@@ -49,6 +50,12 @@ func TestLessonsEnd(t *testing.T) {
 	}
 	mustStand(t, s, "A range query is checked by walking it again. What appeared in it is a phantom. A rich query is not asked again, and an evaluation is never checked.")
 	mustOffer(t, s, "Next lesson: Different answers", "Stay in this network and try")
+	words.Use(words.Of("de"))
+	name := s.session.Name()
+	words.Use(words.English())
+	if name != "Lektion 7 Phantome" || s.session.Name() != "Lesson 7 Phantoms" {
+		t.Errorf("the lesson is called %q in German and %q in English", name, s.session.Name())
+	}
 	press(s, fyne.KeyEscape)
 	if s.lesson != nil || s.session == nil || !s.session.Running() {
 		t.Fatal("Esc does not leave the lesson's network to its learner")
